@@ -1,2 +1,51 @@
-//! Placeholder.
-fn main() {}
+//! The project's tasks: `cargo xtask up | console | check | test | bench`.
+//!
+//! Each task is one module that reads top to bottom; what they share (where things are, how a program is run, what is
+//! printed) is in `workspace`, `process` and `report`.
+
+mod apt;
+mod console;
+mod environment;
+mod process;
+mod report;
+mod up;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Tasks of the Sluice repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything and start Sluice on this machine: console, admin API and gateway.
+    Up(up::Options),
+    /// Build the browser console into target/console.
+    Console(console::Options),
+}
+
+fn main() -> std::process::ExitCode {
+    match perform(Arguments::parse().task) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure(&error);
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Up(options) => up::run(&workspace, &options),
+        Task::Console(options) => console::run(&workspace, &options),
+    }
+}

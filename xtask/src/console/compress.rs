@@ -1,0 +1,115 @@
+//! Writes the console's files, each with `.br` and `.gz` beside it when it shrinks, so that the server never
+//! compresses the console.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::assets::File;
+use crate::report;
+
+/// Fonts and pictures are compressed already.
+const COMPRESSED: [&str; 4] = ["woff2", "png", "ico", "webp"];
+
+/// What a first visit loads, in bytes.
+#[derive(Default)]
+pub struct Sizes {
+    program_raw: u64,
+    program_brotli: u64,
+    first_load_brotli: u64,
+}
+
+impl Sizes {
+    pub fn print(&self) {
+        report::progress(&format!(
+            "console: program {} ({} brotli), first load {} brotli",
+            report::size(self.program_raw),
+            report::size(self.program_brotli),
+            report::size(self.first_load_brotli)
+        ));
+    }
+
+    fn add(&mut self, file: &File, brotli: u64) {
+        self.first_load_brotli += brotli;
+        if file.extension() == "wasm" {
+            self.program_raw += file.content.len() as u64;
+            self.program_brotli += brotli;
+        }
+    }
+}
+
+pub fn write(folder: &Path, files: &[File]) -> Result<Sizes> {
+    let mut sizes = Sizes::default();
+    for file in files {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("could not create {}", parent.display()))?;
+        }
+        put(&path, &file.content)?;
+        if COMPRESSED.contains(&file.extension()) {
+            sizes.add(file, file.content.len() as u64);
+            continue;
+        }
+        let brotli = brotli(&file.content)?;
+        sizes.add(file, brotli.len() as u64);
+        put(&suffixed(&path, "br"), &brotli)?;
+        put(&suffixed(&path, "gz"), &gzip(&file.content)?)?;
+    }
+    Ok(sizes)
+}
+
+fn put(path: &Path, content: &[u8]) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("could not write {}", path.display()))
+}
+
+/// `app.js` → `app.js.br`.
+fn suffixed(path: &Path, suffix: &str) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+fn brotli(content: &[u8]) -> Result<Vec<u8>> {
+    let parameters = brotli::enc::BrotliEncoderParams {
+        quality: 11,
+        lgwin: 22,
+        size_hint: content.len(),
+        ..brotli::enc::BrotliEncoderParams::default()
+    };
+    let mut compressed = Vec::new();
+    brotli::BrotliCompress(&mut &*content, &mut compressed, &parameters).context("brotli failed")?;
+    Ok(compressed)
+}
+
+fn gzip(content: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).context("gzip failed")?;
+    encoder.finish().context("gzip failed")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::{brotli, gzip};
+
+    #[test]
+    fn both_encodings_give_the_content_back() {
+        let content = "sluice ".repeat(1000);
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(gzip(content.as_bytes()).unwrap().as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, content);
+        let compressed = brotli(content.as_bytes()).unwrap();
+        assert!(compressed.len() < 100);
+        let mut text = String::new();
+        brotli::Decompressor::new(compressed.as_slice(), 4096).read_to_string(&mut text).unwrap();
+        assert_eq!(text, content);
+    }
+}
