@@ -18,7 +18,7 @@ use clap::Args;
 use crate::report;
 use crate::workspace::Workspace;
 
-pub use wasm::native_target_missing;
+pub use wasm::{TARGET as WASM_TARGET, native_target_missing};
 
 #[derive(Args)]
 pub struct Options {

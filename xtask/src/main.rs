@@ -4,6 +4,7 @@
 //! printed) is in `workspace`, `process` and `report`.
 
 mod apt;
+mod check;
 mod console;
 mod environment;
 mod process;
@@ -30,6 +31,8 @@ enum Task {
     Up(up::Options),
     /// Build the browser console into target/console.
     Console(console::Options),
+    /// Format, lints (native and wasm), licences, documentation, dependency direction.
+    Check(check::Options),
 }
 
 fn main() -> std::process::ExitCode {
@@ -47,5 +50,6 @@ fn perform(task: Task) -> Result<()> {
     match task {
         Task::Up(options) => up::run(&workspace, &options),
         Task::Console(options) => console::run(&workspace, &options),
+        Task::Check(options) => check::run(&workspace, &options),
     }
 }

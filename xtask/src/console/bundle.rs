@@ -17,58 +17,50 @@ const SCRIPT: &str = "<!--sluice:script-->";
 /// Everything below `target/console`, the page last.
 pub fn assemble(root: &Path, program: Program) -> Result<Vec<File>> {
     let fonts = fonts(&root.join("assets/fonts"))?;
-    let images = images(&root.join("assets/images"))?;
-    let styles =
-        File::hashed("app.css", style_sheet(&root.join("assets/styles"), &fonts, &images)?.into_bytes())?;
+    let styles = File::hashed("app.css", style_sheet(&root.join("assets/styles"), &fonts)?.into_bytes())?;
     let wasm = File::hashed("app.wasm", program.wasm)?;
-    let glue = File::hashed("app.js", program.glue.into_bytes())?;
+    let mut modules = Vec::new();
+    let mut glue = program.glue;
+    for (path, script) in program.modules {
+        let module = File::hashed("module.js", script.into_bytes())?;
+        if !glue.contains(&path) {
+            bail!("the program brings {path}, which nothing imports");
+        }
+        glue = glue.replace(&path, &module.address());
+        modules.push(module);
+    }
+    let glue = File::hashed("app.js", glue.into_bytes())?;
     let boot = File::hashed("boot.js", boot_script(&glue, &wasm).into_bytes())?;
 
     let template = root.join("frontend/index.html");
     let template =
         fs::read_to_string(&template).with_context(|| format!("could not read {}", template.display()))?;
-    let page =
-        page(&template, &style_tags(&styles, fonts.values()), &script_tags(&boot, &glue, &wasm), &images)?;
+    let page = page(&template, &style_tags(&styles, fonts.values()), &script_tags(&boot, &glue, &wasm))?;
 
-    let mut files: Vec<File> = fonts.into_values().chain(images.into_values()).collect();
+    let mut files: Vec<File> = fonts.into_values().collect();
+    files.extend(modules);
     files.extend([styles, wasm, glue, boot, File::named("index.html", page.into_bytes())]);
     Ok(files)
 }
 
 /// The fonts by their names in `assets/fonts`.
 fn fonts(folder: &Path) -> Result<BTreeMap<String, File>> {
-    hashed_files(folder, |extension| extension == "woff2")
-}
-
-/// The pictures (the icon of the page for one) by their names in `assets/images`.
-fn images(folder: &Path) -> Result<BTreeMap<String, File>> {
-    hashed_files(folder, |extension| matches!(extension, "svg" | "png" | "ico" | "webp"))
-}
-
-fn hashed_files(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, File>> {
-    let mut files = BTreeMap::new();
-    for path in files_below(folder)? {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        if !wanted(extension) {
-            continue;
-        }
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .context("an asset's name is not text")?
-            .to_owned();
-        let content = fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
-        files.insert(name.clone(), File::hashed(&name, content)?);
+    let mut fonts = BTreeMap::new();
+    for path in files_below(folder)?
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "woff2"))
+    {
+        let name =
+            path.file_name().and_then(|name| name.to_str()).context("a font's name is not text")?.to_owned();
+        let content = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+        fonts.insert(name.clone(), File::hashed(&name, content)?);
     }
-    Ok(files)
+    Ok(fonts)
 }
 
-/// All styles in the order of their file names, with the addresses of fonts and pictures in place.
-fn style_sheet(
-    folder: &Path,
-    fonts: &BTreeMap<String, File>,
-    images: &BTreeMap<String, File>,
-) -> Result<String> {
+/// All styles in the order of their file names, with the addresses of fonts in place.
+fn style_sheet(folder: &Path, fonts: &BTreeMap<String, File>) -> Result<String> {
+    const FONTS: &str = "../fonts/";
     let mut sheet = String::new();
     for path in files_below(folder)?
         .iter()
@@ -78,15 +70,13 @@ fn style_sheet(
         sheet.push_str(&text);
         sheet.push('\n');
     }
-    for (prefix, files) in [("../fonts/", fonts), ("../images/", images)] {
-        for (name, file) in files {
-            sheet = sheet.replace(&format!("{prefix}{name}"), &file.address());
-        }
-        if let Some(at) = sheet.find(prefix) {
-            let named: String =
-                sheet[at..].chars().take_while(|c| !matches!(c, ')' | '"' | '\'' | '\n')).collect();
-            bail!("a style names {named}, which is not in assets/");
-        }
+    for (name, file) in fonts {
+        sheet = sheet.replace(&format!("{FONTS}{name}"), &file.address());
+    }
+    if let Some(at) = sheet.find(FONTS) {
+        let named: String =
+            sheet[at..].chars().take_while(|c| !matches!(c, ')' | '"' | '\'' | '\n')).collect();
+        bail!("a style names {named}, which is not in assets/fonts");
     }
     Ok(sheet)
 }
@@ -121,18 +111,14 @@ fn script_tags(boot: &File, glue: &File, wasm: &File) -> String {
     )
 }
 
-/// The template with its two marks replaced, and pictures (`/assets/images/icon.svg`) under their hashed addresses.
-fn page(template: &str, styles: &str, script: &str, images: &BTreeMap<String, File>) -> Result<String> {
+/// The template with its two marks replaced.
+fn page(template: &str, styles: &str, script: &str) -> Result<String> {
     for mark in [STYLES, SCRIPT] {
         if template.matches(mark).count() != 1 {
             bail!("frontend/index.html must contain {mark} exactly once");
         }
     }
-    let mut page = template.replace(STYLES, styles).replace(SCRIPT, script);
-    for (name, file) in images {
-        page = page.replace(&format!("/assets/images/{name}"), &file.address());
-    }
-    Ok(page)
+    Ok(template.replace(STYLES, styles).replace(SCRIPT, script))
 }
 
 #[cfg(test)]
@@ -153,10 +139,21 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, content).unwrap();
         }
-        let files =
-            assemble(&folder, Program { wasm: b"\0asm".to_vec(), glue: "export default 1".to_owned() });
+        let files = assemble(&folder, program());
         fs::remove_dir_all(folder).unwrap();
         files
+    }
+
+    fn program() -> Program {
+        let import = "import { f } from './snippets/dep/inline0.js';";
+        Program {
+            wasm: b"\0asm".to_vec(),
+            glue: import.to_owned(),
+            modules: BTreeMap::from([(
+                "./snippets/dep/inline0.js".to_owned(),
+                "export const f = 1;".to_owned(),
+            )]),
+        }
     }
 
     fn tempdir() -> std::path::PathBuf {
@@ -181,6 +178,18 @@ mod tests {
             assert!(files.iter().any(|file| file.address() == address), "{address} is not there");
         }
         assert!(text(&files, "assets/app.").contains("url(/assets/x."));
+    }
+
+    #[test]
+    fn a_script_that_a_crate_brings_is_imported_by_its_hashed_name() {
+        let files = assembled(TEMPLATE, "").unwrap();
+        let module = files.iter().find(|file| file.path.starts_with("assets/module.")).unwrap();
+        let glue = files
+            .iter()
+            .find(|file| file.path.starts_with("assets/app.") && file.path.ends_with(".js"))
+            .unwrap();
+        let expected = format!("import {{ f }} from '{}';", module.address());
+        assert_eq!(std::str::from_utf8(&glue.content).unwrap(), expected);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Writes the console's files, each with `.br` and `.gz` beside it when it shrinks, so that the server never
-//! compresses the console.
+//! Writes the console's files, each with `.br` and `.gz` beside it (fonts are compressed already), so that the
+//! server never compresses the console.
 
 use std::fs;
 use std::io::Write;
@@ -11,9 +11,6 @@ use flate2::write::GzEncoder;
 
 use super::assets::File;
 use crate::report;
-
-/// Fonts and pictures are compressed already.
-const COMPRESSED: [&str; 4] = ["woff2", "png", "ico", "webp"];
 
 /// What a first visit loads, in bytes.
 #[derive(Default)]
@@ -50,7 +47,7 @@ pub fn write(folder: &Path, files: &[File]) -> Result<Sizes> {
             fs::create_dir_all(parent).with_context(|| format!("could not create {}", parent.display()))?;
         }
         put(&path, &file.content)?;
-        if COMPRESSED.contains(&file.extension()) {
+        if file.extension() == "woff2" {
             sizes.add(file, file.content.len() as u64);
             continue;
         }

@@ -1,13 +1,14 @@
 //! The console's WebAssembly: compiled by rustup's toolchain, or by the distribution's where that has no wasm target
 //! to add; then bound to JavaScript.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
-use wasm_bindgen_cli_support::Bindgen;
+use wasm_bindgen_cli_support::{Bindgen, Output};
 
 use crate::workspace::Workspace;
 use crate::{apt, environment, process, report};
@@ -22,6 +23,8 @@ const DISTRIBUTION_PACKAGES: [&str; 5] =
 pub struct Program {
     pub wasm: Vec<u8>,
     pub glue: String,
+    /// Scripts of the program's crates, by the path that the glue imports them from.
+    pub modules: BTreeMap<String, String>,
 }
 
 pub fn build(workspace: &Workspace) -> Result<Program> {
@@ -34,12 +37,21 @@ pub fn build(workspace: &Workspace) -> Result<Program> {
         .remove_producers_section(true)
         .generate_output()
         .context("wasm-bindgen refused the compiled console")?;
-    if !output.snippets().is_empty() || !output.local_modules().is_empty() {
-        bail!("a dependency of the console brings JavaScript of its own, which the bundle does not carry");
-    }
     let glue = output.js().to_owned();
+    let modules = modules(&output);
     let wasm = optimise(workspace, output.wasm_mut().emit_wasm())?;
-    Ok(Program { wasm, glue })
+    Ok(Program { wasm, glue, modules })
+}
+
+/// The JavaScript that crates bring along, by the path that the glue imports it from.
+fn modules(output: &Output) -> BTreeMap<String, String> {
+    let inline = output.snippets().iter().flat_map(|(crate_name, scripts)| {
+        let path = move |index| format!("./snippets/{crate_name}/inline{index}.js");
+        scripts.iter().enumerate().map(move |(index, script)| (path(index), script.clone()))
+    });
+    let local =
+        output.local_modules().iter().map(|(path, script)| (format!("./snippets/{path}"), script.clone()));
+    inline.chain(local).collect()
 }
 
 /// Whether this machine's default toolchain cannot build for wasm.
@@ -77,7 +89,7 @@ fn built_file(messages: &str) -> Option<PathBuf> {
                 .map(PathBuf::from)
                 .find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
         })
-        .last()
+        .next_back()
 }
 
 fn added_by_rustup() -> bool {
