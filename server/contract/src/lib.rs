@@ -1,1 +1,16 @@
-//! Placeholder.
+//! What crosses a process boundary: REST bodies, the journal, parts, call records, problems.
+//!
+//! Both planes and the console depend on this crate; it depends on no other member.
+
+pub mod calls;
+pub mod definition;
+pub mod environment;
+pub mod histogram;
+pub mod ids;
+pub mod journal;
+pub mod link;
+pub mod part;
+pub mod path;
+pub mod problem;
+pub mod rest;
+pub mod rollup;

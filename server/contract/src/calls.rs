@@ -1,0 +1,112 @@
+//! Call records, as gateways write them and the console shows them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::ids::{ApiId, ApplicationId, BootId, CallId, CredentialId, PlanId, SubscriptionId, TenantId};
+use crate::problem::ErrorSource;
+use crate::rollup::RollupDelta;
+
+/// The record of one request through a gateway. Secrets (keys in headers or query) are never in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Call {
+    pub id: CallId,
+    /// When the request head had arrived.
+    pub at: DateTime<Utc>,
+    /// None when no route matched.
+    pub tenant: Option<TenantId>,
+    pub api: Option<ApiId>,
+    /// [`crate::definition::Route::id`].
+    pub route: Option<String>,
+    pub method: String,
+    pub host: String,
+    /// As the client sent it, without the query.
+    pub path: String,
+    /// Without any key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    pub status: u16,
+    /// Stable error code when the gateway itself answered with an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_source: Option<ErrorSource>,
+    pub application: Option<ApplicationId>,
+    pub credential: Option<CredentialId>,
+    pub subscription: Option<SubscriptionId>,
+    pub plan: Option<PlanId>,
+    pub cache: CacheOutcome,
+    /// URL of the target that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// From the request head to the last byte of the response, in microseconds.
+    pub duration_us: u64,
+    /// From sending to the upstream's response head, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_us: Option<u64>,
+    /// Bytes of the request body.
+    pub bytes_in: u64,
+    /// Bytes of the response body.
+    pub bytes_out: u64,
+    pub client_ip: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// What the client sees as `x-request-id`.
+    pub request_id: String,
+    /// Trace id (W3C trace context), 32 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Where the time went, in pipeline order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageTime>,
+}
+
+/// Time that one stage took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StageTime {
+    /// Name of the stage: `route`, `authenticate`, `cache`, `upstream`, ...
+    pub stage: String,
+    /// Microseconds from the start of the call.
+    pub start_us: u64,
+    /// Microseconds.
+    pub took_us: u64,
+}
+
+/// What the cache did for a call.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheOutcome {
+    /// No cache policy, or the request may not use the cache.
+    #[default]
+    Bypass,
+    Hit,
+    /// A stored response was confirmed by the upstream.
+    Revalidated,
+    /// Waited for the same fetch as another request.
+    Coalesced,
+    /// Stored but no longer fresh, served on purpose.
+    Stale,
+    Miss,
+}
+
+/// Calls and rollups of a gateway since its previous batch. Counts once, whatever is sent twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallBatch {
+    pub boot: BootId,
+    /// 1, 2, 3, ... for each boot.
+    pub sequence: u64,
+    pub calls: Vec<Call>,
+    pub rollups: Vec<RollupDelta>,
+    /// Calls dropped because the spool was full, since the previous batch.
+    pub dropped: u64,
+}
+
+/// The newest sequence that the control plane has stored of this boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchReceipt {
+    pub boot: BootId,
+    pub stored: u64,
+}

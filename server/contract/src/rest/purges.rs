@@ -1,0 +1,29 @@
+//! Purges: removal of cached responses.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::ids::{EnvironmentId, PurgeId};
+use crate::journal::PurgeScope;
+use crate::rest::releases::Progress;
+
+/// A removal of cached responses, and how far it got.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PurgeRecord {
+    pub id: PurgeId,
+    pub environment: EnvironmentId,
+    pub scope: PurgeScope,
+    pub position: u64,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+    pub progress: Progress,
+}
+
+/// `POST /tenants/{tenant}/purges`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreatePurge {
+    pub environment: EnvironmentId,
+    pub scope: PurgeScope,
+}
