@@ -9,6 +9,7 @@ mod console;
 mod environment;
 mod process;
 mod report;
+mod test;
 mod up;
 mod workspace;
 
@@ -33,6 +34,8 @@ enum Task {
     Console(console::Options),
     /// Format, lints (native and wasm), licences, documentation, dependency direction.
     Check(check::Options),
+    /// Every test: Rust on both databases, the console's, and a real browser end to end.
+    Test(test::Options),
 }
 
 fn main() -> std::process::ExitCode {
@@ -51,5 +54,6 @@ fn perform(task: Task) -> Result<()> {
         Task::Up(options) => up::run(&workspace, &options),
         Task::Console(options) => console::run(&workspace, &options),
         Task::Check(options) => check::run(&workspace, &options),
+        Task::Test(options) => test::run(&workspace, &options),
     }
 }

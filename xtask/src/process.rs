@@ -1,7 +1,8 @@
 //! Runs other programs: what they print goes through, a failure becomes one line that names the command.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -34,6 +35,20 @@ pub fn output(command: &mut Command) -> Result<String> {
     }
     String::from_utf8(output.stdout)
         .with_context(|| format!("`{}` printed something that is not text", line(command)))
+}
+
+/// Runs to the end, giving each line of its standard output to `read`; its standard error goes to the terminal.
+pub fn each_line(command: &mut Command, mut read: impl FnMut(&str)) -> Result<ExitStatus> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start `{}`", line(command)))?;
+    if let Some(output) = child.stdout.take() {
+        for text in BufReader::new(output).split(b'\n') {
+            read(&String::from_utf8_lossy(&text.context("could not read what the command printed")?));
+        }
+    }
+    child.wait().with_context(|| format!("could not wait for `{}`", line(command)))
 }
 
 /// Whether the command runs and succeeds; nothing is shown.

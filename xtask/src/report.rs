@@ -44,15 +44,17 @@ pub enum Outcome {
 }
 
 impl Steps {
-    /// Runs one step; its error is shown and remembered, so that the steps after it still run.
-    pub fn step(&mut self, name: &str, action: impl FnOnce() -> Result<Outcome>) {
+    /// Runs one step; its error is shown and remembered, so that the steps after it can still run. True when it held.
+    pub fn step(&mut self, name: &str, action: impl FnOnce() -> Result<Outcome>) -> bool {
         progress(&format!("== {name}"));
         let started = Instant::now();
         let outcome = action().unwrap_or_else(|error| {
             failure(&error);
             Outcome::Failed
         });
+        let held = !outcome.failed();
         self.done.push(Step { name: name.to_owned(), took: started.elapsed(), outcome });
+        held
     }
 
     /// Prints the table of steps; an error when any of them failed.
