@@ -70,6 +70,10 @@ pub struct Route {
     /// Policies of this route only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyAttachment>,
+    /// Came from an imported document: the next import removes it when its document no longer has it. Routes made by
+    /// hand stay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 /// A header that a request must carry.

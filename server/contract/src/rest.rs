@@ -6,6 +6,7 @@ pub mod apis;
 pub mod applications;
 pub mod audit;
 pub mod calls;
+pub mod catalogue;
 pub mod environments;
 pub mod gateways;
 pub mod imports;

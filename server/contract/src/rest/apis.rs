@@ -80,3 +80,14 @@ pub struct UpdateApi {
     pub listed: bool,
     pub draft: ApiDefinition,
 }
+
+/// Filters of `GET /tenants/{tenant}/apis`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct ApiFilter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<bool>,
+}

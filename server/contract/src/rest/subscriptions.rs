@@ -58,3 +58,16 @@ pub struct DecideSubscription {
     #[serde(default)]
     pub reason: String,
 }
+
+/// Filters of `GET /tenants/{tenant}/subscriptions`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct SubscriptionFilter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<SubscriptionState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationId>,
+}
