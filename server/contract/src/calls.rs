@@ -92,7 +92,9 @@ pub enum CacheOutcome {
     Miss,
 }
 
-/// Calls and rollups of a gateway since its previous batch. Counts once, whatever is sent twice.
+/// Calls and rollups of a gateway since its previous batch. Counts once, whatever is sent twice: batches of a boot
+/// come in order, one that is not newer than what is stored of its boot is a repetition. Sequences have gaps where a
+/// gateway dropped batches; batches of earlier boots, found on disk after a restart, come first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallBatch {
     pub boot: BootId,
@@ -100,7 +102,7 @@ pub struct CallBatch {
     pub sequence: u64,
     pub calls: Vec<Call>,
     pub rollups: Vec<RollupDelta>,
-    /// Calls dropped because the spool was full, since the previous batch.
+    /// Calls of this gateway (of any boot) dropped because the spool was full, not yet told in another batch.
     pub dropped: u64,
 }
 

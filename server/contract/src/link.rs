@@ -32,6 +32,12 @@ pub const HEARTBEAT_PATH: &str = "/gateway/v1/heartbeats";
 /// `POST` zstd-compressed JSON of [`crate::calls::CallBatch`] (`content-encoding: zstd`) → [`crate::calls::BatchReceipt`].
 pub const CALLS_PATH: &str = "/gateway/v1/calls";
 
+/// Problem code (401) of a session for a gateway or secret that the control plane does not know (a restored backup,
+/// say): the gateway enrols again if it still has a token.
+pub const UNKNOWN_GATEWAY: &str = "unknown_gateway";
+/// Problem code (403) of a session for a gateway that an admin has removed: it stops serving.
+pub const GATEWAY_REMOVED: &str = "gateway_removed";
+
 /// What an operator gives a new gateway: `sle_` and base64url of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnrolmentToken {
@@ -104,8 +110,10 @@ pub struct SessionRequest {
     pub protocol: u16,
     /// Where clients reach this gateway, for the console's try-it, for example `http://127.0.0.1:8000`.
     pub public_url: Option<String>,
-    /// Calls that the previous life of this gateway accepted but could not hand on, if it ended badly.
-    pub lost_before: Option<LostCalls>,
+    /// Calls that earlier lives of this gateway accepted but could not hand on because they ended badly. Repeated
+    /// until a session opens, so the control plane counts each boot once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_before: Vec<LostCalls>,
 }
 
 /// Calls that are known to be missing from the log.

@@ -6,6 +6,11 @@ use crate::calls::CacheOutcome;
 use crate::histogram::Histogram;
 use crate::ids::{ApiId, ApplicationId, PlanId, TenantId};
 
+/// Route or target of a cell beyond a gateway's cap on distinct cells.
+pub const OTHER: &str = "other";
+/// Application of a cell beyond a gateway's cap on distinct cells.
+pub const OTHER_APPLICATION: ApplicationId = ApplicationId(uuid::Uuid::nil());
+
 /// What to add to one cell of a cube.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RollupDelta {
@@ -15,7 +20,8 @@ pub struct RollupDelta {
     pub counts: Counts,
 }
 
-/// Which cell of which cube. A gateway that meets more distinct cells than its cap uses "other" names.
+/// Which cell of which cube. A gateway that meets more distinct cells in a minute than
+/// its cap counts the rest under [`OTHER`] and [`OTHER_APPLICATION`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "cube", rename_all = "snake_case")]
 pub enum Cell {
