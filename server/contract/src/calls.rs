@@ -92,6 +92,16 @@ pub enum CacheOutcome {
     Miss,
 }
 
+impl CacheOutcome {
+    /// Whether the answer came from the cache.
+    pub fn is_hit(self) -> bool {
+        match self {
+            Self::Hit | Self::Revalidated | Self::Coalesced | Self::Stale => true,
+            Self::Bypass | Self::Miss => false,
+        }
+    }
+}
+
 /// Calls and rollups of a gateway since its previous batch. Counts once, whatever is sent twice: batches of a boot
 /// come in order, one that is not newer than what is stored of its boot is a repetition. Sequences have gaps where a
 /// gateway dropped batches; batches of earlier boots, found on disk after a restart, come first.

@@ -51,17 +51,115 @@ pub struct Counts {
     pub duration_us: u64,
     /// Sum of times to the upstream's response head, in microseconds.
     pub upstream_us: u64,
+    /// Calls by exact status: `(status, calls)` sorted by status.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statuses: Vec<(u16, u64)>,
+    /// Calls that the cache answered (hit, revalidated, coalesced or stale).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_hits: u64,
+    /// Calls that could have been hits: everything but bypass.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cacheable: u64,
+}
+
+/// What a finished call adds to its cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    pub status: u16,
+    pub cache: CacheOutcome,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// Microseconds.
+    pub duration_us: u64,
+    /// Microseconds.
+    pub upstream_us: Option<u64>,
 }
 
 impl Counts {
+    /// Counts one call. Every field is kept in every cell, so that any cell alone can answer for its traffic.
+    pub fn record(&mut self, measure: &Measure) {
+        let &Measure { status, cache, bytes_in, bytes_out, duration_us, upstream_us } = measure;
+        self.calls += 1;
+        self.bytes_in += bytes_in;
+        self.bytes_out += bytes_out;
+        self.latency.record(duration_us);
+        self.duration_us += duration_us;
+        self.upstream_us += upstream_us.unwrap_or_default();
+        self.add_status(status, 1);
+        self.cache_hits += u64::from(cache.is_hit());
+        self.cacheable += u64::from(cache != CacheOutcome::Bypass);
+    }
+
     /// Adds another cell's counts to this one's.
     pub fn merge(&mut self, other: &Self) {
-        let Self { calls, bytes_in, bytes_out, latency, duration_us, upstream_us } = other;
+        let Self {
+            calls,
+            bytes_in,
+            bytes_out,
+            latency,
+            duration_us,
+            upstream_us,
+            statuses,
+            cache_hits,
+            cacheable,
+        } = other;
         self.calls += calls;
         self.bytes_in += bytes_in;
         self.bytes_out += bytes_out;
         self.latency.merge(latency);
         self.duration_us += duration_us;
         self.upstream_us += upstream_us;
+        statuses.iter().for_each(|&(status, calls)| self.add_status(status, calls));
+        self.cache_hits += cache_hits;
+        self.cacheable += cacheable;
+    }
+
+    /// Calls whose status is in `from..=to`.
+    pub fn with_status(&self, from: u16, to: u16) -> u64 {
+        self.statuses.iter().filter(|(status, _)| (from..=to).contains(status)).map(|(_, calls)| calls).sum()
+    }
+
+    fn add_status(&mut self, status: u16, calls: u64) {
+        match self.statuses.binary_search_by_key(&status, |&(s, _)| s) {
+            Ok(i) => self.statuses[i].1 += calls,
+            Err(i) => self.statuses.insert(i, (status, calls)),
+        }
+    }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(status: u16, cache: CacheOutcome) -> Measure {
+        Measure { status, cache, bytes_in: 1, bytes_out: 2, duration_us: 3, upstream_us: Some(1) }
+    }
+
+    #[test]
+    fn merging_counts_gives_what_recording_all_in_one_gives() {
+        let calls = [
+            call(200, CacheOutcome::Hit),
+            call(404, CacheOutcome::Miss),
+            call(200, CacheOutcome::Bypass),
+            call(502, CacheOutcome::Stale),
+        ];
+        let (mut one, mut other, mut all) = (Counts::default(), Counts::default(), Counts::default());
+        for (i, call) in calls.iter().enumerate() {
+            if i % 2 == 0 {
+                one.record(call)
+            } else {
+                other.record(call)
+            }
+            all.record(call);
+        }
+        one.merge(&other);
+        assert_eq!(one, all);
+        assert_eq!(all.statuses, [(200, 2), (404, 1), (502, 1)]);
+        assert_eq!((all.calls, all.cache_hits, all.cacheable), (4, 2, 3));
+        assert_eq!((all.with_status(400, 499), all.with_status(500, 599)), (1, 1));
     }
 }
