@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Sluice's data plane: accepts calls, decides them by the journal's state, forwards them, records them.
+
+pub mod telemetry;

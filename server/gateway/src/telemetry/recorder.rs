@@ -1,0 +1,165 @@
+//! Where finished calls go first: a buffer of each thread, written as JSON at once so that nothing is kept but text.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::Thread;
+
+use parking_lot::Mutex;
+use sluice_contract::calls::Call;
+
+use super::record::CallRecord;
+use super::rollup::Rollups;
+use super::tally::Tally;
+
+/// Bytes of a thread's buffer at which it is collected before its time.
+const COLLECT_AT: usize = 1 << 20;
+/// Bytes of a thread's buffer past which calls are dropped and counted: the collector has been stuck for long.
+const BUFFER_MAX: usize = 16 << 20;
+
+/// The buffers of all threads.
+pub struct Recorders {
+    tally: Arc<Tally>,
+    buffers: Mutex<Vec<Arc<Mutex<Buffer>>>>,
+    slots: AtomicUsize,
+    dropped: AtomicU64,
+    collector: Mutex<Option<Thread>>,
+}
+
+/// What a thread has recorded since it was last collected.
+#[derive(Default)]
+pub(super) struct Buffer {
+    /// [`Call`]s as JSON, each followed by a comma.
+    pub(super) json: Vec<u8>,
+    pub(super) calls: u64,
+    pub(super) rollups: Rollups,
+}
+
+/// Records the calls of one thread. Clones share its buffer.
+#[derive(Clone)]
+pub struct Recorder {
+    all: Arc<Recorders>,
+    buffer: Arc<Mutex<Buffer>>,
+    slot: usize,
+}
+
+/// A call that has begun. It counts as lost when the process dies before it is recorded.
+#[must_use = "a call that begins is recorded when it ends"]
+pub struct OpenCall {
+    recorder: Option<Recorder>,
+}
+
+impl Recorders {
+    pub(super) fn new(tally: Arc<Tally>) -> Arc<Self> {
+        Arc::new(Self {
+            tally,
+            buffers: Mutex::default(),
+            slots: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            collector: Mutex::new(None),
+        })
+    }
+
+    /// Buffers that nobody ships, for a gateway without a control plane (tests, benchmarks).
+    pub fn in_memory() -> Arc<Self> {
+        Self::new(Arc::new(Tally::in_memory()))
+    }
+
+    /// The recorder of one more thread.
+    pub fn recorder(self: &Arc<Self>) -> Recorder {
+        let buffer = Arc::new(Mutex::new(Buffer::default()));
+        self.buffers.lock().push(Arc::clone(&buffer));
+        Recorder { all: Arc::clone(self), buffer, slot: self.slots.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Calls begun since start.
+    pub fn accepted(&self) -> u64 {
+        self.tally.accepted()
+    }
+
+    /// Calls dropped since start because a buffer was full.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Takes what all threads have recorded; threads go on with empty buffers.
+    pub(super) fn take(&self) -> Vec<Buffer> {
+        let buffers = self.buffers.lock();
+        buffers
+            .iter()
+            .map(|buffer| {
+                let mut buffer = buffer.lock();
+                let roomy = Buffer { json: Vec::with_capacity(buffer.json.len()), ..Buffer::default() };
+                std::mem::replace(&mut *buffer, roomy)
+            })
+            .filter(|buffer| buffer.calls > 0)
+            .collect()
+    }
+
+    /// Takes what all threads have recorded, as the control plane would read it.
+    ///
+    /// # Errors
+    /// When a record is not what the contract says: a bug.
+    pub fn take_calls(&self) -> Result<Vec<Call>, serde_json::Error> {
+        let mut calls = Vec::new();
+        for buffer in self.take() {
+            let list = [b"[".as_slice(), buffer.json.strip_suffix(b",").unwrap_or_default(), b"]"].concat();
+            calls.extend(serde_json::from_slice::<Vec<Call>>(&list)?);
+        }
+        Ok(calls)
+    }
+
+    /// Says which thread to wake when a buffer fills.
+    pub(super) fn collected_by(&self, thread: Thread) {
+        *self.collector.lock() = Some(thread);
+    }
+
+    fn wake_collector(&self) {
+        if let Some(thread) = &*self.collector.lock() {
+            thread.unpark();
+        }
+    }
+}
+
+impl Recorder {
+    /// A call begins: its request head has arrived.
+    pub fn open(&self) -> OpenCall {
+        self.all.tally.accept(self.slot);
+        OpenCall { recorder: Some(self.clone()) }
+    }
+
+    fn push(&self, call: &CallRecord<'_>) {
+        let mut buffer = self.buffer.lock();
+        let before = buffer.json.len();
+        if before >= BUFFER_MAX || serde_json::to_writer(&mut buffer.json, call).is_err() {
+            buffer.json.truncate(before);
+            drop(buffer);
+            self.all.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        buffer.json.push(b',');
+        buffer.calls += 1;
+        buffer.rollups.count(call);
+        let after = buffer.json.len();
+        drop(buffer);
+        if before < COLLECT_AT && after >= COLLECT_AT {
+            self.all.wake_collector();
+        }
+    }
+}
+
+impl OpenCall {
+    /// The call has ended. Call this before the last bytes leave, so that who has seen the answer finds the record.
+    pub fn record(mut self, call: &CallRecord<'_>) {
+        if let Some(recorder) = self.recorder.take() {
+            recorder.push(call);
+        }
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if let Some(recorder) = &self.recorder {
+            recorder.all.tally.abandon(recorder.slot);
+        }
+    }
+}
