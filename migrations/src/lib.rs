@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Migrations of the management database, the same on SQLite and Postgres.
+//!
+//! Each resource's tables come with their tenant scoping: composite keys make a reference across tenants impossible
+//! in the schema, not only in code. `tools` holds what the migrations share.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_identity;
+mod tools;
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261121_000001_identity::Migration)]
+    }
+}

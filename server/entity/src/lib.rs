@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Entities of the management database: one file for each table, rows and nothing else.
+//!
+//! Conversions to what callers see live in `store`.
+
+pub mod api_tokens;
+pub mod audit;
+pub mod environments;
+pub mod memberships;
+pub mod one_time_tokens;
+pub mod secrets;
+pub mod sessions;
+pub mod settings;
+pub mod team_members;
+pub mod teams;
+pub mod tenants;
+pub mod users;

@@ -1,0 +1,192 @@
+//! The connection to the management database: SQLite (embedded, one machine) or Postgres.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use sluice_contract::rest::setup::DatabaseKind;
+use tokio::sync::Mutex;
+
+use crate::error::{Error, Result};
+use crate::transaction::Tx;
+
+/// Where the management database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A SQLite file; made when absent.
+    Sqlite(PathBuf),
+    /// `postgres://user:password@host:port/database`.
+    Postgres(String),
+}
+
+impl DatabaseUrl {
+    /// Which kind of database it is.
+    pub fn kind(&self) -> DatabaseKind {
+        match self {
+            Self::Sqlite(_) => DatabaseKind::Sqlite,
+            Self::Postgres(_) => DatabaseKind::Postgres,
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        match text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite(Path::new(path).to_owned())),
+            _ => {
+                Err("a database URL is postgres://user:password@host/database or sqlite:path/to/file"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Without the password.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => match url.rsplit_once('@') {
+                Some((_, place)) => write!(f, "postgres://{place}"),
+                None => f.write_str(url),
+            },
+        }
+    }
+}
+
+/// The management database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    connection: DatabaseConnection,
+    kind: DatabaseKind,
+    url: DatabaseUrl,
+    /// SQLite has one writer: waiting here is fair, waiting in SQLite is polling.
+    writer: Option<Arc<Mutex<()>>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.url).finish()
+    }
+}
+
+impl Store {
+    /// Connects. Nothing is created except an absent SQLite file.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or opened.
+    pub async fn connect(url: &DatabaseUrl) -> Result<Self> {
+        let connection = match url {
+            DatabaseUrl::Sqlite(path) => Database::connect(sqlite(path)).await?,
+            DatabaseUrl::Postgres(url) => Database::connect(postgres(url)).await?,
+        };
+        let kind = url.kind();
+        let writer = (kind == DatabaseKind::Sqlite).then(Arc::default);
+        Ok(Self { connection, kind, url: url.clone(), writer })
+    }
+
+    /// Brings the schema up to date. Safe to call by several processes at once and again.
+    ///
+    /// # Errors
+    /// When a migration fails; it is then undone as a whole on Postgres.
+    pub async fn migrate(&self) -> Result<()> {
+        let _one_at_a_time = self.lock_schema().await?;
+        sluice_migrations::Migrator::up(&self.connection, None).await?;
+        Ok(())
+    }
+
+    /// Which kind of database it is.
+    pub fn kind(&self) -> DatabaseKind {
+        self.kind
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// For reading outside of a transaction.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    /// Begins a transaction that writes. Rolled back unless [`Tx::commit`] is called.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin(&self) -> Result<Tx> {
+        let permit = match &self.writer {
+            Some(writer) => Some(Arc::clone(writer).lock_owned().await),
+            None => None,
+        };
+        let options = TransactionOptions {
+            sqlite_transaction_mode: (self.kind == DatabaseKind::Sqlite)
+                .then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(Tx::new(self.connection.begin_with_options(options).await?, permit))
+    }
+
+    /// Closes all connections.
+    ///
+    /// # Errors
+    /// When the database could not be closed in order.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.connection.close().await?)
+    }
+
+    /// On Postgres several control planes may start at once: an advisory lock lets one migrate at a time.
+    async fn lock_schema(&self) -> Result<Option<Tx>> {
+        use sea_orm::ConnectionTrait;
+        if self.kind == DatabaseKind::Sqlite {
+            return Ok(None);
+        }
+        let lock = self.begin().await?;
+        lock.execute_unprepared("SELECT pg_advisory_xact_lock(6013742)").await.map_err(Error::Database)?;
+        Ok(Some(lock))
+    }
+}
+
+fn sqlite(path: &Path) -> ConnectOptions {
+    let mut options = ConnectOptions::new("sqlite:");
+    let path = path.to_owned();
+    options.max_connections(8).sqlx_logging(false).map_sqlx_sqlite_opts(move |sqlx| {
+        sqlx.filename(&path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            .pragma("journal_mode", "WAL")
+            .pragma("synchronous", "NORMAL")
+            .pragma("temp_store", "MEMORY")
+    });
+    options
+}
+
+fn postgres(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(20)
+        .connect_timeout(Duration::from_secs(10))
+        .acquire_timeout(Duration::from_secs(10))
+        .set_application_name("sluice")
+        .sqlx_logging(false);
+    options
+}
