@@ -4,6 +4,7 @@
 //! printed) is in `workspace`, `process` and `report`.
 
 mod apt;
+mod bench;
 mod check;
 mod console;
 mod environment;
@@ -36,6 +37,8 @@ enum Task {
     Check(check::Options),
     /// Every test: Rust on both databases, the console's, and a real browser end to end.
     Test(test::Options),
+    /// Requests per CPU-second, latency and instructions per request, beside nginx.
+    Bench(bench::Options),
 }
 
 fn main() -> std::process::ExitCode {
@@ -55,5 +58,6 @@ fn perform(task: Task) -> Result<()> {
         Task::Console(options) => console::run(&workspace, &options),
         Task::Check(options) => check::run(&workspace, &options),
         Task::Test(options) => test::run(&workspace, &options),
+        Task::Bench(options) => bench::run(&workspace, &options),
     }
 }

@@ -1,0 +1,215 @@
+//! `cargo xtask bench`: Sluice beside nginx, in one run on one machine, so that only ratios are compared.
+//!
+//! Every proxy has the same core for itself, the same origin behind it and the same load before it. Each run offers as
+//! much as the proxy takes, then a fixed rate; requests are divided by the proxy's own processor time.
+
+mod callgrind;
+mod load;
+mod machine;
+mod nginx;
+mod server;
+mod table;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::workspace::Workspace;
+use crate::{apt, environment, report};
+use callgrind::Watched;
+use load::Request;
+use machine::Cores;
+use nginx::{BODY_BYTES, Nginx, Proxy};
+use server::Server;
+use table::{Ratio, Row, Sample, Setting};
+
+#[derive(Args)]
+pub struct Options {
+    /// Runs of each proxy; the report has their medians.
+    #[arg(long, default_value_t = 5)]
+    runs: u32,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// Requests per second that each proxy is offered where they are compared at equal load.
+    #[arg(long, default_value_t = 8000)]
+    rate: u32,
+    /// Leave out callgrind, which takes a few minutes.
+    #[arg(long)]
+    no_callgrind: bool,
+}
+
+/// A way to serve the request that is measured.
+struct Subject {
+    name: String,
+    request: Request,
+    /// Which of the servers serves it.
+    server: usize,
+    address: SocketAddr,
+    /// How to start its server as one process, for callgrind.
+    program: Command,
+    goals: &'static [Goal],
+}
+
+/// Against whom, and the ratio that is expected at this stage.
+type Goal = (&'static str, f64);
+
+/// Everything that runs during the benchmark.
+struct Bench {
+    cores: Cores,
+    scratch: PathBuf,
+    servers: Vec<Server>,
+    subjects: Vec<Subject>,
+    /// Answers all proxies; ends after them.
+    _origin: Server,
+}
+
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    install_tools(!options.no_callgrind)?;
+    let folder = workspace.target.join("bench");
+    let mut bench = Bench::start(&folder)?;
+    let mut samples = vec![Vec::new(); bench.subjects.len()];
+    for run in 1..=options.runs {
+        report::progress(&format!("run {run} of {}", options.runs));
+        for (subject, samples) in bench.subjects.iter().zip(&mut samples) {
+            samples.push(bench.measure(subject, options)?);
+        }
+    }
+    let instructions =
+        if options.no_callgrind { vec![None; samples.len()] } else { bench.count_instructions()? };
+
+    let rows = rows(&bench.subjects, samples, instructions);
+    let setting = Setting {
+        runs: options.runs,
+        seconds: options.seconds,
+        rate: options.rate,
+        connections: load::CONNECTIONS,
+        body_bytes: BODY_BYTES,
+    };
+    table::print(&setting, &rows);
+    table::save(&folder, &setting, &rows)
+}
+
+impl Bench {
+    fn start(folder: &Path) -> Result<Self> {
+        let cores = Cores::of_this_machine()?;
+        let scratch = folder.join("work");
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch).context("could not remove what the last benchmark left")?;
+        }
+        fs::create_dir_all(&scratch).with_context(|| format!("could not create {}", scratch.display()))?;
+        let origin = Nginx::origin(&scratch)?;
+        let server = origin.start("origin", cores.origin, &scratch)?;
+        let mut bench = Self { cores, scratch, servers: Vec::new(), subjects: Vec::new(), _origin: server };
+        for proxy in [Proxy::PassThrough, Proxy::Cache, Proxy::TunedCache] {
+            bench.add_nginx(proxy, origin.address)?;
+        }
+        for subject in &bench.subjects {
+            // Fills caches and opens upstream connections before anything counts.
+            load::exactly(cores, &subject.request, 2_000)
+                .with_context(|| format!("warming {}", subject.name))?;
+        }
+        Ok(bench)
+    }
+
+    fn add_nginx(&mut self, proxy: Proxy, origin: SocketAddr) -> Result<()> {
+        let nginx = Nginx::proxy(proxy, &self.scratch, origin)?;
+        self.servers.push(nginx.start(proxy.name(), self.cores.proxy, &self.scratch)?);
+        self.subjects.push(Subject {
+            name: proxy.name().to_owned(),
+            request: Request { url: format!("http://{}/", nginx.address), headers: Vec::new() },
+            server: self.servers.len() - 1,
+            address: nginx.address,
+            program: nginx.single_process(),
+            goals: &[],
+        });
+        Ok(())
+    }
+
+    fn measure(&self, subject: &Subject, options: &Options) -> Result<Sample> {
+        let server = self.servers.get(subject.server).context("a subject without a server")?;
+        let measuring = |what| format!("measuring {} ({what})", subject.name);
+        let before = server.cpu_seconds()?;
+        let full = load::saturate(self.cores, &subject.request, options.seconds)
+            .with_context(|| measuring("full"))?;
+        let between = server.cpu_seconds()?;
+        let steady = load::steady(self.cores, &subject.request, options.rate, options.seconds, &self.scratch)
+            .with_context(|| measuring("steady"))?;
+        let after = server.cpu_seconds()?;
+        Ok(Sample {
+            per_second: full.requests as f64 / f64::from(options.seconds),
+            per_cpu_saturated: full.requests as f64 / (between - before),
+            per_cpu_steady: steady.requests as f64 / (after - between),
+            p50: steady.p50,
+            p99: steady.p99,
+        })
+    }
+
+    /// Ends the servers, and starts each again under callgrind.
+    fn count_instructions(&mut self) -> Result<Vec<Option<f64>>> {
+        self.servers.clear();
+        let count = |subject: &Subject| {
+            report::progress(&format!("counting instructions of {}", subject.name));
+            let watched = Watched {
+                name: &subject.name,
+                program: &subject.program,
+                address: subject.address,
+                request: subject.request.clone(),
+            };
+            callgrind::instructions_per_request(self.cores, &watched, &self.scratch).map(Some)
+        };
+        self.subjects.iter().map(count).collect()
+    }
+}
+
+fn rows(subjects: &[Subject], samples: Vec<Vec<Sample>>, instructions: Vec<Option<f64>>) -> Vec<Row> {
+    let measured = subjects.iter().zip(samples).zip(instructions);
+    let mut rows: Vec<Row> = measured
+        .map(|((subject, samples), instructions)| Row {
+            name: subject.name.clone(),
+            samples,
+            instructions,
+            ratios: Vec::new(),
+        })
+        .collect();
+    for (index, subject) in subjects.iter().enumerate() {
+        let ratios = subject.goals.iter().filter_map(|goal| ratio(&rows, index, goal)).collect();
+        if let Some(row) = rows.get_mut(index) {
+            row.ratios = ratios;
+        }
+    }
+    rows
+}
+
+fn ratio(rows: &[Row], index: usize, &(against, expected): &Goal) -> Option<Ratio> {
+    let other = rows.iter().find(|row| row.name == against)?;
+    let own = rows.get(index)?;
+    let compare = |of: fn(&Sample) -> f64| own.median(of) / other.median(of);
+    Some(Ratio {
+        against: against.to_owned(),
+        steady: compare(|sample| sample.per_cpu_steady),
+        saturated: compare(|sample| sample.per_cpu_saturated),
+        expected,
+    })
+}
+
+fn install_tools(with_callgrind: bool) -> Result<()> {
+    let needed = [
+        ("nginx", "nginx-light", true),
+        ("wrk", "wrk", true),
+        ("h2load", "nghttp2-client", true),
+        ("taskset", "util-linux", true),
+        ("curl", "curl", true),
+        ("valgrind", "valgrind", with_callgrind),
+    ];
+    let missing: Vec<&str> = needed
+        .iter()
+        .filter(|(program, _, wanted)| *wanted && environment::system_program(program).is_none())
+        .map(|(_, package, _)| *package)
+        .collect();
+    if missing.is_empty() { Ok(()) } else { apt::install(&missing, "the benchmark") }
+}

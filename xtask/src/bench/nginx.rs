@@ -1,0 +1,146 @@
+//! nginx: the origin that every proxy stands before, and the proxy that Sluice is compared with.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::machine::pinned;
+use super::server::{Server, free_address};
+use crate::{apt, environment};
+
+/// Bytes of the body that the origin answers with.
+pub const BODY_BYTES: usize = 1024;
+
+/// A way to run nginx as a proxy.
+#[derive(Clone, Copy)]
+pub enum Proxy {
+    /// Passes on, upstream connections kept alive.
+    PassThrough,
+    /// Its cache as its documentation sets it up.
+    Cache,
+    /// Its cache with open files remembered: what its documentation calls tuned.
+    TunedCache,
+}
+
+impl Proxy {
+    pub fn name(self) -> &'static str {
+        match self {
+            Proxy::PassThrough => "nginx-pass-through",
+            Proxy::Cache => "nginx-cache",
+            Proxy::TunedCache => "nginx-cache-tuned",
+        }
+    }
+
+    fn site(self, folder: &Path, listen: SocketAddr, origin: SocketAddr) -> String {
+        let (zone, location) = match self {
+            Proxy::PassThrough => (String::new(), ""),
+            Proxy::Cache => {
+                (cache_zone(folder), "proxy_cache bench; add_header X-Cache $upstream_cache_status;")
+            }
+            Proxy::TunedCache => (
+                cache_zone(folder),
+                "proxy_cache bench; add_header X-Cache $upstream_cache_status; open_file_cache max=1000 inactive=60s; open_file_cache_valid 60s;",
+            ),
+        };
+        format!(
+            "{zone}
+            upstream origin {{ server {origin}; keepalive 128; keepalive_requests 100000000; }}
+            server {{
+                listen {listen} backlog=4096;
+                location / {{
+                    proxy_pass http://origin;
+                    proxy_http_version 1.1;
+                    proxy_set_header Connection \"\";
+                    {location}
+                }}
+            }}"
+        )
+    }
+}
+
+fn cache_zone(folder: &Path) -> String {
+    format!("proxy_cache_path {} keys_zone=bench:16m max_size=256m;", folder.join("cache").display())
+}
+
+/// A configuration on disk, and how to start nginx with it.
+pub struct Nginx {
+    program: PathBuf,
+    configuration: PathBuf,
+    pub address: SocketAddr,
+}
+
+impl Nginx {
+    /// The origin: a small JSON body from memory, which may be kept for an hour.
+    pub fn origin(scratch: &Path) -> Result<Self> {
+        let address = free_address()?;
+        let body = "x".repeat(BODY_BYTES);
+        let site = format!(
+            "server {{
+                listen {address} backlog=4096;
+                default_type application/json;
+                location / {{ add_header Cache-Control 'public, max-age=3600'; return 200 '{body}'; }}
+            }}"
+        );
+        Self::write("origin", scratch, address, &site)
+    }
+
+    pub fn proxy(kind: Proxy, scratch: &Path, origin: SocketAddr) -> Result<Self> {
+        let address = free_address()?;
+        let folder = scratch.join(kind.name());
+        Self::write(kind.name(), scratch, address, &kind.site(&folder, address, origin))
+    }
+
+    fn write(name: &str, scratch: &Path, address: SocketAddr, site: &str) -> Result<Self> {
+        let program = environment::system_program("nginx").context("there is no nginx on this machine")?;
+        let folder = scratch.join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+        let configuration = folder.join("nginx.conf");
+        fs::write(&configuration, main_file(&folder, site)?).context("could not write nginx.conf")?;
+        Ok(Self { program, configuration, address })
+    }
+
+    /// Starts it with its one worker on the core.
+    pub fn start(&self, name: &str, core: usize, logs: &Path) -> Result<Server> {
+        let mut command = pinned(core, &self.program);
+        command.arg("-c").arg(&self.configuration).args(["-g", "daemon off;"]);
+        let mut server = Server::start(name, &mut command, logs)?;
+        server.wait_for(self.address, Duration::from_secs(10))?;
+        Ok(server)
+    }
+
+    /// The command of one process without a master, for callgrind to watch.
+    pub fn single_process(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("-c").arg(&self.configuration).args(["-g", "daemon off; master_process off;"]);
+        command
+    }
+}
+
+fn main_file(folder: &Path, site: &str) -> Result<String> {
+    // As root nginx would drop to a user that may not write here.
+    let user = if apt::is_root()? { "user root;" } else { "" };
+    let folder = folder.display();
+    Ok(format!(
+        "{user}
+        worker_processes 1;
+        pid {folder}/pid;
+        error_log stderr warn;
+        events {{ worker_connections 4096; }}
+        http {{
+            access_log off;
+            keepalive_timeout 600s;
+            keepalive_requests 100000000;
+            client_body_temp_path {folder}/body;
+            proxy_temp_path {folder}/proxy;
+            fastcgi_temp_path {folder}/fastcgi;
+            uwsgi_temp_path {folder}/uwsgi;
+            scgi_temp_path {folder}/scgi;
+            {site}
+        }}
+        "
+    ))
+}
