@@ -57,7 +57,7 @@ impl Steps {
         held
     }
 
-    /// Prints the table of steps; an error when any of them failed.
+    /// Prints the table of steps and the time of all together; an error when any of them failed.
     pub fn finish(self) -> Result<()> {
         let width = self.done.iter().map(|step| step.name.len()).max().unwrap_or(0);
         for step in &self.done {
@@ -68,6 +68,8 @@ impl Steps {
                 step.outcome.text()
             ));
         }
+        let total: f64 = self.done.iter().map(|step| step.took.as_secs_f64()).sum();
+        result(&format!("{:<width$}  {total:>7.1} s", "total"));
         let failed: Vec<&str> =
             self.done.iter().filter(|step| step.outcome.failed()).map(|s| s.name.as_str()).collect();
         if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
