@@ -1,0 +1,68 @@
+//! What went wrong, what to do about it, and the request id to ask somebody with.
+
+use leptos::prelude::*;
+use sluice_contract::problem::Problem;
+
+use super::{Button, Notice, Tone};
+use crate::icons::{Glyph, REFRESH, TRIANGLE_ALERT};
+use crate::state::Task;
+
+/// A view that could not be loaded.
+#[component]
+pub fn ErrorState(problem: Problem, #[prop(optional, into)] retry: Option<Callback<()>>) -> impl IntoView {
+    let title = match problem.status {
+        403 => "You may not see this".to_owned(),
+        404 => "This does not exist".to_owned(),
+        _ => problem.title,
+    };
+    let note = match (problem.status, problem.detail) {
+        (404, _) => "It may have been removed, or belong to another organisation.".to_owned(),
+        (403, detail) if detail.is_empty() => {
+            "Ask an administrator of your organisation for a role.".to_owned()
+        }
+        (_, detail) => detail,
+    };
+    view! {
+        <div class="empty" role="alert">
+            <span class="empty-icon tone-bad">
+                <Glyph icon=TRIANGLE_ALERT />
+            </span>
+            <h2>{title}</h2>
+            <p class="empty-note">{note}</p>
+            {problem.request_id.map(|id| view! { <p class="tiny muted">"Request " <code>{id}</code></p> })}
+            {retry
+                .map(|retry| {
+                    view! {
+                        <div class="empty-actions">
+                            <Button icon=REFRESH on_click=retry>
+                                "Try again"
+                            </Button>
+                        </div>
+                    }
+                })}
+        </div>
+    }
+}
+
+/// Why an action failed, at the top of its form. Field problems that the form shows itself are not repeated
+/// when `fields_shown` is set.
+#[component]
+pub fn TaskProblem(task: Task, #[prop(optional)] fields_shown: bool) -> impl IntoView {
+    move || task.problem().get().map(|problem| problem_notice(problem, fields_shown))
+}
+
+fn problem_notice(problem: Problem, fields_shown: bool) -> impl IntoView {
+    let stale = problem.status == 412;
+    let title = if stale { "Somebody else changed this meanwhile".to_owned() } else { problem.title };
+    let fields = if fields_shown { Vec::new() } else { problem.fields };
+    let items = fields.into_iter().map(|field| {
+        view! { <li><code class="inline-code">{field.pointer}</code> " " {field.message}</li> }
+    });
+    view! {
+        <Notice tone=Tone::Bad title=title>
+            <p>{problem.detail}</p>
+            <ul>{items.collect_view()}</ul>
+            {problem.request_id.map(|id| view! { <p class="tiny muted">"Request " <code>{id}</code></p> })}
+        </Notice>
+    }
+}

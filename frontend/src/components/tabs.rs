@@ -1,0 +1,42 @@
+//! Tabs that are links: each has an address, so that a reload or a bookmark opens the same one.
+
+use leptos::prelude::*;
+use leptos_router::components::A;
+
+/// One tab.
+#[derive(Clone)]
+pub struct TabLink {
+    pub title: String,
+    pub href: String,
+    /// How many things are behind it.
+    pub count: Option<Signal<u64>>,
+}
+
+impl TabLink {
+    pub fn new(title: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { title: title.into(), href: href.into(), count: None }
+    }
+
+    #[must_use]
+    pub fn count(mut self, count: Signal<u64>) -> Self {
+        self.count = Some(count);
+        self
+    }
+}
+
+/// A row of tabs. `label` names the set.
+#[component]
+pub fn Tabs(#[prop(into)] label: String, tabs: Vec<TabLink>) -> impl IntoView {
+    let links = tabs.into_iter().map(|tab| {
+        view! {
+            <A href=tab.href>
+                {tab.title} {tab.count.map(|value| view! { <super::Count value /> })}
+            </A>
+        }
+    });
+    view! {
+        <nav class="tabs" aria-label=label>
+            {links.collect_view()}
+        </nav>
+    }
+}
