@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use sluice_contract::calls::CacheOutcome;
 use sluice_contract::ids::{ApiId, ApplicationId, CallId, CredentialId, PlanId, SubscriptionId, TenantId};
 use sluice_contract::problem::ErrorSource;
+use sluice_contract::rollup::Measure;
 
 /// A finished call. Serialises to exactly what [`sluice_contract::calls::Call`] reads; see there for the units.
 #[derive(Clone, Debug, Serialize)]
@@ -62,6 +63,17 @@ impl CallRecord<'_> {
     /// Whether the call counts as failed in rollups: an answer that is an error of the gateway or the upstream.
     pub fn failed(&self) -> bool {
         self.status >= 500
+    }
+
+    pub(super) fn measure(&self) -> Measure {
+        Measure {
+            status: self.status,
+            cache: self.cache,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            duration_us: self.duration_us,
+            upstream_us: self.upstream_us,
+        }
     }
 
     /// The minute in which the call began, since the Unix epoch.

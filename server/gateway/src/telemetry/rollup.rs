@@ -90,24 +90,15 @@ impl Rollups {
     }
 
     fn add(&mut self, key: Key<&str>, call: &CallRecord<'_>) {
+        let measure = call.measure();
         if let Some(counts) = self.cells.get_mut(&key) {
-            add_call(counts, call);
+            counts.record(&measure);
         } else {
             let mut counts = Counts::default();
-            add_call(&mut counts, call);
+            counts.record(&measure);
             self.cells.insert(Key::from(&key), counts);
         }
     }
-}
-
-fn add_call(counts: &mut Counts, call: &CallRecord<'_>) {
-    let Counts { calls, bytes_in, bytes_out, latency, duration_us, upstream_us } = counts;
-    *calls += 1;
-    *bytes_in += call.bytes_in;
-    *bytes_out += call.bytes_out;
-    latency.record(call.duration_us);
-    *duration_us += call.duration_us;
-    *upstream_us += call.upstream_us.unwrap_or_default();
 }
 
 /// Keeps the number of distinct cells in a minute within a bound, over all batches of that minute.

@@ -1,0 +1,235 @@
+//! Settings of a gateway: file (TOML), environment (`SLUICE_GATEWAY_...`) and flags, the later winning; read once at
+//! start and validated whole, so that every problem is told at once.
+
+mod keys;
+mod values;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{ArgMatches, Command};
+use ipnet::IpNet;
+use sluice_contract::link::EnrolmentToken;
+use url::Url;
+
+use crate::link::Failpoint;
+
+pub use keys::KEYS;
+use values::Values;
+
+/// Everything that a gateway is told at start. `Default` is a gateway on loopback without a control plane.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Where clients call. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where `/healthz`, `/readyz` and `/metrics` answer.
+    pub status_listen: SocketAddr,
+    /// Threads that serve; one for each core unless set.
+    pub threads: usize,
+    /// Identity, last configuration, spool. Belongs to one gateway alone.
+    pub data: PathBuf,
+    /// How to become a gateway of an environment. Needed once; afterwards the identity in `data` is enough.
+    pub enrolment: Option<EnrolmentToken>,
+    /// Base URL of the control plane's gateway link, when it is not the one in the token.
+    pub control_url: Option<Url>,
+    /// Name for people; the host name unless set.
+    pub name: String,
+    /// Where it stands, for people and routing.
+    pub region: Option<String>,
+    /// Where clients reach it, for the console's try-it.
+    pub public_url: Option<Url>,
+    /// Most bytes of call records that wait on disk for the control plane.
+    pub spool_max_bytes: u64,
+    /// Most bytes of cached responses in memory.
+    pub cache_max_bytes: u64,
+    /// How long to serve without hearing from the control plane. The environment may set less.
+    pub max_offline: Option<Duration>,
+    /// How long calls in flight may take to finish when the gateway stops.
+    pub drain: Duration,
+    /// Networks that upstream targets may be in although they are refused by default, beside the environment's own.
+    pub allowed_networks: Vec<IpNet>,
+    /// Where the link dies on purpose, for fault tests.
+    pub failpoint: Option<Failpoint>,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            status_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8001)),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            data: PathBuf::from("data/gateway"),
+            enrolment: None,
+            control_url: None,
+            name: host_name(),
+            region: None,
+            public_url: None,
+            spool_max_bytes: 256 << 20,
+            cache_max_bytes: 256 << 20,
+            max_offline: None,
+            drain: Duration::from_secs(10),
+            allowed_networks: Vec::new(),
+            failpoint: None,
+        }
+    }
+}
+
+/// One setting that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingProblem {
+    /// Name of the setting, as in the file.
+    pub path: String,
+    /// What set it: `--listen`, `SLUICE_GATEWAY_LISTEN`, a file's name.
+    pub origin: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Every setting that is wrong.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct InvalidSettings(pub Vec<SettingProblem>);
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, SettingProblem { path, origin, message, hint }) in self.0.iter().enumerate() {
+            let line_break = if i == 0 { "" } else { "\n" };
+            write!(f, "{line_break}`{path}` ({origin}): {message}. {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl GatewaySettings {
+    /// Adds the flags of a gateway, each also settable by environment, to a command.
+    pub fn command(command: Command) -> Command {
+        command.args(KEYS.iter().map(keys::Key::arg)).arg(keys::config_arg())
+    }
+
+    /// Reads settings from the flags and environment in `matches` (of [`Self::command`]) and the file they name.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, with what to do.
+    pub fn load(matches: &ArgMatches) -> Result<Self, InvalidSettings> {
+        let mut values = Values::default();
+        if let Some(file) = matches.get_one::<PathBuf>("config") {
+            values.read_file(file);
+        }
+        values.read_matches(matches);
+        Self::from_values(values)
+    }
+
+    fn from_values(mut values: Values) -> Result<Self, InvalidSettings> {
+        let default = Self::default();
+        let settings = Self {
+            listen: values.parsed("listen").unwrap_or(default.listen),
+            status_listen: values.parsed("status_listen").unwrap_or(default.status_listen),
+            threads: values.threads().unwrap_or(default.threads),
+            data: values.text("data").map_or(default.data, PathBuf::from),
+            enrolment: values.enrolment(),
+            control_url: values.control_url("control_url"),
+            name: values.text("name").unwrap_or(default.name),
+            region: values.text("region"),
+            public_url: values.url("public_url"),
+            spool_max_bytes: values.bytes("spool_max_bytes").unwrap_or(default.spool_max_bytes),
+            cache_max_bytes: values.bytes("cache_max_bytes").unwrap_or(default.cache_max_bytes),
+            max_offline: values.duration("max_offline").or(default.max_offline),
+            drain: values.duration("drain").unwrap_or(default.drain),
+            allowed_networks: values.list("allowed_networks").unwrap_or(default.allowed_networks),
+            failpoint: values.parsed("failpoint").or(default.failpoint),
+        };
+        values.finish()?;
+        Ok(settings)
+    }
+
+    /// A directory below the data directory.
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
+        Path::join(&self.data, name)
+    }
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "gateway".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(arguments: &[&str]) -> Result<GatewaySettings, InvalidSettings> {
+        let matches = GatewaySettings::command(Command::new("gateway"))
+            .try_get_matches_from([&["gateway"], arguments].concat())
+            .unwrap();
+        GatewaySettings::load(&matches)
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            file.path(),
+            "listen = '127.0.0.1:1'\nregion = 'eu'\nthreads = 3\nspool_max_bytes = '1MiB'\nallowed_networks = ['10.0.0.0/8']",
+        )
+        .unwrap();
+        let path = file.path().to_str().unwrap();
+        let settings = load(&["--config", path, "--listen", "127.0.0.1:2", "--max-offline", "90s"]).unwrap();
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.status_listen.port(), 8001);
+        assert_eq!((settings.region.as_deref(), settings.threads), (Some("eu"), 3));
+        assert_eq!(settings.spool_max_bytes, 1 << 20);
+        assert_eq!(settings.max_offline, Some(Duration::from_secs(90)));
+        assert_eq!(settings.allowed_networks.len(), 1);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_with_its_path_origin_and_a_hint() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "listn = '127.0.0.1:1'\nthreads = 0\ndata = { a = 1 }").unwrap();
+        let path = file.path().to_str().unwrap();
+        let arguments = ["--config", path, "--listen", "nowhere", "--control-url", "http://control.example"];
+        let InvalidSettings(problems) = load(&arguments).unwrap_err();
+        let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["data", "listn", "listen", "threads", "control_url"]);
+        assert_eq!(problems[2].origin, "--listen");
+        assert!(problems[1].hint.contains("`listen`"), "{:?}", problems[1]);
+        assert!(problems.iter().all(|problem| !problem.hint.is_empty()));
+    }
+
+    #[test]
+    fn a_token_is_read_from_a_file_so_that_it_need_not_be_on_the_command_line() {
+        let token =
+            EnrolmentToken { secret: "s".into(), url: "http://127.0.0.1:8080".into(), fingerprint: None };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{}\n", token.encode())).unwrap();
+        let settings = load(&["--enrolment-token-file", file.path().to_str().unwrap()]).unwrap();
+        assert_eq!(settings.enrolment, Some(token));
+        assert!(load(&["--enrolment-token", "nonsense"]).is_err());
+    }
+
+    #[test]
+    fn a_token_for_a_plain_control_plane_off_loopback_is_refused() {
+        for (url, fine) in [
+            ("http://10.0.0.1:8080", false),
+            ("http://localhost:8080", true),
+            ("http://[::1]:8080", true),
+            ("https://10.0.0.1:8443", true),
+        ] {
+            let fingerprint = url.starts_with("https").then(|| sluice_contract::part::Sha256Hash::of(b"x"));
+            let token = EnrolmentToken { secret: "s".into(), url: url.into(), fingerprint };
+            assert_eq!(load(&["--enrolment-token", &token.encode()]).is_ok(), fine, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_failpoint_is_hidden_from_help() {
+        let help = GatewaySettings::command(Command::new("gateway")).render_long_help().to_string();
+        assert!(!help.contains("failpoint") && help.contains("SLUICE_GATEWAY_LISTEN"));
+    }
+}
