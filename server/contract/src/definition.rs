@@ -261,14 +261,14 @@ impl ApiDefinition {
                     ));
                 }
             }
-            if let Some(name) = &route.upstream {
-                if !self.upstreams.iter().any(|upstream| &upstream.name == name) {
-                    problems.push(FieldProblem::new(
-                        format!("{at}/upstream"),
-                        "unknown_upstream",
-                        format!("There is no upstream named `{name}` in this API."),
-                    ));
-                }
+            if let Some(name) = &route.upstream
+                && !self.upstreams.iter().any(|upstream| &upstream.name == name)
+            {
+                problems.push(FieldProblem::new(
+                    format!("{at}/upstream"),
+                    "unknown_upstream",
+                    format!("There is no upstream named `{name}` in this API."),
+                ));
             }
         }
     }

@@ -14,7 +14,9 @@ pub struct Application {
     pub name: String,
     pub description: String,
     /// Consumers see and manage the applications that they or their teams own.
-    pub owner: UserId,
+    /// None: made by a token, or its owner's account is gone.
+    pub owner: Option<UserId>,
+    /// Empty without an owner.
     pub owner_name: String,
     pub team: Option<TeamId>,
     /// Policies of the application (rate limit over everything that it calls).
