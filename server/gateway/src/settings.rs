@@ -2,22 +2,20 @@
 //! start and validated whole, so that every problem is told at once.
 
 mod keys;
-mod values;
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgMatches, Command};
+use clap::ArgMatches;
 use ipnet::IpNet;
 use sluice_contract::link::EnrolmentToken;
+use sluice_settings::{InvalidSettings, Schema, Values, secure_url};
 use url::Url;
 
 use crate::link::Failpoint;
 
 pub use keys::KEYS;
-use values::Values;
 
 /// Everything that a gateway is told at start. `Default` is a gateway on loopback without a control plane.
 #[derive(Clone, Debug)]
@@ -76,50 +74,18 @@ impl Default for GatewaySettings {
     }
 }
 
-/// One setting that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingProblem {
-    /// Name of the setting, as in the file.
-    pub path: String,
-    /// What set it: `--listen`, `SLUICE_GATEWAY_LISTEN`, a file's name.
-    pub origin: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
-}
-
-/// Every setting that is wrong.
-#[derive(Clone, Debug, thiserror::Error)]
-pub struct InvalidSettings(pub Vec<SettingProblem>);
-
-impl fmt::Display for InvalidSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, SettingProblem { path, origin, message, hint }) in self.0.iter().enumerate() {
-            let line_break = if i == 0 { "" } else { "\n" };
-            write!(f, "{line_break}`{path}` ({origin}): {message}. {hint}")?;
-        }
-        Ok(())
-    }
-}
-
 impl GatewaySettings {
-    /// Adds the flags of a gateway, each also settable by environment, to a command.
-    pub fn command(command: Command) -> Command {
-        command.args(KEYS.iter().map(keys::Key::arg)).arg(keys::config_arg())
+    /// The settings of the program `sluice-gateway`.
+    pub fn schema() -> Schema {
+        Schema { prefix: "SLUICE_GATEWAY_", keys: KEYS.to_vec() }
     }
 
-    /// Reads settings from the flags and environment in `matches` (of [`Self::command`]) and the file they name.
+    /// Reads settings from the flags and environment in `matches` (of [`Self::schema`]) and the file they name.
     ///
     /// # Errors
     /// Every setting that is wrong, with what to do.
     pub fn load(matches: &ArgMatches) -> Result<Self, InvalidSettings> {
-        let mut values = Values::default();
-        if let Some(file) = matches.get_one::<PathBuf>("config") {
-            values.read_file(file);
-        }
-        values.read_matches(matches);
-        Self::from_values(values)
+        Self::from_values(Self::schema().values(matches))
     }
 
     fn from_values(mut values: Values) -> Result<Self, InvalidSettings> {
@@ -127,10 +93,10 @@ impl GatewaySettings {
         let settings = Self {
             listen: values.parsed("listen").unwrap_or(default.listen),
             status_listen: values.parsed("status_listen").unwrap_or(default.status_listen),
-            threads: values.threads().unwrap_or(default.threads),
+            threads: values.number("threads", 1..=1024).map_or(default.threads, |count| count as usize),
             data: values.text("data").map_or(default.data, PathBuf::from),
-            enrolment: values.enrolment(),
-            control_url: values.control_url("control_url"),
+            enrolment: enrolment(&mut values),
+            control_url: values.secure_url("control_url"),
             name: values.text("name").unwrap_or(default.name),
             region: values.text("region"),
             public_url: values.url("public_url"),
@@ -151,6 +117,26 @@ impl GatewaySettings {
     }
 }
 
+/// The enrolment token, given directly or in a file.
+fn enrolment(values: &mut Values) -> Option<EnrolmentToken> {
+    const HINT: &str = "Create one in the console under Gateways.";
+    let from_file = values.with("enrolment_token_file", HINT, |path| {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
+        read_enrolment(&text)
+    });
+    values.with("enrolment_token", HINT, read_enrolment).or(from_file)
+}
+
+fn read_enrolment(text: &str) -> Result<EnrolmentToken, String> {
+    let token = EnrolmentToken::decode(text).map_err(|error| error.to_string())?;
+    let url = secure_url(&token.url)?;
+    if url.scheme() == "https" && token.fingerprint.is_none() {
+        return Err("the token names an https control plane without its certificate's fingerprint".to_owned());
+    }
+    Ok(token)
+}
+
 fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
@@ -161,10 +147,13 @@ fn host_name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Command;
+
     use super::*;
 
     fn load(arguments: &[&str]) -> Result<GatewaySettings, InvalidSettings> {
-        let matches = GatewaySettings::command(Command::new("gateway"))
+        let matches = GatewaySettings::schema()
+            .command(Command::new("gateway"))
             .try_get_matches_from([&["gateway"], arguments].concat())
             .unwrap();
         GatewaySettings::load(&matches)
@@ -229,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_failpoint_is_hidden_from_help() {
-        let help = GatewaySettings::command(Command::new("gateway")).render_long_help().to_string();
+        let help = GatewaySettings::schema().command(Command::new("gateway")).render_long_help().to_string();
         assert!(!help.contains("failpoint") && help.contains("SLUICE_GATEWAY_LISTEN"));
     }
 }

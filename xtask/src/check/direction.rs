@@ -11,17 +11,28 @@ use crate::report::Outcome;
 use crate::workspace::Workspace;
 
 /// Member → the members that it may depend on (tests may use more).
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("sluice-contract", &[]),
     ("sluice-policies", &["sluice-contract"]),
     ("sluice-import", &["sluice-contract"]),
     ("sluice-ai", &["sluice-contract"]),
-    ("sluice-gateway", &["sluice-contract", "sluice-policies", "sluice-ai"]),
+    ("sluice-settings", &[]),
+    ("sluice-gateway", &["sluice-contract", "sluice-policies", "sluice-settings", "sluice-ai"]),
     ("sluice-entity", &[]),
     ("sluice-migrations", &[]),
     ("sluice-store", &["sluice-contract", "sluice-policies", "sluice-entity", "sluice-migrations"]),
     ("sluice-control", &["sluice-contract", "sluice-policies", "sluice-import", "sluice-store"]),
-    ("sluice", &["sluice-contract", "sluice-control", "sluice-gateway", "sluice-store", "sluice-migrations"]),
+    (
+        "sluice",
+        &[
+            "sluice-contract",
+            "sluice-control",
+            "sluice-gateway",
+            "sluice-settings",
+            "sluice-store",
+            "sluice-migrations",
+        ],
+    ),
     (
         "sluice-testkit",
         &["sluice-contract", "sluice-control", "sluice-gateway", "sluice-store", "sluice-migrations"],

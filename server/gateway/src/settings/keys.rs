@@ -1,25 +1,6 @@
-//! The table of settings: name, default and meaning in one place, from which flags, environment and reference follow.
+//! The table of a gateway's settings.
 
-use clap::{Arg, ArgAction};
-
-/// A setting. `listen` is `--listen`, `SLUICE_GATEWAY_LISTEN` and `listen = ...` in the file.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// Name in the file, in snake case.
-    pub name: &'static str,
-    /// What kind of value it takes, for help.
-    pub value: &'static str,
-    /// Its default as text; empty when there is none.
-    pub default: &'static str,
-    /// What it is for.
-    pub help: &'static str,
-    /// Not shown in help.
-    pub hidden: bool,
-}
-
-const fn key(name: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Key {
-    Key { name, value, default, help, hidden: false }
-}
+use sluice_settings::{Key, key};
 
 /// Every setting of a gateway.
 pub const KEYS: &[Key] = &[
@@ -63,39 +44,5 @@ pub const KEYS: &[Key] = &[
         "",
         "Networks that upstreams may be in although refused by default (loopback, private, link-local)",
     ),
-    Key { name: "failpoint", value: "STEP", default: "", help: "Dies at this step", hidden: true },
+    key("failpoint", "STEP", "", "Dies at this step").hidden(),
 ];
-
-impl Key {
-    /// Name of its environment variable.
-    pub fn variable(&self) -> String {
-        format!("SLUICE_GATEWAY_{}", self.name.to_uppercase())
-    }
-
-    /// Name of its flag, without the dashes.
-    pub fn flag(&self) -> String {
-        self.name.replace('_', "-")
-    }
-
-    pub(super) fn arg(&self) -> Arg {
-        let default =
-            if self.default.is_empty() { String::new() } else { format!(" [default: {}]", self.default) };
-        Arg::new(self.name)
-            .long(self.flag())
-            .env(self.variable())
-            .hide_env_values(true)
-            .value_name(self.value)
-            .help(format!("{}{default}", self.help))
-            .action(ArgAction::Set)
-            .hide(self.hidden)
-    }
-}
-
-pub(super) fn config_arg() -> Arg {
-    Arg::new("config")
-        .long("config")
-        .env("SLUICE_GATEWAY_CONFIG")
-        .value_name("FILE")
-        .value_parser(clap::value_parser!(std::path::PathBuf))
-        .help("Settings file (TOML); flags and environment win over it")
-}

@@ -9,15 +9,13 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
-use sluice_contract::link::EnrolmentToken;
 use url::{Host, Url};
 
-use super::keys::KEYS;
-use super::{InvalidSettings, SettingProblem};
+use crate::{InvalidSettings, Schema, SettingProblem};
 
 /// The newest value of each setting that was given.
-#[derive(Default)]
-pub(super) struct Values {
+pub struct Values {
+    schema: Schema,
     given: BTreeMap<&'static str, Given>,
     problems: Vec<SettingProblem>,
 }
@@ -29,8 +27,12 @@ struct Given {
 }
 
 impl Values {
+    pub(crate) fn new(schema: Schema) -> Self {
+        Self { schema, given: BTreeMap::new(), problems: Vec::new() }
+    }
+
     /// Takes what a TOML file gives.
-    pub(super) fn read_file(&mut self, file: &Path) {
+    pub(crate) fn read_file(&mut self, file: &Path) {
         let origin = file.display().to_string();
         let table = std::fs::read_to_string(file)
             .map_err(|error| error.to_string())
@@ -44,11 +46,11 @@ impl Values {
     }
 
     /// Takes what flags and environment give.
-    pub(super) fn read_matches(&mut self, matches: &ArgMatches) {
-        for key in KEYS {
+    pub(crate) fn read_matches(&mut self, matches: &ArgMatches) {
+        for key in &self.schema.keys {
             let origin = match matches.value_source(key.name) {
                 Some(ValueSource::CommandLine) => format!("--{}", key.flag()),
-                Some(ValueSource::EnvVariable) => key.variable(),
+                Some(ValueSource::EnvVariable) => key.variable_name(self.schema.prefix),
                 _ => continue,
             };
             if let Some(text) = matches.get_one::<String>(key.name) {
@@ -58,11 +60,15 @@ impl Values {
     }
 
     /// The settings are whole unless a problem was met on the way.
-    pub(super) fn finish(self) -> Result<(), InvalidSettings> {
+    ///
+    /// # Errors
+    /// Every problem that was met.
+    pub fn finish(self) -> Result<(), InvalidSettings> {
         if self.problems.is_empty() { Ok(()) } else { Err(InvalidSettings(self.problems)) }
     }
 
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+    /// Free text, not empty.
+    pub fn text(&mut self, name: &str) -> Option<String> {
         let given = self.given.get(name)?.clone();
         if given.text.trim().is_empty() {
             self.problem(name, &given.origin, "it is empty", "Give a value or leave the setting out.");
@@ -71,13 +77,15 @@ impl Values {
         Some(given.text)
     }
 
-    pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
-        self.with(name, &format!("It is {}.", kind(name)), |text| {
+    /// Anything that is read from its text form.
+    pub fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        self.with(name, &format!("It is {}.", kind::<T>()), |text| {
             text.parse::<T>().map_err(|error| format!("`{text}` is not valid: {error}"))
         })
     }
 
-    pub(super) fn list<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Vec<T>> {
+    /// Several of them, separated by commas.
+    pub fn list<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Vec<T>> {
         self.with(name, "Separate several by commas, for example 127.0.0.0/8,10.0.0.0/8.", |text| {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             items
@@ -86,55 +94,55 @@ impl Values {
         })
     }
 
-    pub(super) fn threads(&mut self) -> Option<usize> {
-        self.with("threads", "Use a number from 1 to 1024, or leave it out for one for each core.", |text| {
+    /// A whole number within a range.
+    pub fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let hint = format!("Use a number from {} to {}.", range.start(), range.end());
+        self.with(name, &hint, |text| {
             text.parse()
                 .ok()
-                .filter(|count| (1..=1024).contains(count))
+                .filter(|number| range.contains(number))
                 .ok_or_else(|| format!("`{text}` is out of range"))
         })
     }
 
-    pub(super) fn bytes(&mut self, name: &str) -> Option<u64> {
+    /// A size in bytes.
+    pub fn bytes(&mut self, name: &str) -> Option<u64> {
         self.with(name, "Use a number of bytes or a size such as 64MiB or 1GiB.", |text| {
             bytes(text).ok_or_else(|| format!("`{text}` is not a size"))
         })
     }
 
-    pub(super) fn duration(&mut self, name: &str) -> Option<Duration> {
+    /// A span of time.
+    pub fn duration(&mut self, name: &str) -> Option<Duration> {
         self.with(name, "Use a duration such as 500ms, 90s, 15m, 12h or 7d.", |text| {
             duration(text).ok_or_else(|| format!("`{text}` is not a duration"))
         })
     }
 
-    pub(super) fn url(&mut self, name: &str) -> Option<Url> {
+    /// An absolute http or https URL.
+    pub fn url(&mut self, name: &str) -> Option<Url> {
         self.with(name, "Use an absolute URL such as https://api.example.com.", http_url)
     }
 
-    /// The base URL of a control plane: credentials travel there, so plain HTTP only on loopback.
-    pub(super) fn control_url(&mut self, name: &str) -> Option<Url> {
-        self.with(name, "Use https://, or http:// on this machine's loopback.", control_url)
+    /// A URL to which secrets travel: https, or http on this machine's loopback.
+    pub fn secure_url(&mut self, name: &str) -> Option<Url> {
+        self.with(name, "Use https://, or http:// on this machine's loopback.", secure_url)
     }
 
-    /// The enrolment token, from a file or given directly.
-    pub(super) fn enrolment(&mut self) -> Option<EnrolmentToken> {
-        const HINT: &str = "Create one in the console under Gateways.";
-        let from_file = self.with("enrolment_token_file", HINT, |path| {
-            let text =
-                std::fs::read_to_string(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
-            enrolment(&text)
-        });
-        self.with("enrolment_token", HINT, enrolment).or(from_file)
-    }
-
-    fn with<T>(&mut self, name: &str, hint: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    /// A value that `read` understands; the message of its error is the problem.
+    pub fn with<T>(
+        &mut self,
+        name: &str,
+        hint: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let given = self.given.get(name)?.clone();
         read(given.text.trim()).map_err(|message| self.problem(name, &given.origin, message, hint)).ok()
     }
 
     fn take_toml(&mut self, name: &str, value: toml::Value, origin: &str) {
-        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-            let hint = format!("Known are {}.", known());
+        let Some(key) = self.schema.keys.iter().find(|key| key.name == name).copied() else {
+            let hint = format!("Known are {}.", self.known());
             return self.problem(name, origin, "there is no such setting", &hint);
         };
         match toml_text(value) {
@@ -148,7 +156,13 @@ impl Values {
         }
     }
 
-    fn problem(&mut self, path: &str, origin: &str, message: impl Into<String>, hint: &str) {
+    fn known(&self) -> String {
+        let shown = self.schema.keys.iter().filter(|key| !key.hidden);
+        shown.map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Reports a problem that only the program can see.
+    pub fn problem(&mut self, path: &str, origin: &str, message: impl Into<String>, hint: &str) {
         self.problems.push(SettingProblem {
             path: path.to_owned(),
             origin: origin.to_owned(),
@@ -158,14 +172,9 @@ impl Values {
     }
 }
 
-fn known() -> String {
-    let names = KEYS.iter().filter(|key| !key.hidden).map(|key| format!("`{}`", key.name));
-    names.collect::<Vec<_>>().join(", ")
-}
-
-fn kind(name: &str) -> &'static str {
-    match name {
-        "listen" | "status_listen" => "an IP address and port, such as 127.0.0.1:8000 or [::]:8000",
+fn kind<T>() -> &'static str {
+    match std::any::type_name::<T>() {
+        name if name.ends_with("SocketAddr") => "an IP address and port, such as 127.0.0.1:8000 or [::]:8000",
         _ => "one of the documented values",
     }
 }
@@ -219,7 +228,11 @@ fn http_url(text: &str) -> Result<Url, String> {
     }
 }
 
-fn control_url(text: &str) -> Result<Url, String> {
+/// A URL to which secrets may travel: https, or http on loopback.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn secure_url(text: &str) -> Result<Url, String> {
     let url = http_url(text)?;
     if url.scheme() == "https" || is_loopback(&url) {
         return Ok(url);
@@ -228,20 +241,11 @@ fn control_url(text: &str) -> Result<Url, String> {
 }
 
 /// Whether a URL's host is this machine.
-fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
         Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
         None => false,
     }
-}
-
-fn enrolment(text: &str) -> Result<EnrolmentToken, String> {
-    let token = EnrolmentToken::decode(text).map_err(|error| error.to_string())?;
-    let url = control_url(&token.url)?;
-    if url.scheme() == "https" && token.fingerprint.is_none() {
-        return Err("the token names an https control plane without its certificate's fingerprint".to_owned());
-    }
-    Ok(token)
 }
