@@ -17,6 +17,7 @@ pub mod secrets;
 pub mod sessions;
 pub mod settings;
 pub mod teams;
+pub mod telemetry;
 pub mod tenants;
 pub mod text;
 pub mod users;
