@@ -32,6 +32,9 @@ pub const HEARTBEAT_PATH: &str = "/gateway/v1/heartbeats";
 /// `POST` zstd-compressed JSON of [`crate::calls::CallBatch`] (`content-encoding: zstd`) → [`crate::calls::BatchReceipt`].
 pub const CALLS_PATH: &str = "/gateway/v1/calls";
 
+/// Most bytes of a [`crate::calls::CallBatch`] as JSON, before compression; usually it is far smaller.
+pub const CALL_BATCH_MAX: usize = 16 << 20;
+
 /// Problem code (401) of a session for a gateway or secret that the control plane does not know (a restored backup,
 /// say): the gateway enrols again if it still has a token.
 pub const UNKNOWN_GATEWAY: &str = "unknown_gateway";

@@ -14,7 +14,7 @@ use super::tally::Tally;
 /// Bytes of a thread's buffer at which it is collected before its time.
 const COLLECT_AT: usize = 1 << 20;
 /// Bytes of a thread's buffer past which calls are dropped and counted: the collector has been stuck for long.
-const BUFFER_MAX: usize = 16 << 20;
+const BUFFER_MAX: usize = 8 << 20;
 
 /// The buffers of all threads.
 pub struct Recorders {

@@ -7,6 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -145,6 +146,18 @@ impl PastTally {
         past
     }
 
+    /// Corrects what the boot had settled by what its spool shows, and hands over the dropped calls that it told
+    /// nobody of, so that this life can.
+    pub(super) fn correct(&mut self, settled: u64) -> io::Result<u64> {
+        let more = settled.saturating_sub(self.settled);
+        let cells = [(self.settled + more).to_ne_bytes(), 0_u64.to_ne_bytes()].concat();
+        // Both cells lie side by side: one write, so that a kill leaves either the old or the new values.
+        OpenOptions::new().write(true).open(&self.path)?.write_all_at(&cells, (SETTLED * 8) as u64)?;
+        self.settled += more;
+        self.unsettled = self.unsettled.saturating_sub(more);
+        Ok(std::mem::take(&mut self.dropped))
+    }
+
     /// Forgets it, once the control plane knows.
     pub(super) fn remove(&self) {
         if let Err(error) = fs::remove_file(&self.path) {
@@ -159,10 +172,8 @@ impl PastTally {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a tally"));
         }
         let boot = Uuid::from_slice(&bytes[8..24]).map_err(io::Error::other)?;
-        let cells: Vec<u64> = bytes
-            .chunks_exact(8)
-            .map(|chunk| chunk.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-            .collect();
+        let cells: Vec<u64> =
+            bytes.chunks_exact(8).map(|chunk| chunk.try_into().map_or(0, u64::from_ne_bytes)).collect();
         let accepted =
             (0..SLOTS).map(|slot| cells[FIRST_SLOT + slot * SLOT_CELLS]).fold(0, u64::wrapping_add);
         let settled = cells[SETTLED];
@@ -204,8 +215,12 @@ mod tests {
         let past = PastTally::read_all(directory.path());
         std::mem::forget(tally);
         assert_eq!(past.len(), 1);
-        assert_eq!((past[0].boot, past[0].unsettled, past[0].settled, past[0].dropped), (boot, 99, 900, 7));
-        past[0].remove();
+        let mut past = past.into_iter().next().unwrap();
+        assert_eq!((past.boot, past.unsettled, past.settled, past.dropped), (boot, 99, 900, 7));
+        assert_eq!(past.correct(950).unwrap(), 7);
+        assert_eq!(past.unsettled, 49);
+        assert_eq!(PastTally::read_all(directory.path()), std::slice::from_ref(&past));
+        past.remove();
         assert_eq!(PastTally::read_all(directory.path()), []);
     }
 
