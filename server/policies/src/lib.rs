@@ -16,5 +16,5 @@ mod tests;
 mod validate;
 
 pub use policy::Policy;
-pub use registry::policy_types;
+pub use registry::{policy_types, scopes};
 pub use validate::{SettingsError, parse, validate, validate_all, validate_definition};

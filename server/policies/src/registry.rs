@@ -60,3 +60,8 @@ fn describe<P: Policy>() -> PolicyType {
         example: serde_json::to_value(P::example()).unwrap_or_default(),
     }
 }
+
+/// Where a policy may be attached; None for one that does not exist.
+pub fn scopes(kind: &str) -> Option<&'static [PolicyScope]> {
+    find(kind).map(|policy| policy.scopes)
+}

@@ -1,0 +1,3 @@
+//! What happens to a call, stage by stage.
+
+pub mod path;

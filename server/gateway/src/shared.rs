@@ -1,0 +1,101 @@
+//! What all threads of a gateway share: the snapshot, limits, cache, recorders, and a few switches of the link.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use sluice_contract::guard::Guard;
+use sluice_contract::journal::{Position, Purge, PurgeScope};
+
+use crate::cache::Stamp;
+use crate::clock::Clock;
+use crate::compile::Compiler;
+use crate::state::Snapshot;
+use crate::telemetry::Recorders;
+
+/// Everything that threads share. The link writes, calls read.
+pub struct Shared {
+    snapshot: ArcSwap<Snapshot>,
+    pub compiler: Compiler,
+    pub recorders: Arc<Recorders>,
+    pub clock: Clock,
+    /// Networks that this gateway itself allows upstreams in, besides those of the environment's settings.
+    pub guard: Guard,
+    pub switches: Switches,
+    pub stats: Stats,
+}
+
+/// Set by the link.
+#[derive(Default)]
+pub struct Switches {
+    /// Nothing was heard from the control plane for a while: stored responses are validated before they are served.
+    pub link_stale: AtomicBool,
+    /// The configuration is older than it may be, or the gateway was removed: every call gets 503.
+    pub refuse_all: AtomicBool,
+}
+
+/// Counted by the data path.
+#[derive(Default)]
+pub struct Stats {
+    /// Open client connections.
+    pub connections: AtomicU64,
+    /// Client connections since start.
+    pub accepted: AtomicU64,
+    /// Messages that broke the rules of HTTP framing.
+    pub malformed: AtomicU64,
+}
+
+impl Shared {
+    /// An empty gateway: not ready until a snapshot is published.
+    pub fn new(recorders: Arc<Recorders>, guard: Guard) -> Self {
+        Self {
+            snapshot: ArcSwap::default(),
+            compiler: Compiler::default(),
+            recorders,
+            clock: Clock::start(),
+            guard,
+            switches: Switches::default(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// What calls are decided with now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// What calls are decided with now, for a moment that does not await.
+    pub fn peek(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    /// Decides calls with this from now on.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// Makes a purge true. Comes before the snapshot with its position is published, so that nobody who sees the
+    /// position is served what the purge covers.
+    pub fn purge(&self, purge: &Purge, position: Position) {
+        let stamp = Stamp { position, at: self.clock.now() };
+        match &purge.scope {
+            PurgeScope::Api { api } => self.compiler.purges.of(*api).all(stamp),
+            PurgeScope::Url { api, path } => {
+                let purges = self.compiler.purges.of(*api);
+                for url in crate::cache::purged_urls(self.peek().apis.get(*api).map(AsRef::as_ref), path) {
+                    purges.url(url, stamp);
+                }
+            }
+        }
+    }
+
+    /// Forgets every stored response: the journal has another incarnation, or purges were missed.
+    pub fn drop_cache(&self, position: Position) {
+        self.compiler.purges.all(Stamp { position, at: self.clock.now() });
+    }
+
+    /// Whether calls are served: there is a configuration and it is not too old.
+    pub fn is_ready(&self) -> bool {
+        self.peek().is_ready() && !self.switches.refuse_all.load(Ordering::Relaxed)
+    }
+}
