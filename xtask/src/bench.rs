@@ -3,11 +3,13 @@
 //! Every proxy has the same core for itself, the same origin behind it and the same load before it. Each run offers as
 //! much as the proxy takes, then a fixed rate; requests are divided by the proxy's own processor time.
 
+mod admin;
 mod callgrind;
 mod load;
 mod machine;
 mod nginx;
 mod server;
+mod sluice;
 mod table;
 
 use std::fs;
@@ -15,16 +17,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::workspace::Workspace;
-use crate::{apt, environment, report};
+use crate::{apt, console, environment, process, report};
 use callgrind::Watched;
 use load::Request;
 use machine::Cores;
 use nginx::{BODY_BYTES, Nginx, Proxy};
 use server::Server;
+use sluice::{Api, Binaries, Sluice};
 use table::{Ratio, Row, Sample, Setting};
 
 #[derive(Args)]
@@ -52,6 +55,8 @@ struct Subject {
     address: SocketAddr,
     /// How to start its server as one process, for callgrind.
     program: Command,
+    /// What a header line of its answers must contain, so that a cache that does not cache is not measured as one.
+    proof: Option<&'static str>,
     goals: &'static [Goal],
 }
 
@@ -64,6 +69,8 @@ struct Bench {
     scratch: PathBuf,
     servers: Vec<Server>,
     subjects: Vec<Subject>,
+    /// The control plane, which the gateway also needs under callgrind.
+    sluice: Sluice,
     /// Answers all proxies; ends after them.
     _origin: Server,
 }
@@ -71,7 +78,8 @@ struct Bench {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     install_tools(!options.no_callgrind)?;
     let folder = workspace.target.join("bench");
-    let mut bench = Bench::start(&folder)?;
+    let binaries = build(workspace)?;
+    let mut bench = Bench::start(&folder, &binaries)?;
     let mut samples = vec![Vec::new(); bench.subjects.len()];
     for run in 1..=options.runs {
         report::progress(&format!("run {run} of {}", options.runs));
@@ -94,8 +102,20 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     table::save(&folder, &setting, &rows)
 }
 
+/// The gateway as it is shipped; the control plane as the tests built it, because nothing of it is measured.
+fn build(workspace: &Workspace) -> Result<Binaries> {
+    console::build(workspace)?;
+    let cargo = |arguments: &[&str]| {
+        process::run(process::cargo(&workspace.root).args(["build", "--locked"]).args(arguments))
+    };
+    cargo(&["--package", "sluice"])?;
+    cargo(&["--package", "sluice-gateway", "--profile", "dist"])?;
+    let built = |profile: &str, name: &str| workspace.target.join(profile).join(name);
+    Ok(Binaries { sluice: built("debug", "sluice"), gateway: built("dist", "sluice-gateway") })
+}
+
 impl Bench {
-    fn start(folder: &Path) -> Result<Self> {
+    fn start(folder: &Path, binaries: &Binaries) -> Result<Self> {
         let cores = Cores::of_this_machine()?;
         let scratch = folder.join("work");
         if scratch.exists() {
@@ -104,10 +124,13 @@ impl Bench {
         fs::create_dir_all(&scratch).with_context(|| format!("could not create {}", scratch.display()))?;
         let origin = Nginx::origin(&scratch)?;
         let server = origin.start("origin", cores.origin, &scratch)?;
-        let mut bench = Self { cores, scratch, servers: Vec::new(), subjects: Vec::new(), _origin: server };
+        let sluice = Sluice::start(binaries, cores, &scratch, origin.address)?;
+        let mut bench =
+            Self { cores, scratch, servers: Vec::new(), subjects: Vec::new(), sluice, _origin: server };
         for proxy in [Proxy::PassThrough, Proxy::Cache, Proxy::TunedCache] {
             bench.add_nginx(proxy, origin.address)?;
         }
+        bench.add_sluice()?;
         for subject in &bench.subjects {
             // Fills caches and opens upstream connections before anything counts.
             load::exactly(cores, &subject.request, 2_000)
@@ -125,8 +148,25 @@ impl Bench {
             server: self.servers.len() - 1,
             address: nginx.address,
             program: nginx.single_process(),
+            proof: proxy.proof(),
             goals: &[],
         });
+        Ok(())
+    }
+
+    fn add_sluice(&mut self) -> Result<()> {
+        self.servers.push(self.sluice.start_gateway(self.cores, &self.scratch)?);
+        for api in Api::ALL {
+            self.subjects.push(Subject {
+                name: api.name().to_owned(),
+                request: self.sluice.request(api),
+                server: self.servers.len() - 1,
+                address: self.sluice.address,
+                program: copy(self.sluice.gateway_program()),
+                proof: matches!(api, Api::Cache).then_some("hit"),
+                goals: goals(api),
+            });
+        }
         Ok(())
     }
 
@@ -164,6 +204,45 @@ impl Bench {
         };
         self.subjects.iter().map(count).collect()
     }
+}
+
+impl Subject {
+    fn prove(&self) -> Result<()> {
+        let Some(proof) = self.proof else { return Ok(()) };
+        let mut curl = Command::new("curl");
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "5",
+            "--output",
+            "/dev/null",
+            "--dump-header",
+            "-",
+        ]);
+        curl.args(self.request.headers.iter().flat_map(|header| ["--header", header]));
+        let head = process::output(curl.arg(&self.request.url))?;
+        if head.lines().any(|line| line.to_ascii_lowercase().contains("cache") && line.contains(proof)) {
+            return Ok(());
+        }
+        bail!("{} does not answer from its cache: {head}", self.name)
+    }
+}
+
+/// What is expected of Sluice at this stage.
+fn goals(api: Api) -> &'static [Goal] {
+    match api {
+        Api::PassThrough => &[("nginx-pass-through", 0.9)],
+        Api::FullPipeline => &[("nginx-pass-through", 0.7)],
+        Api::Cache => &[("nginx-cache", 1.5), ("nginx-cache-tuned", 1.4)],
+    }
+}
+
+fn copy(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    copy
 }
 
 fn rows(subjects: &[Subject], samples: Vec<Vec<Sample>>, instructions: Vec<Option<f64>>) -> Vec<Row> {

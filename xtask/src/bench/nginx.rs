@@ -35,6 +35,14 @@ impl Proxy {
         }
     }
 
+    /// What a header of an answer from its cache says.
+    pub fn proof(self) -> Option<&'static str> {
+        match self {
+            Proxy::PassThrough => None,
+            Proxy::Cache | Proxy::TunedCache => Some("HIT"),
+        }
+    }
+
     fn site(self, folder: &Path, listen: SocketAddr, origin: SocketAddr) -> String {
         let (zone, location) = match self {
             Proxy::PassThrough => (String::new(), ""),
