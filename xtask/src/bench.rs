@@ -135,6 +135,7 @@ impl Bench {
             // Fills caches and opens upstream connections before anything counts.
             load::exactly(cores, &subject.request, 2_000)
                 .with_context(|| format!("warming {}", subject.name))?;
+            subject.prove()?;
         }
         Ok(bench)
     }
