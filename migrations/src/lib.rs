@@ -6,6 +6,7 @@
 use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_identity;
+mod m20261121_000003_journal;
 mod tools;
 
 /// All migrations, oldest first.
@@ -14,6 +15,6 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_identity::Migration)]
+        vec![Box::new(m20261121_000001_identity::Migration), Box::new(m20261121_000003_journal::Migration)]
     }
 }

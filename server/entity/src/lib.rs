@@ -4,9 +4,18 @@
 
 pub mod api_tokens;
 pub mod audit;
+pub mod enrolment_tokens;
 pub mod environments;
+pub mod gateway_acks;
+pub mod gateway_boots;
+pub mod gateways;
+pub mod incarnations;
+pub mod journal_counters;
+pub mod journal_entries;
+pub mod journal_state;
 pub mod memberships;
 pub mod one_time_tokens;
+pub mod parts;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 use sluice_contract::rest::setup::DatabaseKind;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::error::{Error, Result};
 use crate::transaction::Tx;
@@ -78,6 +78,8 @@ pub struct Store {
     connection: DatabaseConnection,
     kind: DatabaseKind,
     url: DatabaseUrl,
+    /// Counts transactions of this process that changed a journal.
+    journal: Arc<watch::Sender<u64>>,
     /// SQLite has one writer: waiting here is fair, waiting in SQLite is polling.
     writer: Option<Arc<Mutex<()>>>,
 }
@@ -100,7 +102,7 @@ impl Store {
         };
         let kind = url.kind();
         let writer = (kind == DatabaseKind::Sqlite).then(Arc::default);
-        Ok(Self { connection, kind, url: url.clone(), writer })
+        Ok(Self { connection, kind, url: url.clone(), journal: Arc::default(), writer })
     }
 
     /// Brings the schema up to date. Safe to call by several processes at once and again.
@@ -142,7 +144,13 @@ impl Store {
                 .then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        Ok(Tx::new(self.connection.begin_with_options(options).await?, permit))
+        Ok(Tx::new(self.connection.begin_with_options(options).await?, Arc::clone(&self.journal), permit))
+    }
+
+    /// Changes whenever a transaction of this process that changed a journal is committed. Other processes' are not
+    /// seen here.
+    pub fn journal_changes(&self) -> watch::Receiver<u64> {
+        self.journal.subscribe()
     }
 
     /// Closes all connections.

@@ -1,19 +1,33 @@
 //! A transaction that writes. Dropped without [`Tx::commit`], it never happened.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::error::Result;
 
 /// A transaction that writes.
 pub struct Tx {
     transaction: DatabaseTransaction,
+    appended: AtomicBool,
+    journal: Arc<watch::Sender<u64>>,
     _writer: Option<OwnedMutexGuard<()>>,
 }
 
 impl Tx {
-    pub(crate) fn new(transaction: DatabaseTransaction, writer: Option<OwnedMutexGuard<()>>) -> Self {
-        Self { transaction, _writer: writer }
+    pub(crate) fn new(
+        transaction: DatabaseTransaction,
+        journal: Arc<watch::Sender<u64>>,
+        writer: Option<OwnedMutexGuard<()>>,
+    ) -> Self {
+        Self { transaction, appended: AtomicBool::new(false), journal, _writer: writer }
+    }
+
+    /// Gateways wait for what this transaction does: wake who serves them once it is committed.
+    pub(crate) fn appended(&self) {
+        self.appended.store(true, Ordering::Relaxed);
     }
 
     /// Makes it true.
@@ -21,7 +35,11 @@ impl Tx {
     /// # Errors
     /// When the database refuses; nothing has happened then.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        if self.appended.into_inner() {
+            self.journal.send_modify(|times| *times += 1);
+        }
+        Ok(())
     }
 }
 

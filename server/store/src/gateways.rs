@@ -1,0 +1,24 @@
+//! Gateways: their identities, sessions, acknowledgements and health.
+
+mod acknowledge;
+mod health;
+mod identity;
+mod list;
+mod session;
+
+pub use acknowledge::acknowledge;
+pub use health::{Heard, hear};
+pub use identity::{Enrolled, NewGateway, enrol, remove};
+pub(crate) use list::applied;
+pub use list::{active, find, find_in, list};
+pub use session::{Session, open_session};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// A gateway that was heard of within this time is alive.
+pub const ALIVE: TimeDelta = TimeDelta::seconds(10);
+
+/// Whether a gateway that was last heard of then is alive now.
+pub(crate) fn alive(last_seen_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+    last_seen_at.is_some_and(|seen| now - seen < ALIVE)
+}

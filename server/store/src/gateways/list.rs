@@ -1,0 +1,161 @@
+//! Gateways as callers see them.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use sluice_contract::ids::{EnvironmentId, GatewayId, IncarnationId};
+use sluice_contract::link::{FailedPart, Heartbeat};
+use sluice_contract::rest::gateways::{Gateway, GatewayFailedPart, GatewayHealth, GatewayState};
+use sluice_contract::rest::page::{Page, PageQuery};
+use sluice_entity::{environments, gateway_boots, gateways};
+use uuid::Uuid;
+
+use super::alive;
+use crate::journal::{self, Counter};
+use crate::keyset::{Listing, Sort};
+use crate::{Error, Result};
+
+const LISTING: Listing<gateways::Entity> = Listing {
+    sorts: &[
+        Sort { name: "name", column: gateways::Column::Name },
+        Sort { name: "enrolled_at", column: gateways::Column::EnrolledAt },
+    ],
+    descending: false,
+    id: gateways::Column::Id,
+    search: &[gateways::Column::Name],
+};
+
+/// Gateways of these environments that were not removed. Sorts: `name`, `enrolled_at`.
+///
+/// # Errors
+/// [`Error::Invalid`] for a page that cannot be; when the database fails.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    environments: &[EnvironmentId],
+    page: &PageQuery,
+) -> Result<Page<Gateway>> {
+    let select = gateways::Entity::find()
+        .filter(gateways::Column::EnvironmentId.is_in(environments.iter().map(|id| id.0)))
+        .filter(gateways::Column::RemovedAt.is_null());
+    let Page { items, next } = LISTING.page(db, select, page).await?;
+    Ok(Page { items: seen(db, items).await?, next })
+}
+
+/// One gateway, removed ones too.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none; when the database fails.
+pub async fn find(db: &impl ConnectionTrait, gateway: GatewayId) -> Result<Gateway> {
+    let row = gateways::Entity::find_by_id(gateway.0).one(db).await?.ok_or(Error::NotFound)?;
+    seen(db, vec![row]).await?.pop().ok_or(Error::NotFound)
+}
+
+/// One gateway, if it is in one of these environments.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none there; when the database fails.
+pub async fn find_in(
+    db: &impl ConnectionTrait,
+    environments: &[EnvironmentId],
+    gateway: GatewayId,
+) -> Result<Gateway> {
+    let gateway = find(db, gateway).await?;
+    if environments.contains(&gateway.environment) { Ok(gateway) } else { Err(Error::NotFound) }
+}
+
+/// Ids of all gateways that were not removed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn active(db: &impl ConnectionTrait) -> Result<HashSet<GatewayId>> {
+    let ids: Vec<Uuid> = gateways::Entity::find()
+        .select_only()
+        .column(gateways::Column::Id)
+        .filter(gateways::Column::RemovedAt.is_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.into_iter().map(GatewayId).collect())
+}
+
+/// What rows need from other tables to be shown.
+struct Surroundings {
+    slugs: HashMap<Uuid, String>,
+    counters: HashMap<EnvironmentId, Counter>,
+    incarnation: IncarnationId,
+    /// Calls lost and dropped in the lives that are kept one by one.
+    missing: HashMap<Uuid, (i64, i64)>,
+}
+
+async fn seen(db: &impl ConnectionTrait, rows: Vec<gateways::Model>) -> Result<Vec<Gateway>> {
+    let around = surroundings(db, &rows).await?;
+    rows.into_iter().map(|row| gateway(row, &around)).collect()
+}
+
+async fn surroundings(db: &impl ConnectionTrait, rows: &[gateways::Model]) -> Result<Surroundings> {
+    let slugs = environments::Entity::find()
+        .filter(environments::Column::Id.is_in(rows.iter().map(|row| row.environment_id)))
+        .all(db)
+        .await?;
+    let boots = gateway_boots::Entity::find()
+        .filter(gateway_boots::Column::GatewayId.is_in(rows.iter().map(|row| row.id)))
+        .all(db)
+        .await?;
+    let mut missing: HashMap<Uuid, (i64, i64)> = HashMap::new();
+    for boot in boots {
+        let (lost, dropped) = missing.entry(boot.gateway_id).or_default();
+        *lost += boot.lost_calls;
+        *dropped += boot.dropped_calls;
+    }
+    Ok(Surroundings {
+        slugs: slugs.into_iter().map(|row| (row.id, row.slug)).collect(),
+        counters: journal::counters(db).await?,
+        incarnation: journal::incarnation(db).await?,
+        missing,
+    })
+}
+
+fn gateway(row: gateways::Model, around: &Surroundings) -> Result<Gateway> {
+    let environment = EnvironmentId(row.environment_id);
+    let head = around.counters.get(&environment).map_or(0, |counter| counter.head);
+    let applied = applied(&row, around.incarnation);
+    let state = state(&row, applied, head);
+    let heartbeat: Option<Heartbeat> = row.heartbeat.as_deref().map(serde_json::from_str).transpose()?;
+    let failed: Vec<FailedPart> = serde_json::from_str(&row.failed_parts)?;
+    let (lost, dropped) = around.missing.get(&row.id).copied().unwrap_or_default();
+    Ok(Gateway {
+        id: GatewayId(row.id),
+        name: row.name,
+        environment,
+        environment_slug: around.slugs.get(&row.environment_id).cloned().unwrap_or_default(),
+        region: row.region,
+        version: row.version,
+        public_url: row.public_url,
+        state,
+        applied,
+        head,
+        enrolled_at: row.enrolled_at,
+        last_seen_at: row.last_seen_at,
+        health: heartbeat.as_ref().map(GatewayHealth::from),
+        failed_parts: failed.iter().map(GatewayFailedPart::from).collect(),
+        lost_calls: (row.lost_calls + lost).unsigned_abs(),
+        dropped_calls: (row.dropped_calls + dropped).unsigned_abs(),
+    })
+}
+
+/// The position that a gateway serves; none of this incarnation counts as 0.
+pub(crate) fn applied(row: &gateways::Model, incarnation: IncarnationId) -> u64 {
+    if row.applied_incarnation == Some(incarnation.0) { journal::position(row.applied) } else { 0 }
+}
+
+fn state(row: &gateways::Model, applied: u64, head: u64) -> GatewayState {
+    if row.removed_at.is_some() {
+        GatewayState::Removed
+    } else if !alive(row.last_seen_at, crate::now()) {
+        GatewayState::Silent
+    } else if applied < head {
+        GatewayState::Behind
+    } else {
+        GatewayState::Live
+    }
+}

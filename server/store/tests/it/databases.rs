@@ -1,0 +1,42 @@
+//! A fresh, migrated database for each test, on SQLite and, where `SLUICE_TEST_POSTGRES` names a server, on Postgres.
+
+use std::future::Future;
+
+use sea_orm::{ConnectionTrait, Database};
+use sluice_store::{DatabaseUrl, Store};
+
+/// Runs a test on each database.
+pub async fn on_each<F, Fut>(test: F)
+where
+    F: Fn(Store) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let folder = tempfile::tempdir().unwrap();
+    test(migrated(&DatabaseUrl::Sqlite(folder.path().join("test.db"))).await).await;
+    #[expect(clippy::disallowed_methods, reason = "tests are told of their Postgres by the environment")]
+    let server = std::env::var("SLUICE_TEST_POSTGRES");
+    if let Ok(server) = server {
+        on_postgres(&server, test).await;
+    }
+}
+
+async fn on_postgres<F, Fut>(server: &str, test: F)
+where
+    F: Fn(Store) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+    let admin = Database::connect(server).await.unwrap();
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    let store = migrated(&DatabaseUrl::Postgres(format!("{base}/{name}"))).await;
+    test(store.clone()).await;
+    store.close().await.unwrap();
+    admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+}
+
+async fn migrated(url: &DatabaseUrl) -> Store {
+    let store = Store::connect(url).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}

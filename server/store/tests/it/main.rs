@@ -1,0 +1,4 @@
+//! Tests of the store, each on both databases.
+
+mod databases;
+mod journal;
