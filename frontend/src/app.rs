@@ -8,6 +8,13 @@ use crate::api;
 use crate::components::{Crumb, EmptyState, LinkButton, ToastRegion, Toasts, set_page};
 use crate::format::query_value;
 use crate::icons::HELP;
+use crate::pages::analytics::AnalyticsRoutes;
+use crate::pages::audit::AuditRoutes;
+use crate::pages::calls::CallsRoutes;
+use crate::pages::gateways::GatewaysRoutes;
+use crate::pages::org::OrgRoutes;
+use crate::pages::overview::Overview;
+use crate::pages::settings::SettingsRoutes;
 use crate::pages::setup::Setup;
 use crate::pages::sign_in::SignIn;
 use crate::pages::welcome::Welcome;
@@ -27,7 +34,13 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/setup") view=Setup />
                 <Route path=path!("/welcome") view=Welcome />
                 <ParentRoute path=path!("") view=Shell>
-
+                    <Route path=path!("/") view=Overview />
+                    <AnalyticsRoutes />
+                    <CallsRoutes />
+                    <GatewaysRoutes />
+                    <OrgRoutes />
+                    <AuditRoutes />
+                    <SettingsRoutes />
                     <Route path=path!("/*any") view=NotFound />
                 </ParentRoute>
             </Routes>

@@ -1,5 +1,12 @@
 //! The pages of the console: one module for each area, each owning its routes.
 
+pub mod analytics;
+pub mod audit;
+pub mod calls;
+pub mod gateways;
+pub mod org;
+pub mod overview;
+pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod welcome;

@@ -18,6 +18,7 @@ pub struct Paged<T: Send + Sync + 'static> {
     again: RwSignal<u32>,
     newest: StoredValue<u32>,
     path: StoredValue<String>,
+    beyond_first: StoredValue<bool>,
 }
 
 impl<T: Send + Sync + 'static> Clone for Paged<T> {
@@ -42,6 +43,7 @@ where
         again: RwSignal::new(0),
         newest: StoredValue::new(0),
         path: StoredValue::new(String::new()),
+        beyond_first: StoredValue::new(false),
     };
     Effect::new(move |_| {
         list.again.track();
@@ -88,6 +90,7 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Paged<T> {
     fn take(&self, page: Page<T>, append: bool) {
         self.problem.set(None);
         self.next.set(page.next);
+        self.beyond_first.set_value(append);
         if append {
             self.rows.update(|rows| rows.get_or_insert_default().extend(page.items));
         } else if self.rows.with_untracked(|rows| rows.as_ref() != Some(&page.items)) {
@@ -100,6 +103,19 @@ impl<T: Send + Sync + 'static> Paged<T> {
     /// Loads the first page again; what was loaded beyond it is dropped.
     pub fn reload(&self) {
         self.again.update(|n| *n += 1);
+    }
+
+    /// Loads again every `period` while the page is visible, unless the reader has gone beyond the first page.
+    pub fn every(self, period: std::time::Duration) -> Self {
+        let tick = move || {
+            if !document().hidden() && !self.beyond_first.get_value() {
+                self.again.try_update(|n| *n += 1);
+            }
+        };
+        if let Ok(handle) = set_interval_with_handle(tick, period) {
+            on_cleanup(move || handle.clear());
+        }
+        self
     }
 
     /// The rows; none until the first page has arrived.

@@ -1,0 +1,25 @@
+//! The call log: filter, live tail, one call in detail.
+
+mod curl;
+mod detail;
+mod filters;
+mod list;
+mod tail;
+
+use leptos::prelude::*;
+use leptos_router::components::{Outlet, ParentRoute, Route};
+use leptos_router::{MatchNestedRoutes, path};
+
+use detail::CallDetail;
+use list::CallList;
+
+#[component(transparent)]
+pub fn CallsRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/calls") view=Outlet>
+            <Route path=path!("") view=CallList />
+            <Route path=path!(":id") view=CallDetail />
+        </ParentRoute>
+    }
+    .into_inner()
+}

@@ -1,0 +1,37 @@
+//! The fleet: who is alive, how far each gateway is, and how new ones join.
+
+mod detail;
+mod enrolment;
+mod list;
+
+use leptos::prelude::*;
+use leptos_router::components::{Outlet, ParentRoute, Route};
+use leptos_router::{MatchNestedRoutes, path};
+use sluice_contract::rest::gateways::GatewayState;
+
+use crate::components::{Badge, Tone};
+use detail::GatewayDetail;
+use enrolment::Enrolment;
+use list::GatewayList;
+
+#[component(transparent)]
+pub fn GatewaysRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/gateways") view=Outlet>
+            <Route path=path!("") view=GatewayList />
+            <Route path=path!("enrolment") view=Enrolment />
+            <Route path=path!(":id") view=GatewayDetail />
+        </ParentRoute>
+    }
+    .into_inner()
+}
+
+fn state_badge(state: GatewayState) -> AnyView {
+    let (tone, text, live) = match state {
+        GatewayState::Live => (Tone::Ok, "live", true),
+        GatewayState::Behind => (Tone::Warn, "behind", true),
+        GatewayState::Silent => (Tone::Bad, "silent", false),
+        GatewayState::Removed => (Tone::Idle, "removed", false),
+    };
+    view! { <Badge tone text dot=true live=live /> }.into_any()
+}

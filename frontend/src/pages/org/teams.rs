@@ -1,0 +1,218 @@
+//! Teams: groups that own APIs and applications.
+
+use leptos::prelude::*;
+use sluice_contract::ids::UserId;
+use sluice_contract::rest::page::Page;
+use sluice_contract::rest::teams::{SaveTeam, Team};
+use sluice_contract::rest::users::User;
+
+use crate::api;
+use crate::components::{
+    Ago, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, EmptyState, Kind, SearchField,
+    TaskProblem, TextField, set_page, use_toasts,
+};
+use crate::format::{self, query_value};
+use crate::icons::{PENCIL, PLUS, TRASH, USERS};
+use crate::session::use_current;
+use crate::state::{Paged, Task, paged, remote, url_text};
+
+#[component]
+pub fn Teams() -> impl IntoView {
+    set_page(|| vec![Crumb::link("Users & teams", "/org/users"), Crumb::here("Teams")]);
+    let current = use_current();
+    let (search, sort) = (url_text("q"), url_text("sort"));
+    let list = paged::<Team>(move || {
+        current.path(&format!("/teams?q={}&sort={}", query_value(&search.get()), query_value(&sort.get())))
+    });
+    let open = RwSignal::new(false);
+    let subject = RwSignal::new(None::<Team>);
+    let removing = RwSignal::new(None::<Team>);
+    let create = move |()| {
+        subject.set(None);
+        open.set(true);
+    };
+    view! {
+        <div class="toolbar">
+            <SearchField label="Search teams" value=search.signal() on_change=search.setter() />
+            <span class="grow"></span>
+            <Button kind=Kind::Primary icon=PLUS on_click=create>
+                "New team"
+            </Button>
+        </div>
+        <DataTable
+            label="Teams"
+            columns=columns(subject, open, removing)
+            list
+            sort
+            empty=|| view! {
+                <EmptyState
+                    icon=USERS
+                    title="No team yet"
+                    note="Teams own APIs and applications together. Create one and add its members."
+                />
+            }
+        />
+        <Edit subject open list />
+        <Remove removing list />
+    }
+}
+
+fn columns(
+    subject: RwSignal<Option<Team>>,
+    open: RwSignal<bool>,
+    removing: RwSignal<Option<Team>>,
+) -> Vec<Column<Team>> {
+    vec![
+        Column::new("Name", |team: &Team| view! { <strong>{team.name.clone()}</strong> }).sort("name"),
+        Column::new("Members", |team: &Team| format::plural(team.members.len(), "person", "people")),
+        Column::new("Created", |team: &Team| view! { <Ago at=team.created_at /> }),
+        Column::new("", move |team: &Team| {
+            let (mine, gone) = (team.clone(), team.clone());
+            let name = team.name.clone();
+            let edit = move |()| {
+                subject.set(Some(mine.clone()));
+                open.set(true);
+            };
+            view! {
+                <Button size="sm" kind=Kind::Quiet icon=PENCIL label=format!("Edit {name}") on_click=edit />
+                <Button
+                    size="sm"
+                    kind=Kind::Quiet
+                    icon=TRASH
+                    label=format!("Delete {name}")
+                    on_click=move |()| removing.set(Some(gone.clone()))
+                />
+            }
+        })
+        .end(),
+    ]
+}
+
+/// Creates a team, or edits `subject`.
+#[component]
+fn Edit(subject: RwSignal<Option<Team>>, open: RwSignal<bool>, list: Paged<Team>) -> impl IntoView {
+    let current = use_current();
+    let toasts = use_toasts();
+    let task = Task::new();
+    let name = RwSignal::new(String::new());
+    let members = RwSignal::new(Vec::<UserId>::new());
+    Effect::new(move |_| {
+        if open.get() {
+            let team = subject.get_untracked();
+            name.set(team.as_ref().map(|team| team.name.clone()).unwrap_or_default());
+            members.set(team.map(|team| team.members).unwrap_or_default());
+            task.clear();
+        }
+    });
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let body = SaveTeam { name: name.get_untracked(), members: members.get_untracked() };
+        let team = subject.get_untracked();
+        let path = untrack(|| match &team {
+            Some(team) => current.path(&format!("/teams/{}", team.id)),
+            None => current.path("/teams"),
+        });
+        let etag = team.map(|team| api::version_tag(team.version));
+        let save = async move {
+            match etag {
+                Some(etag) => api::put::<_, Team>(&path, &body, Some(&etag)).await,
+                None => api::post::<_, Team>(&path, &body).await,
+            }
+        };
+        task.run(save, move |team| {
+            open.set(false);
+            toasts.done(format!("Team {} saved", team.name));
+            list.reload();
+        });
+    };
+    let title = Signal::derive(move || {
+        if subject.with(Option::is_some) { "Edit team" } else { "New team" }.to_owned()
+    });
+    view! {
+        <Dialog open title>
+            <form class="form" on:submit=submit>
+                <TaskProblem task fields_shown=true />
+                <TextField label="Name" value=name required=true autofocus=true error=task.field("/name") />
+                <Members members />
+                <div class="form-actions">
+                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
+                    <Button kind=Kind::Primary submit=true busy=task.busy()>
+                        "Save"
+                    </Button>
+                </div>
+            </form>
+        </Dialog>
+    }
+}
+
+#[component]
+fn Members(members: RwSignal<Vec<UserId>>) -> impl IntoView {
+    let current = use_current();
+    let users = remote(move || {
+        let path = current.path("/users?limit=200&sort=name");
+        async move { api::get::<Page<User>>(&path).await }
+    });
+    let boxes = move || {
+        let users = users.get().map(|page| page.items).unwrap_or_default();
+        users
+            .into_iter()
+            .map(|user| {
+                let id = user.id;
+                let checked = Signal::derive(move || members.with(|members| members.contains(&id)));
+                let change = move |on: bool| {
+                    members.update(|members| {
+                        members.retain(|member| *member != id);
+                        if on {
+                            members.push(id);
+                        }
+                    });
+                };
+                view! { <CheckBox label=format!("{} ({})", user.name, user.email) checked on_change=change /> }
+            })
+            .collect_view()
+    };
+    view! {
+        <fieldset class="fieldset">
+            <legend>"Members"</legend>
+            <div class="stack" data-gap="1">
+                {boxes}
+            </div>
+        </fieldset>
+    }
+}
+
+#[component]
+fn Remove(removing: RwSignal<Option<Team>>, list: Paged<Team>) -> impl IntoView {
+    let current = use_current();
+    let toasts = use_toasts();
+    let task = Task::new();
+    let open = RwSignal::new(false);
+    Effect::new(move |_| {
+        if removing.with(Option::is_some) {
+            open.set(true);
+        }
+    });
+    let remove = move |()| {
+        let Some(team) = removing.get_untracked() else { return };
+        let path = untrack(|| current.path(&format!("/teams/{}", team.id)));
+        let etag = api::version_tag(team.version);
+        task.run(async move { api::delete(&path, Some(&etag)).await }, move |()| {
+            open.set(false);
+            toasts.done(format!("Team {} deleted", team.name));
+            list.reload();
+        });
+    };
+    let title = Signal::derive(move || {
+        format!("Delete team {}?", removing.get().map(|team| team.name).unwrap_or_default())
+    });
+    view! {
+        <ConfirmDialog
+            open
+            title
+            note=Signal::stored("Its members keep their accounts and roles. What it owned belongs to nobody then.".to_owned())
+            action=Signal::stored("Delete team".to_owned())
+            on_confirm=remove
+            task
+        />
+    }
+}

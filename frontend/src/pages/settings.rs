@@ -1,0 +1,57 @@
+//! Settings: one's account, tokens, environments, the platform, and what runs here.
+
+mod about;
+mod account;
+mod environments;
+mod platform;
+mod tokens;
+
+use leptos::prelude::*;
+use leptos_router::components::{Outlet, ParentRoute, Redirect, Route};
+use leptos_router::{MatchNestedRoutes, path};
+use sluice_contract::rest::session::Permission;
+
+use crate::components::{PageHead, TabLink, Tabs};
+use crate::session::use_current;
+use about::AboutTab;
+use account::Account;
+use environments::Environments;
+use platform::Platform;
+use tokens::Tokens;
+
+#[component(transparent)]
+pub fn SettingsRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/settings") view=Frame>
+            <Route path=path!("") view=|| view! { <Redirect path="/settings/account" /> } />
+            <Route path=path!("account") view=Account />
+            <Route path=path!("tokens") view=Tokens />
+            <Route path=path!("environments") view=Environments />
+            <Route path=path!("platform") view=Platform />
+            <Route path=path!("about") view=AboutTab />
+        </ParentRoute>
+    }
+    .into_inner()
+}
+
+#[component]
+fn Frame() -> impl IntoView {
+    let current = use_current();
+    let tabs = move || {
+        let mut tabs = vec![TabLink::new("Account", "/settings/account")];
+        if current.can(Permission::ManageTenant) {
+            tabs.push(TabLink::new("Tokens", "/settings/tokens"));
+        }
+        if current.is_platform_admin() {
+            tabs.push(TabLink::new("Environments", "/settings/environments"));
+            tabs.push(TabLink::new("Platform", "/settings/platform"));
+        }
+        tabs.push(TabLink::new("About", "/settings/about"));
+        view! { <Tabs label="Settings" tabs /> }
+    };
+    view! {
+        <PageHead title=Signal::stored("Settings".to_owned()) />
+        {tabs}
+        <Outlet />
+    }
+}
