@@ -46,19 +46,24 @@ pub fn install(for_browser: bool) -> Result<Outcome> {
 
 /// The folder of Postgres' server programs; distributions keep it off the path. The newest, when there are several.
 pub fn postgres_folder() -> Option<PathBuf> {
-    if let Some(on_path) = environment::program("initdb").and_then(|file| file.parent().map(PathBuf::from)) {
-        return Some(on_path);
-    }
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut folders: Vec<(u32, PathBuf)> = versions
+    let on_path = environment::program("initdb").and_then(|file| file.parent().map(PathBuf::from));
+    on_path.into_iter().chain(packaged_postgres()).find(|folder| {
+        // A wrapper of one of them on the path is not a whole installation.
+        ["initdb", "postgres", "pg_isready"].iter().all(|program| folder.join(program).is_file())
+    })
+}
+
+/// Where Debian's packages put each version, the newest first.
+fn packaged_postgres() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir("/usr/lib/postgresql") else { return Vec::new() };
+    let mut versions: Vec<(u32, PathBuf)> = entries
         .filter_map(|entry| {
             let entry = entry.ok()?;
             Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
         })
-        .filter(|(_, folder)| folder.join("initdb").is_file())
         .collect();
-    folders.sort();
-    folders.pop().map(|(_, folder)| folder)
+    versions.sort();
+    versions.into_iter().rev().map(|(_, folder)| folder).collect()
 }
 
 fn check_node() -> Result<()> {
