@@ -2,3 +2,5 @@
 
 mod databases;
 mod journal;
+mod telemetry;
+mod telemetry_traffic;
