@@ -92,7 +92,7 @@ impl Sluice {
         fs::create_dir_all(&folder).context("could not create the control plane's folder")?;
         let mut command = pinned(cores.load, &binaries.sluice);
         command.arg("control").env("SLUICE_DATA", &folder).env("SLUICE_LISTEN", control_address.to_string());
-        command.env("SLUICE_GATEWAY_ORIGIN", format!("http://{address}"));
+        command.env("SLUICE_LINK_LISTEN", free_address()?.to_string());
         let mut control = Server::start("sluice-control", &mut command, scratch)?;
         let log = scratch.join("sluice-control.log");
         let mut token = None;
