@@ -1,0 +1,86 @@
+//! A fresh database for each test: a SQLite file, and a database of its own on the Postgres that
+//! `SLUICE_TEST_POSTGRES` names.
+
+use std::fmt;
+
+use sea_orm::{ConnectionTrait, Database};
+use sluice_store::{DatabaseUrl, Store};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::app::TestApp;
+
+/// A migrated database that goes when it is dropped (a Postgres one when the server goes).
+pub struct TestDatabase {
+    pub store: Store,
+    /// A directory of the test's own; holds the SQLite file.
+    pub directory: TempDir,
+}
+
+impl fmt::Display for TestDatabase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.store.url())
+    }
+}
+
+impl TestDatabase {
+    /// A SQLite file of its own.
+    pub async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let url = DatabaseUrl::Sqlite(directory.path().join("sluice.db"));
+        Self::migrated(&url, directory).await
+    }
+
+    /// A Postgres database of its own; None when `SLUICE_TEST_POSTGRES` is not set.
+    pub async fn postgres() -> Option<Self> {
+        let server = postgres_server()?;
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let admin = Database::connect(&server).await.expect("the Postgres of SLUICE_TEST_POSTGRES");
+        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database of its own");
+        admin.close().await.expect("closing");
+        let (base, _) = server.rsplit_once('/').expect("SLUICE_TEST_POSTGRES ends with /database");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Some(Self::migrated(&DatabaseUrl::Postgres(format!("{base}/{name}")), directory).await)
+    }
+
+    async fn migrated(url: &DatabaseUrl, directory: TempDir) -> Self {
+        let store = Store::connect(url).await.expect("connecting");
+        store.migrate().await.expect("migrating");
+        Self { store, directory }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one setting of the tests")]
+fn postgres_server() -> Option<String> {
+    std::env::var("SLUICE_TEST_POSTGRES").ok().filter(|url| !url.is_empty())
+}
+
+/// Runs a test of the store on SQLite, and on Postgres when `SLUICE_TEST_POSTGRES` is set.
+pub async fn each_store<F, Test>(test: F)
+where
+    F: Fn(TestDatabase) -> Test,
+    Test: Future<Output = ()>,
+{
+    say("on SQLite");
+    test(TestDatabase::sqlite().await).await;
+    if let Some(database) = TestDatabase::postgres().await {
+        say("on Postgres");
+        test(database).await;
+    }
+}
+
+/// Runs a test of the control plane on SQLite, and on Postgres when `SLUICE_TEST_POSTGRES` is set.
+pub async fn each_database<F, Test>(test: F)
+where
+    F: Fn(TestApp) -> Test,
+    Test: Future<Output = ()>,
+{
+    let test = &test;
+    each_store(|database| async move { test(TestApp::on(database).await).await }).await;
+}
+
+/// Shown with a failed test only.
+#[expect(clippy::print_stdout, reason = "a failed test says on which database it failed")]
+fn say(text: &str) {
+    println!("{text}");
+}
