@@ -1,1 +1,42 @@
-//! Placeholder.
+//! The control plane: the admin REST API, sessions, the console, and the gateways' link.
+//!
+//! Each resource has a file of its own with its handlers and `router()`; `api` nests them, `middleware` says in one
+//! function what every request passes through, `authorise` decides in one place who may do what.
+
+mod api;
+mod authorise;
+mod client_address;
+mod configuration;
+mod console;
+mod csrf;
+mod extract;
+mod jobs;
+mod middleware;
+mod passwords;
+mod problem;
+mod random;
+mod reference;
+mod seal;
+mod serve;
+mod session_store;
+mod state;
+mod throttle;
+
+mod about;
+mod api_tokens;
+mod audit;
+mod environments;
+mod health;
+mod invitations;
+mod session;
+mod settings;
+pub mod setup;
+mod teams;
+mod tenants;
+mod users;
+
+pub use api::document;
+pub use configuration::{ControlSettings, PasswordCost};
+pub use seal::{MasterKey, Sealed, Sealer};
+pub use serve::{router, serve};
+pub use state::App;

@@ -4,7 +4,7 @@
 //! decided here, at every read.
 
 use chrono::{DateTime, Duration, Utc};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use serde_json::Value;
 use sluice_contract::ids::UserId;
@@ -57,11 +57,16 @@ async fn saw(db: &impl ConnectionTrait, hash: &str, now: DateTime<Utc>) -> Resul
     Ok(())
 }
 
-/// Stores a session; `user` is whose it is, so that all of a user's sessions can be ended.
+/// Begins a session. `false` when there is one of this key already.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn save(db: &impl ConnectionTrait, hash: &str, user: Option<UserId>, data: Value) -> Result<()> {
+pub async fn create(
+    db: &impl ConnectionTrait,
+    hash: &str,
+    user: Option<UserId>,
+    data: Value,
+) -> Result<bool> {
     let now = crate::now();
     let row = sessions::ActiveModel {
         hash: Set(hash.to_owned()),
@@ -70,19 +75,23 @@ pub async fn save(db: &impl ConnectionTrait, hash: &str, user: Option<UserId>, d
         created_at: Set(now),
         last_seen_at: Set(now),
     };
-    let known = OnConflict::column(sessions::Column::Hash)
-        .update_columns([sessions::Column::Data, sessions::Column::UserId, sessions::Column::LastSeenAt])
-        .to_owned();
-    sessions::Entity::insert(row).on_conflict(known).exec_without_returning(db).await?;
-    Ok(())
+    let known = OnConflict::column(sessions::Column::Hash).do_nothing().to_owned();
+    Ok(sessions::Entity::insert(row).on_conflict(known).exec_without_returning(db).await? > 0)
 }
 
-/// Whether there is a row of this key.
+/// Changes a session's data; `user` is whose it is, so that all of a user's sessions can be ended. A session that
+/// was ended in the meantime stays ended.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn exists(db: &impl ConnectionTrait, hash: &str) -> Result<bool> {
-    Ok(sessions::Entity::find_by_id(hash).one(db).await?.is_some())
+pub async fn update(db: &impl ConnectionTrait, hash: &str, user: Option<UserId>, data: Value) -> Result<()> {
+    sessions::Entity::update_many()
+        .col_expr(sessions::Column::Data, Expr::value(data))
+        .col_expr(sessions::Column::UserId, Expr::value(user.map(|user| user.0)))
+        .filter(sessions::Column::Hash.eq(hash))
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 /// Ends one session.

@@ -154,6 +154,14 @@ pub async fn belongs_only_to(db: &impl ConnectionTrait, tenant: TenantId, id: Us
     Ok(all.iter().all(|membership| membership.tenant.id == tenant))
 }
 
+/// Notes that somebody was given a new link to choose a password.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_invitation(tx: &Tx, actor: &Actor, tenant: TenantId, user: &User) -> Result<()> {
+    record(tx, actor, "create_invitation", tenant, Some(user), Some(user)).await
+}
+
 async fn rename(tx: &Tx, tenant: TenantId, id: UserId, name: String) -> Result<()> {
     if !belongs_only_to(tx, tenant, id).await? {
         let message = "the account is shared with other tenants: only its owner may change the name";

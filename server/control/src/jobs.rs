@@ -1,0 +1,39 @@
+//! What the control plane does by itself, now and then. Several control planes may do it at once.
+
+use std::time::Duration;
+
+use chrono::Duration as Span;
+use sluice_store::sessions::Lifetimes;
+use sluice_store::{audit, one_time_tokens, sessions, settings};
+
+use crate::state::App;
+
+const EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// Starts the jobs; they end when the control plane stops.
+pub(crate) fn start(app: &App) {
+    let app = app.clone();
+    tokio::spawn(async move {
+        let stopping = app.stopping.clone();
+        let mut clock = tokio::time::interval(EVERY);
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                _ = clock.tick() => {}
+            }
+            if let Err(error) = tidy(&app).await {
+                tracing::warn!(%error, "tidying up failed; it will be tried again");
+            }
+        }
+    });
+}
+
+/// Removes what has ended, expired or outlived its retention.
+async fn tidy(app: &App) -> sluice_store::Result<()> {
+    let (settings, _) = settings::get(app.store.read()).await?;
+    let tx = app.store.begin().await?;
+    sessions::delete_ended(&tx, Lifetimes::from(&settings)).await?;
+    one_time_tokens::delete_expired(&tx).await?;
+    audit::retain(&tx, sluice_store::now() - Span::days(settings.audit_retention_days.into())).await?;
+    tx.commit().await
+}

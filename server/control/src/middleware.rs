@@ -1,0 +1,101 @@
+//! What every request passes through, in one function that reads from the outside in.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use sluice_contract::problem::{PROBLEM_JSON, Problem};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::client_address;
+use crate::problem::ApiError;
+use crate::state::App;
+
+/// Largest body, in bytes, unless an operation says otherwise.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// The id of a request: in every answer as `x-request-id`, in problems, in the log and in the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+/// What every request passes through.
+pub(crate) fn wrap(router: Router, app: &App) -> Router {
+    let streams = DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson"));
+    router.layer(
+        ServiceBuilder::new()
+            // First, so that whatever happens has an id in the answer and in the log.
+            .layer(from_fn(identify))
+            // Outside of everything that can fail: gives problems their body.
+            .layer(from_fn(write_problems))
+            .layer(from_fn_with_state(app.clone(), secure))
+            .layer(CompressionLayer::new().compress_when(streams))
+            // Inside of compression and headers, so that the answer to a panic has them too.
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn_with_state(app.clone(), client_address::note))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT)),
+    )
+}
+
+async fn identify(mut request: Request, next: Next) -> Response {
+    let id = Uuid::now_v7().to_string();
+    let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let begun = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
+    tracing::debug!(parent: &span, status = response.status().as_u16(), milliseconds, "answered");
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+async fn write_problems(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+    let mut response = next.run(request).await;
+    let Some(mut problem) = response.extensions_mut().remove::<Box<Problem>>() else { return response };
+    problem.request_id = id;
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_ENCODING);
+    Response::from_parts(parts, Body::from(serde_json::to_vec(&problem).unwrap_or_default()))
+}
+
+/// Security headers; a handler's own `Content-Security-Policy` and `Cache-Control` stand.
+async fn secure(State(app): State<App>, request: Request, next: Next) -> Response {
+    let https = app.settings.public_origin.as_deref().is_some_and(|origin| origin.starts_with("https:"));
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut default = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    default(header::CACHE_CONTROL, "no-store");
+    default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(header::X_FRAME_OPTIONS, "DENY");
+    default(header::REFERRER_POLICY, "no-referrer");
+    default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    default(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()");
+    if https {
+        default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    response
+}
+
+fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
+    let text = cause.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    ApiError::internal(format_args!("panic: {text}")).into_response()
+}
