@@ -2,8 +2,12 @@
 //!
 //! Conversions to what callers see live in `store`.
 
+pub mod api_drafts;
 pub mod api_tokens;
+pub mod apis;
+pub mod applications;
 pub mod audit;
+pub mod credentials;
 pub mod enrolment_tokens;
 pub mod environments;
 pub mod gateway_acks;
@@ -13,12 +17,20 @@ pub mod incarnations;
 pub mod journal_counters;
 pub mod journal_entries;
 pub mod journal_state;
+pub mod live_apis;
+pub mod live_hosts;
 pub mod memberships;
 pub mod one_time_tokens;
 pub mod parts;
+pub mod plans;
+pub mod purges;
+pub mod releases;
+pub mod revision_definitions;
+pub mod revisions;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;
+pub mod subscriptions;
 pub mod team_members;
 pub mod teams;
 pub mod tenants;

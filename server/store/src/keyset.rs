@@ -109,11 +109,7 @@ where
 
     fn searched(&self, select: Select<E>, q: Option<&str>) -> Select<E> {
         let Some(q) = q.map(str::trim).filter(|q| !q.is_empty()) else { return select };
-        let pattern = contains_pattern(&q.to_lowercase());
-        let any = self.search.iter().fold(Condition::any(), |any, column| {
-            let like = LikeExpr::new(pattern.clone()).escape('\\');
-            any.add(Expr::expr(Func::lower(column.as_column_ref_expr())).like(like))
-        });
+        let any = self.search.iter().fold(Condition::any(), |any, column| any.add(contains(*column, q)));
         if self.search.is_empty() { select } else { select.filter(any) }
     }
 
@@ -163,6 +159,12 @@ fn decode(text: &str) -> Option<Cursor> {
 
 fn bad_cursor() -> Error {
     Error::invalid("after", "unknown", "not a cursor of this list in this order; start at the first page")
+}
+
+/// Whether a text column contains `q`, without case.
+pub(crate) fn contains(column: impl ColumnTrait, q: &str) -> Expr {
+    let like = LikeExpr::new(contains_pattern(&q.to_lowercase())).escape('\\');
+    Expr::expr(Func::lower(column.as_column_ref_expr())).like(like)
 }
 
 /// A LIKE pattern for "contains", with `\` as its escape character.

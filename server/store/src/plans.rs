@@ -1,0 +1,222 @@
+//! Plans of an API: what a subscription allows.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set,
+};
+use sluice_contract::ids::{ApiId, PlanId, TenantId};
+use sluice_contract::rest::page::{Page, PageQuery};
+use sluice_contract::rest::plans::{Approval, Plan, SavePlan};
+use sluice_contract::rest::policy_types::PolicyScope;
+use sluice_entity::plans;
+
+use crate::audit::{self, Actor, Change, seen};
+use crate::error::{Error, Result, in_use, not_unique};
+use crate::keyset::{Listing, Sort};
+use crate::{Tx, access, apis, check_version, definition, text};
+
+const DESCRIPTION_MAX: usize = 10_000;
+
+const LISTING: Listing<plans::Entity> = Listing {
+    sorts: &[
+        Sort { name: "name", column: plans::Column::Name },
+        Sort { name: "created_at", column: plans::Column::CreatedAt },
+    ],
+    descending: false,
+    id: plans::Column::Id,
+    search: &[plans::Column::Name, plans::Column::Description],
+};
+
+/// Plans of an API. Sorts: `name`, `created_at`.
+///
+/// # Errors
+/// [`Error::NotFound`] when the API is not in this tenant; see [`Listing::page`].
+pub async fn list(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    api: ApiId,
+    page: &PageQuery,
+) -> Result<Page<Plan>> {
+    apis::row(db, tenant, api).await?;
+    let Page { items, next } = LISTING.page(db, of(tenant, api), page).await?;
+    Ok(Page { items: items.into_iter().map(plan).collect::<Result<_>>()?, next })
+}
+
+/// Plans that take subscriptions, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn open(db: &impl ConnectionTrait, tenant: TenantId, api: ApiId) -> Result<Vec<Plan>> {
+    let select = of(tenant, api).filter(plans::Column::Closed.eq(false)).order_by_asc(plans::Column::Name);
+    select.all(db).await?.into_iter().map(plan).collect()
+}
+
+/// One plan.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, api: ApiId, id: PlanId) -> Result<Plan> {
+    plan(of(tenant, api).filter(plans::Column::Id.eq(id.0)).one(db).await?.ok_or(Error::NotFound)?)
+}
+
+/// Makes a plan.
+///
+/// # Errors
+/// [`Error::NotFound`] for the API, [`Error::Invalid`], [`Error::NotUnique`] for the name.
+pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, api: ApiId, new: &SavePlan) -> Result<Plan> {
+    apis::row(tx, tenant, api).await?;
+    let new = checked(new)?;
+    let row = plans::ActiveModel {
+        id: Set(PlanId::generate().0),
+        tenant_id: Set(tenant.0),
+        api_id: Set(api.0),
+        name: Set(new.name),
+        description: Set(new.description),
+        approval: Set(stored(new.approval).to_owned()),
+        policies: Set(serde_json::to_value(new.policies)?),
+        closed: Set(new.closed),
+        version: Set(1),
+        created_at: Set(crate::now()),
+    };
+    let plan = plan(row.insert(tx).await.map_err(not_unique("/name"))?)?;
+    record(tx, actor, "create_plan", tenant, None, Some(&plan)).await?;
+    Ok(plan)
+}
+
+/// Changes a plan that is still at `version`. Gateways learn of it with every key that it applies to.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Stale`], and those of [`create`].
+pub async fn update(
+    tx: &Tx,
+    actor: &Actor,
+    tenant: TenantId,
+    (api, id): (ApiId, PlanId),
+    version: u64,
+    new: &SavePlan,
+) -> Result<Plan> {
+    let row = lock(tx, tenant, api, id).await?;
+    let next = check_version(row.version, version)?;
+    let before = plan(row.clone())?;
+    let new = checked(new)?;
+    let mut row = row.into_active_model();
+    row.name = Set(new.name);
+    row.description = Set(new.description);
+    row.approval = Set(stored(new.approval).to_owned());
+    row.policies = Set(serde_json::to_value(new.policies)?);
+    row.closed = Set(new.closed);
+    row.version = Set(next);
+    let after = plan(row.update(tx).await.map_err(not_unique("/name"))?)?;
+    if (&before.name, &before.policies) != (&after.name, &after.policies) {
+        let subscribers = access::subscribers_of_plan(tx, tenant, id).await?;
+        access::announce(tx, tenant, &subscribers).await?;
+    }
+    record(tx, actor, "update_plan", tenant, Some(&before), Some(&after)).await?;
+    Ok(after)
+}
+
+/// Removes a plan that is still at `version`.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Stale`], and the conflict `in_use` once it has had a subscription.
+pub async fn delete(
+    tx: &Tx,
+    actor: &Actor,
+    tenant: TenantId,
+    (api, id): (ApiId, PlanId),
+    version: u64,
+) -> Result<()> {
+    let row = lock(tx, tenant, api, id).await?;
+    check_version(row.version, version)?;
+    let before = plan(row)?;
+    plans::Entity::delete_by_id(id.0)
+        .exec(tx)
+        .await
+        .map_err(in_use("The plan has had subscriptions, which keep it as history: close it instead."))?;
+    record(tx, actor, "delete_plan", tenant, Some(&before), None).await
+}
+
+/// The row, kept as it is until the transaction ends.
+pub(crate) async fn lock(tx: &Tx, tenant: TenantId, api: ApiId, id: PlanId) -> Result<plans::Model> {
+    let select = of(tenant, api).filter(plans::Column::Id.eq(id.0)).lock_exclusive();
+    select.one(tx).await?.ok_or(Error::NotFound)
+}
+
+fn of(tenant: TenantId, api: ApiId) -> Select<plans::Entity> {
+    plans::Entity::find().filter(plans::Column::TenantId.eq(tenant.0)).filter(plans::Column::ApiId.eq(api.0))
+}
+
+fn checked(new: &SavePlan) -> Result<SavePlan> {
+    let SavePlan { name, description, approval, policies, closed } = new;
+    text::all([
+        text::name("/name", name).map(drop),
+        text::free("/description", description, DESCRIPTION_MAX).map(drop),
+        definition::check_policies(PolicyScope::Plan, policies),
+    ])?;
+    Ok(SavePlan {
+        name: text::name("/name", name)?,
+        description: text::free("/description", description, DESCRIPTION_MAX)?,
+        approval: *approval,
+        policies: policies.clone(),
+        closed: *closed,
+    })
+}
+
+fn stored(approval: Approval) -> &'static str {
+    match approval {
+        Approval::Automatic => "automatic",
+        Approval::Manual => "manual",
+    }
+}
+
+pub(crate) fn approval(stored: &str) -> Approval {
+    // Anything unknown waits for a person.
+    if stored == "automatic" { Approval::Automatic } else { Approval::Manual }
+}
+
+fn plan(row: plans::Model) -> Result<Plan> {
+    let plans::Model {
+        id,
+        tenant_id: _,
+        api_id,
+        name,
+        description,
+        approval: stored,
+        policies,
+        closed,
+        version,
+        created_at,
+    } = row;
+    Ok(Plan {
+        id: PlanId(id),
+        api: ApiId(api_id),
+        name,
+        description,
+        approval: approval(&stored),
+        policies: serde_json::from_value(policies)?,
+        closed,
+        version: crate::version(version),
+        created_at,
+    })
+}
+
+async fn record(
+    tx: &Tx,
+    actor: &Actor,
+    action: &str,
+    tenant: TenantId,
+    before: Option<&Plan>,
+    after: Option<&Plan>,
+) -> Result<()> {
+    let Some(plan) = after.or(before) else { return Ok(()) };
+    let change = Change {
+        tenant: Some(tenant),
+        action,
+        resource: "plan",
+        id: plan.id.to_string(),
+        name: &plan.name,
+        before: before.map(seen).transpose()?.flatten(),
+        after: after.map(seen).transpose()?.flatten(),
+    };
+    audit::record(tx, actor, change).await
+}

@@ -1,0 +1,142 @@
+//! Purges: removal of cached responses, ordered with everything else by the journal.
+
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set};
+use serde_json::json;
+use sluice_contract::ids::{EnvironmentId, PurgeId, TenantId};
+use sluice_contract::journal::{Change as JournalChange, Purge, PurgeScope};
+use sluice_contract::rest::page::{Page, PageQuery};
+use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
+use sluice_entity::purges;
+
+use crate::audit::{self, Actor, Change};
+use crate::error::{Error, Result};
+use crate::keyset::{Listing, Sort};
+use crate::progress::{Awaited, progress};
+use crate::{Tx, apis, environments, journal};
+
+/// Longest path of a purge, in bytes: what a gateway takes in a request line.
+const PATH_MAX: usize = 8 << 10;
+
+const LISTING: Listing<purges::Entity> = Listing {
+    sorts: &[Sort { name: "created_at", column: purges::Column::CreatedAt }],
+    descending: true,
+    id: purges::Column::Id,
+    search: &[purges::Column::CreatedBy],
+};
+
+/// Purges of a tenant, newest first. Sorts: `created_at`.
+///
+/// # Errors
+/// See [`Listing::page`].
+pub async fn list(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    page: &PageQuery,
+) -> Result<Page<PurgeRecord>> {
+    let Page { items, next } = LISTING.page(db, of(tenant), page).await?;
+    let mut views = Vec::with_capacity(items.len());
+    for row in items {
+        views.push(view(db, row).await?);
+    }
+    Ok(Page { items: views, next })
+}
+
+/// One purge and how far it is.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, id: PurgeId) -> Result<PurgeRecord> {
+    let row = of(tenant).filter(purges::Column::Id.eq(id.0)).one(db).await?;
+    view(db, row.ok_or(Error::NotFound)?).await
+}
+
+/// Removes cached responses.
+///
+/// # Errors
+/// [`Error::Invalid`] for an environment, API or path that is not there or not one.
+pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreatePurge) -> Result<PurgeId> {
+    let CreatePurge { environment, scope } = new;
+    let api = match scope {
+        PurgeScope::Api { api } => *api,
+        PurgeScope::Url { api, path } => {
+            check_path(path)?;
+            *api
+        }
+    };
+    let unknown = |pointer, message| {
+        move |error| match error {
+            Error::NotFound => Error::invalid(pointer, "unknown", message),
+            other => other,
+        }
+    };
+    let api_row = apis::row(tx, tenant, api).await.map_err(unknown("/scope/api", "There is no such API."))?;
+    let environment = environments::get_for(tx, tenant, *environment)
+        .await
+        .map_err(unknown("/environment", "There is no such environment."))?;
+    let id = PurgeId::generate();
+    let change = JournalChange::Purge(Purge { id, scope: scope.clone() });
+    let position = journal::append(tx, environment.id, change).await?;
+    let row = purges::ActiveModel {
+        id: Set(id.0),
+        tenant_id: Set(tenant.0),
+        environment_id: Set(environment.id.0),
+        api_id: Set(api.0),
+        scope: Set(serde_json::to_value(scope)?),
+        position: Set(journal::stored(position)),
+        created_by: Set(actor.name.clone()),
+        created_at: Set(crate::now()),
+    };
+    purges::Entity::insert(row).exec_without_returning(tx).await?;
+    let change = Change {
+        tenant: Some(tenant),
+        action: "create_purge",
+        resource: "purge",
+        id: id.to_string(),
+        name: &api_row.name,
+        before: None,
+        after: Some(json!({ "environment": environment.slug, "scope": scope })),
+    };
+    audit::record(tx, actor, change).await?;
+    Ok(id)
+}
+
+fn of(tenant: TenantId) -> Select<purges::Entity> {
+    purges::Entity::find().filter(purges::Column::TenantId.eq(tenant.0))
+}
+
+fn check_path(path: &str) -> Result<()> {
+    let visible = path.bytes().all(|b| (0x21..=0x7e).contains(&b));
+    if path.starts_with('/') && !path.contains('#') && visible && path.len() <= PATH_MAX {
+        return Ok(());
+    }
+    let message = "A path as callers send it, below the API's base, with its query if any: /items?page=2.";
+    Err(Error::invalid("/scope/path", "invalid_path", message))
+}
+
+async fn view(db: &impl ConnectionTrait, row: purges::Model) -> Result<PurgeRecord> {
+    let purges::Model {
+        id,
+        tenant_id: _,
+        environment_id,
+        api_id: _,
+        scope,
+        position,
+        created_by,
+        created_at,
+    } = row;
+    let awaited = Awaited {
+        environment: EnvironmentId(environment_id),
+        position: journal::position(position),
+        at: created_at,
+        part: None,
+    };
+    Ok(PurgeRecord {
+        id: PurgeId(id),
+        environment: awaited.environment,
+        scope: serde_json::from_value(scope)?,
+        position: awaited.position,
+        created_by,
+        created_at,
+        progress: progress(db, &awaited).await?,
+    })
+}
