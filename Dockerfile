@@ -17,7 +17,9 @@ FROM debian:bookworm-slim AS base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/sluice --create-home sluice
+    && useradd --system --uid 10001 --home-dir /var/lib/sluice --create-home sluice \
+    # Where docker-compose.yml hands the enrolment token over: a volume takes its owner from here.
+    && install --directory --owner sluice /enrolment
 USER sluice
 WORKDIR /var/lib/sluice
 ENV SLUICE_DATA=/var/lib/sluice
