@@ -5,7 +5,7 @@ use leptos_router::components::{ParentRoute, Route, Router, Routes};
 use leptos_router::path;
 
 use crate::api;
-use crate::components::{Crumb, EmptyState, LinkButton, ToastRegion, Toasts, set_page};
+use crate::components::{Crumb, EmptyState, LinkButton, PageHead, ToastRegion, Toasts, set_page};
 use crate::format::query_value;
 use crate::icons::HELP;
 use crate::pages::analytics::AnalyticsRoutes;
@@ -73,6 +73,7 @@ pub fn sign_in_path() -> String {
 fn NotFound() -> impl IntoView {
     set_page(|| vec![Crumb::here("Not found")]);
     view! {
+        <PageHead title=Signal::stored("Not found".to_owned()) />
         <EmptyState
             icon=HELP
             title="There is no such page"

@@ -1,7 +1,6 @@
 //! Where a page stands: the crumbs in the top bar and the title of the browser's tab.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 /// One step of the way to the present page. The last has no address.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +53,7 @@ pub fn Breadcrumbs(crumbs: PageCrumbs) -> impl IntoView {
             .get()
             .into_iter()
             .map(|crumb| match crumb.href {
-                Some(href) => view! { <li><A href=href exact=true>{crumb.title}</A></li> }.into_any(),
+                Some(href) => view! { <li><a href=href>{crumb.title}</a></li> }.into_any(),
                 None => view! { <li><span aria-current="page">{crumb.title}</span></li> }.into_any(),
             })
             .collect_view()

@@ -24,7 +24,10 @@ pub fn CopyButton(
             // Without permission nothing is copied and nothing is confirmed; the text can still be selected.
             if JsFuture::from(promise).await.is_ok() {
                 copied.try_set(true);
-                set_timeout(move || drop(copied.try_set(false)), Duration::from_secs(2));
+                let forget = move || {
+                    copied.try_set(false);
+                };
+                set_timeout(forget, Duration::from_secs(2));
             }
         });
     };

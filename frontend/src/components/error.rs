@@ -16,10 +16,8 @@ pub fn ErrorState(problem: Problem, #[prop(optional, into)] retry: Option<Callba
         _ => problem.title,
     };
     let note = match (problem.status, problem.detail) {
-        (404, _) => "It may have been removed, or belong to another organisation.".to_owned(),
-        (403, detail) if detail.is_empty() => {
-            "Ask an administrator of your organisation for a role.".to_owned()
-        }
+        (404, _) => "It may have been removed, or belong to another tenant.".to_owned(),
+        (403, detail) if detail.is_empty() => "Ask an administrator of your tenant for a role.".to_owned(),
         (_, detail) => detail,
     };
     view! {

@@ -39,7 +39,10 @@ pub fn listen(chords: &'static [Chord], palette: RwSignal<bool>, sheet: RwSignal
         match key.as_str() {
             "g" => {
                 waiting.set_value(true);
-                set_timeout(move || drop(waiting.try_set_value(false)), CHORD_WITHIN);
+                let forget = move || {
+                    waiting.try_set_value(false);
+                };
+                set_timeout(forget, CHORD_WITHIN);
             }
             "?" => sheet.set(true),
             "/" => {

@@ -165,6 +165,11 @@ fn header(
 ) -> impl IntoView {
     let align = end.then_some("end");
     let Some(((field, present), set)) = sort else {
+        // A column of buttons needs no title that is seen.
+        let title = match title {
+            "" => view! { <span class="visually-hidden">"Actions"</span> }.into_any(),
+            title => title.into_any(),
+        };
         return view! { <th role="columnheader" scope="col" data-align=align>{title}</th> }.into_any();
     };
     let direction = move || {

@@ -16,21 +16,23 @@ const INPUT_FORMAT: &str = "%Y-%m-%dT%H:%M";
 /// The range that the URL says.
 #[derive(Clone, Copy)]
 pub struct Range {
+    /// What holds while the URL says nothing.
+    usual: &'static str,
     preset: UrlText,
     from: UrlText,
     to: UrlText,
 }
 
-/// The time range of this page; the last hour unless the URL says otherwise.
-pub fn use_range() -> Range {
-    Range { preset: url_text("range"), from: url_text("from"), to: url_text("to") }
+/// The time range of this page; the `usual` preset unless the URL says otherwise.
+pub fn use_range(usual: &'static str) -> Range {
+    Range { usual, preset: url_text("range"), from: url_text("from"), to: url_text("to") }
 }
 
 impl Range {
     /// Start and end. Presets end now. Tracks the URL.
     pub fn bounds(self) -> (DateTime<Utc>, DateTime<Utc>) {
         let fixed = parse(&self.from.get()).zip(parse(&self.to.get()));
-        let preset = self.preset.get();
+        let preset = self.preset();
         fixed.filter(|(from, to)| from < to).unwrap_or_else(|| {
             let hours = PRESETS.iter().find(|(key, ..)| *key == preset).map_or(1, |(_, _, hours)| *hours);
             let now = Utc::now();
@@ -55,8 +57,12 @@ impl Range {
         if !self.is_live() {
             return "custom".to_owned();
         }
+        self.preset()
+    }
+
+    fn preset(self) -> String {
         let preset = self.preset.get();
-        if preset.is_empty() { "1h".to_owned() } else { preset }
+        if preset.is_empty() { self.usual.to_owned() } else { preset }
     }
 }
 

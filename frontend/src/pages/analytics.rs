@@ -41,7 +41,7 @@ pub(super) struct Measured(Remote<Analytics>);
 #[component]
 fn Frame() -> impl IntoView {
     set_page(|| vec![Crumb::here("Analytics")]);
-    let range = use_range();
+    let range = use_range("1h");
     let filters = use_filters();
     let current = use_current();
     let data = remote(move || {

@@ -25,7 +25,7 @@ fn AuditLog() -> impl IntoView {
     let current = use_current();
     let (actor, action, resource) = (url_text("actor"), url_text("action"), url_text("resource"));
     let scope = url_text("scope");
-    let range = use_range();
+    let range = use_range("7d");
     let list = paged::<AuditEntry>(move || {
         let filters: String = [("actor", actor), ("action", action), ("resource", resource)]
             .into_iter()
@@ -39,7 +39,7 @@ fn AuditLog() -> impl IntoView {
     let shown = RwSignal::new(None::<AuditEntry>);
     let scope_name = Signal::derive(move || {
         let scope = scope.get();
-        if scope.is_empty() { "organisation".to_owned() } else { scope }
+        if scope.is_empty() { "tenant".to_owned() } else { scope }
     });
     let set_scope = scope.setter();
     view! {
@@ -54,7 +54,7 @@ fn AuditLog() -> impl IntoView {
                 <Segments
                     label="Scope"
                     value=scope_name
-                    options=vec![("organisation", "This organisation"), ("platform", "Platform")]
+                    options=vec![("tenant", "This tenant"), ("platform", "Platform")]
                     on_pick=move |picked: String| {
                         set_scope.run(if picked == "platform" { picked } else { String::new() });
                     }

@@ -1,4 +1,4 @@
-//! People: users, teams, roles; and the organisations of the platform.
+//! People: users, teams, roles; and the tenants of the platform.
 
 mod roles;
 mod teams;
@@ -40,14 +40,14 @@ fn Frame() -> impl IntoView {
             TabLink::new("Roles", "/org/roles"),
         ];
         if current.is_platform_admin() {
-            tabs.push(TabLink::new("Organisations", "/org/tenants"));
+            tabs.push(TabLink::new("Tenants", "/org/tenants"));
         }
         view! { <Tabs label="Users and teams" tabs /> }
     };
     view! {
         <PageHead
             title=Signal::stored("Users & teams".to_owned())
-            note=Signal::stored("Who belongs to this organisation, and what each may do.".to_owned())
+            note=Signal::stored("Who belongs to this tenant, and what each may do.".to_owned())
         />
         {tabs}
         <Outlet />

@@ -102,7 +102,7 @@ fn SetupForm(status: SetupStatus) -> impl IntoView {
                     required=true
                     autofocus=true
                     autocomplete="organization"
-                    help="Its name in lower case becomes the first part of your APIs' addresses."
+                    help="It becomes your tenant; its name in lower case begins the addresses of your APIs."
                     error=task.field("/organisation")
                 />
                 <div class="form-row">

@@ -41,7 +41,9 @@ pub(super) fn Guard(children: ChildrenFn) -> impl IntoView {
             match api::get::<Session>("/session").await {
                 Ok(session) => current.sign_in(session),
                 Err(refused) if refused.status == 401 => go.run(sign_in_path()),
-                Err(other) => drop(problem.try_set(Some(other))),
+                Err(other) => {
+                    problem.try_set(Some(other));
+                }
             }
         });
     };

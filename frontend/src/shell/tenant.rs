@@ -39,7 +39,7 @@ pub(super) fn TenantSwitcher() -> impl IntoView {
     };
     view! {
         <Menu
-            label=Signal::derive(move || format!("Organisation: {}", name.get()))
+            label=Signal::derive(move || format!("Tenant: {}", name.get()))
             class="switcher"
             side="below-start"
             trigger=trigger

@@ -118,6 +118,14 @@ impl<T: Clone + Send + Sync + 'static> Remote<T> {
         self.value.get_untracked()
     }
 
+    /// The heading of a page that is named after what it loads: keeps one there until the real one is drawn.
+    pub fn heading(self, title: &'static str) -> impl IntoView {
+        move || {
+            let missing = self.value.with(Option::is_none);
+            missing.then(|| view! { <h1 class="visually-hidden">{title}</h1> })
+        }
+    }
+
     /// Draws the value: a skeleton while there is none, an error with retry when it cannot be had. `draw` runs
     /// again for each new value.
     pub fn view<V: IntoView + 'static>(

@@ -43,7 +43,7 @@ fn nice_step(rough: f64) -> f64 {
 pub(super) fn time_ticks(times: &[DateTime<Utc>], pixels: f64) -> Vec<(usize, String)> {
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Vec::new() };
     let span = (*last - *first).num_seconds().max(1);
-    let most = (pixels / 90.0).floor().max(2.0) as i64;
+    let most = (pixels / 70.0).floor().max(2.0) as i64;
     let steps =
         [60, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600];
     let step = steps.into_iter().find(|step| span / step <= most).unwrap_or(2_592_000);
@@ -114,7 +114,7 @@ mod tests {
         for (step, count) in [(60, 60), (300, 288), (3_600, 168), (21_600, 120)] {
             let times: Vec<_> = (0..count).map(|i| start + TimeDelta::seconds(step * i)).collect();
             let ticks = time_ticks(&times, 600.0);
-            assert!((2..=8).contains(&ticks.len()), "{step} × {count}: {ticks:?}");
+            assert!((2..=10).contains(&ticks.len()), "{step} × {count}: {ticks:?}");
         }
     }
 

@@ -172,17 +172,19 @@ fn object(schema: &Value, root: &Value) -> Shape {
     };
     let required = schema.get("required").and_then(Value::as_array);
     let is_required = |key: &str| required.is_some_and(|list| list.iter().any(|name| name == key));
-    Shape::Object(
-        properties
-            .iter()
-            .map(|(key, property)| Property {
-                key: key.clone(),
-                schema: property.clone(),
-                // A default fills in for what is not given; the form shows it as present.
-                required: is_required(key) || property.get("default").is_some_and(|value| !value.is_null()),
-            })
-            .collect(),
-    )
+    let mut properties: Vec<_> = properties
+        .iter()
+        .map(|(key, property)| Property {
+            key: key.clone(),
+            schema: property.clone(),
+            // A default fills in for what is not given; the form shows it as present.
+            required: is_required(key) || property.get("default").is_some_and(|value| !value.is_null()),
+        })
+        .collect();
+    // JSON objects arrive in no order that means anything: what must be given first, unless the schema says.
+    let order = |schema: &Value| schema.get("x-order").and_then(Value::as_u64).unwrap_or(u64::MAX);
+    properties.sort_by_key(|property| (order(&property.schema), !is_required(&property.key)));
+    Shape::Object(properties)
 }
 
 fn input_type(schema: &Value) -> &'static str {

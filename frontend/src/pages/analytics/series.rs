@@ -11,7 +11,7 @@ pub fn outcomes(analytics: &Analytics) -> ChartData {
     chart(
         analytics,
         &[
-            ("Success", 4, &|t| Some(ok(t) as f64)),
+            ("Success", 1, &|t| Some(ok(t) as f64)),
             ("Client errors", 3, &|t| Some(t.client_errors as f64)),
             ("Server errors", 5, &|t| Some(t.server_errors as f64)),
         ],
@@ -40,8 +40,8 @@ pub fn cache_use(analytics: &Analytics) -> ChartData {
     chart(
         analytics,
         &[
-            ("Hits", 4, &|t| Some(t.cache_hits as f64)),
-            ("Misses", 1, &|t| Some(t.cacheable.saturating_sub(t.cache_hits) as f64)),
+            ("Hits", 1, &|t| Some(t.cache_hits as f64)),
+            ("Misses", 3, &|t| Some(t.cacheable.saturating_sub(t.cache_hits) as f64)),
             ("Bypassed", 7, &|t| Some(t.calls.saturating_sub(t.cacheable) as f64)),
         ],
     )
@@ -82,6 +82,9 @@ pub fn as_count(value: f64) -> String {
 }
 
 pub fn as_ms(value: f64) -> String {
+    if value == 0.0 {
+        return "0 ms".to_owned();
+    }
     format::micros((value * 1_000.0) as u64)
 }
 

@@ -27,7 +27,10 @@ pub fn CallDetail() -> impl IntoView {
         let path = current.path(&format!("/calls/{id}"));
         async move { api::get::<CallRow>(&path).await }
     });
-    row.view(Skeleton::Lines(8), |row| view! { <Inspector row /> })
+    view! {
+        {row.heading("Call")}
+        {row.view(Skeleton::Lines(8), |row| view! { <Inspector row /> })}
+    }
 }
 
 #[component]

@@ -20,7 +20,7 @@ pub fn CallList() -> impl IntoView {
     set_page(|| vec![Crumb::here("Calls")]);
     let current = use_current();
     let filters = use_call_filters();
-    let range = use_range();
+    let range = use_range("1h");
     let tailing = url_text("tail");
     let set_tail = tailing.setter();
     let is_tail = Memo::new(move |_| tailing.get() == "1");

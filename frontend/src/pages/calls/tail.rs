@@ -67,9 +67,13 @@ impl Tail {
                 waiting.try_update_value(|waiting| waiting.push(row));
             }
         });
-        let open = OnChange::new(move || drop(self.connected.try_set(true)));
+        let open = OnChange::new(move || {
+            self.connected.try_set(true);
+        });
         // The browser connects again by itself.
-        let error = OnChange::new(move || drop(self.connected.try_set(false)));
+        let error = OnChange::new(move || {
+            self.connected.try_set(false);
+        });
         source.set_onmessage(Some(message.as_ref().unchecked_ref()));
         source.set_onopen(Some(open.as_ref().unchecked_ref()));
         source.set_onerror(Some(error.as_ref().unchecked_ref()));

@@ -31,7 +31,10 @@ pub fn GatewayDetail() -> impl IntoView {
         let name = gateway.get().map_or_else(|| "Gateway".to_owned(), |gateway| gateway.name);
         vec![Crumb::link("Gateways", "/gateways"), Crumb::here(name)]
     });
-    gateway.live(Skeleton::Lines(8), |gateway| view! { <Facts gateway /> })
+    view! {
+        {gateway.heading("Gateway")}
+        {gateway.live(Skeleton::Lines(8), |gateway| view! { <Facts gateway /> })}
+    }
 }
 
 #[component]

@@ -22,7 +22,7 @@ pub(super) fn title(role: Role) -> &'static str {
 fn note(role: Role) -> &'static str {
     match role {
         Role::TenantAdmin => {
-            "Everything in this organisation: users, teams, tokens, and what all other roles may do."
+            "Everything in this tenant: users, teams, tokens, and what all other roles may do."
         }
         Role::Publisher => "Creates and edits APIs, plans and policies; releases, rolls back and purges.",
         Role::Approver => "Decides who may subscribe to an API.",
@@ -39,7 +39,7 @@ pub fn Roles() -> impl IntoView {
         <Panel title="Roles" note="A person may have several.">
             <dl class="facts">
                 {rows.collect_view()} <dt>"Platform administrator"</dt>
-                <dd>"Organisations, environments, gateways and platform settings, beside every organisation."</dd>
+                <dd>"Tenants, environments, gateways and platform settings, beside every tenant."</dd>
             </dl>
         </Panel>
     }

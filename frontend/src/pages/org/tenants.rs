@@ -1,4 +1,4 @@
-//! The organisations of the platform. For platform administrators.
+//! The tenants of the platform. For platform administrators.
 
 use leptos::prelude::*;
 use sluice_contract::rest::session::Session;
@@ -15,7 +15,7 @@ use crate::state::{Paged, Task, paged, url_text};
 
 #[component]
 pub fn Tenants() -> impl IntoView {
-    set_page(|| vec![Crumb::link("Users & teams", "/org/users"), Crumb::here("Organisations")]);
+    set_page(|| vec![Crumb::link("Users & teams", "/org/users"), Crumb::here("Tenants")]);
     let sort = url_text("sort");
     let list = paged::<Tenant>(move || format!("/tenants?sort={}", sort.get()));
     let open = RwSignal::new(false);
@@ -26,19 +26,19 @@ pub fn Tenants() -> impl IntoView {
     };
     view! {
         <div class="toolbar">
-            <p class="secondary small">"Nothing of one organisation is ever visible to another."</p>
+            <p class="secondary small">"Nothing of one tenant is ever visible to another."</p>
             <span class="grow"></span>
             <Button kind=Kind::Primary icon=PLUS on_click=create>
-                "New organisation"
+                "New tenant"
             </Button>
         </div>
         <DataTable
-            label="Organisations"
+            label="Tenants"
             columns=columns(subject, open)
             list
             sort
             empty=|| view! {
-                <EmptyState icon=BUILDING title="No organisation" note="Create one to publish APIs in it." />
+                <EmptyState icon=BUILDING title="No tenant" note="Create one to publish APIs in it." />
             }
         />
         <Edit subject open list />
@@ -108,8 +108,7 @@ fn Edit(subject: RwSignal<Option<Tenant>>, open: RwSignal<bool>, list: Paged<Ten
         });
     };
     let is_new = move || subject.with(Option::is_none);
-    let title =
-        Signal::derive(move || if is_new() { "New organisation" } else { "Rename organisation" }.to_owned());
+    let title = Signal::derive(move || if is_new() { "New tenant" } else { "Rename tenant" }.to_owned());
     view! {
         <Dialog open title>
             <form class="form" on:submit=submit>
@@ -137,7 +136,7 @@ fn Edit(subject: RwSignal<Option<Tenant>>, open: RwSignal<bool>, list: Paged<Ten
     }
 }
 
-/// The switcher in the sidebar lists the organisations of the session.
+/// The switcher in the sidebar lists the tenants of the session.
 fn refresh(current: Current) {
     leptos::task::spawn_local(async move {
         // Without an answer the switcher is older than the list, until the next sign-in.

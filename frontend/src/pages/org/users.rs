@@ -1,4 +1,4 @@
-//! The people of the organisation: invite, edit, let go.
+//! The people of the tenant: invite, edit, let go.
 
 use leptos::prelude::*;
 use sluice_contract::rest::users::{CreateUser, CreatedUser, Role, UpdateUser, User};
@@ -116,7 +116,7 @@ fn actions(user: User, intent: RwSignal<Option<Intent>>) -> impl IntoView {
                 danger=true
                 on_click=move |()| intent.set(Some(Intent::Remove(user.get_value())))
             >
-                "Remove from organisation"
+                "Remove from tenant"
             </MenuItem>
         </Menu>
     }
@@ -329,7 +329,7 @@ fn Remove(intent: RwSignal<Option<Intent>>, list: Paged<User>) -> impl IntoView 
             open
             title
             note=Signal::stored(
-                "They lose every role in this organisation. Their account and what they made stay.".to_owned(),
+                "They lose every role in this tenant. Their account and what they made stay.".to_owned(),
             )
             action=Signal::stored("Remove user".to_owned())
             on_confirm=remove

@@ -46,8 +46,8 @@ fn columns(editing: RwSignal<Option<Environment>>) -> Vec<Column<Environment>> {
         Column::new("Name", |it: &Environment| view! { <strong>{it.name.clone()}</strong> }),
         Column::new("Slug", |it: &Environment| view! { <code>{it.slug.clone()}</code> }),
         Column::new("For", |it: &Environment| match it.dedicated_to {
-            Some(_) => view! { <Badge tone=Tone::Info text="one organisation" /> },
-            None => view! { <Badge text="all organisations" /> },
+            Some(_) => view! { <Badge tone=Tone::Info text="one tenant" /> },
+            None => view! { <Badge text="all tenants" /> },
         }),
         Column::new("Journal position", |it: &Environment| it.head).end(),
         Column::new("", move |it: &Environment| {

@@ -20,15 +20,15 @@ pub fn Platform() -> impl IntoView {
 
 /// The form of [`PlatformSettings`].
 fn schema() -> Value {
-    let number = |title: &str, description: &str, minimum: u32| json!({ "type": "integer", "minimum": minimum, "title": title, "description": description });
+    let number = |order: u32, title: &str, description: &str, minimum: u32| json!({ "type": "integer", "minimum": minimum, "title": title, "description": description, "x-order": order });
     json!({
         "type": "object",
         "properties": {
-            "call_retention_days": number("Calls (days)", "How long each call can be looked at. 1 to 3650.", 1),
-            "rollup_retention_days": number("Analytics (days)", "How long counts and latencies are kept. 1 to 3650.", 1),
-            "audit_retention_days": number("Audit log (days)", "30 to 3650.", 30),
-            "session_idle_minutes": number("Idle sessions end after (minutes)", "Without a request.", 1),
-            "session_absolute_hours": number("Sessions end after (hours)", "Whatever happens.", 1)
+            "call_retention_days": number(1, "Calls (days)", "How long each call can be looked at. 1 to 3650.", 1),
+            "rollup_retention_days": number(2, "Analytics (days)", "How long counts and latencies are kept. 1 to 3650.", 1),
+            "audit_retention_days": number(3, "Audit log (days)", "30 to 3650.", 30),
+            "session_idle_minutes": number(4, "Idle sessions end after (minutes)", "Without a request.", 1),
+            "session_absolute_hours": number(5, "Sessions end after (hours)", "Whatever happens.", 1)
         },
         "required": [
             "call_retention_days", "rollup_retention_days", "audit_retention_days",
