@@ -54,6 +54,11 @@ export class Person {
     await this.page.waitForFunction(() => document.documentElement.dataset.ready === 'true');
   }
 
+  /** Everything that was asked for has arrived: no skeleton is left, and nothing says that it is busy. */
+  async settled() {
+    await this.page.waitForFunction(() => !document.querySelector('.skeleton, [aria-busy="true"]'));
+  }
+
   async screenshot(name) {
     await this.page.screenshot({ path: artifact('screenshots', `${name}.png`), fullPage: true });
   }

@@ -1,0 +1,128 @@
+// Every page of the console, with real data on it: no violation by axe-core, no error in the console, nothing wider
+// than the screen, in light and dark, on a desk and on a telephone. Leaves a screenshot of each.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { Person, launch } from '../lib/browser.mjs';
+import { startHttpbin } from '../lib/httpbin.mjs';
+import { PASSWORD, addPerson, call, callUntil, consume, publish, setUp } from '../lib/publishing.mjs';
+import { startSluice } from '../lib/sluice.mjs';
+import { eventually } from '../lib/wait.mjs';
+
+const SCREENS = [
+  { name: 'desk', width: 1440, height: 900 },
+  { name: 'telephone', width: 390, height: 844 },
+];
+const THEMES = ['light', 'dark'];
+
+describe('the pages of the console', { timeout: 600_000 }, () => {
+  let httpbin;
+  let sluice;
+  let browser;
+  let pages;
+
+  before(async () => {
+    httpbin = await startHttpbin();
+    sluice = await startSluice();
+    browser = await launch();
+    pages = await furnish(sluice, httpbin);
+  });
+  after(async () => {
+    await browser?.close();
+    await sluice?.stop();
+    await httpbin?.stop();
+  });
+
+  for (const screen of SCREENS) {
+    for (const theme of THEMES) {
+      it(`are sound on a ${screen.name} in ${theme}`, async (t) => {
+        const stranger = await Person.start(browser, { name: 'a stranger', baseURL: sluice.origin, theme, ...screen });
+        await inspect(stranger, '/login', `login-${screen.name}-${theme}`);
+        stranger.assertQuiet(['401']);
+        await stranger.close();
+
+        const ada = await Person.start(browser, { name: 'Ada', baseURL: sluice.origin, theme, ...screen });
+        await signIn(ada, 'ada@example.com');
+        for (const [name, path] of Object.entries(pages)) {
+          await t.test(name, () => inspect(ada, path, `${name}-${screen.name}-${theme}`));
+        }
+        ada.assertQuiet(['/api/v1/session']);
+        await ada.close();
+      });
+    }
+  }
+});
+
+async function inspect(person, path, shot) {
+  await person.open(path);
+  await person.settled();
+  await person.screenshot(shot);
+  await person.assertAccessible(path);
+  const overflow = await person.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(overflow <= 0, `${path} is ${overflow} px wider than the screen`);
+}
+
+async function signIn(person, email) {
+  await person.open('/login');
+  await person.page.getByLabel('E-mail').fill(email);
+  await person.page.getByLabel('Password').fill(PASSWORD);
+  await person.page.getByRole('button', { name: 'Sign in' }).click();
+  await person.page.waitForURL((url) => url.pathname === '/');
+}
+
+/** An installation with something on every page; gives the pages by name. */
+async function furnish(sluice, httpbin) {
+  const scene = await setUp(sluice);
+  const { admin, base } = scene;
+  const document = await (await fetch(`${httpbin.url}/spec.json`)).json();
+  const { draft } = await admin.post(`${base}/imports/preview`, { source: { text: JSON.stringify(document) } });
+  draft.upstreams[0].targets = [{ url: httpbin.url }];
+  draft.policies = [{ type: 'cache', settings: { ttl_s: 60, shared: true } }];
+  const plans = [{ name: 'Free', approval: 'automatic' }, { name: 'Partner', approval: 'manual' }];
+  const { api, plans: [free, partner] } = await publish(scene, { slug: 'httpbin', name: 'httpbin', draft, plans });
+  await admin.edit(`${base}/apis/${api.id}`, ({ name, team = null, draft: now }) => ({
+    name, description: 'A request and response service.', team, draft: now, listed: true,
+  }));
+  const { application, key } = await consume(scene, { name: 'Weather app', subscriptions: [{ api: api.id, plan: free.id }] });
+  const second = await admin.post(`${base}/applications`, { name: 'Partner portal' });
+  await admin.post(`${base}/subscriptions`, { application: second.id, api: api.id, plan: partner.id, message: 'We resell it.' });
+  await addPerson(scene, { name: 'Carl Consumer', email: 'carl@example.com', roles: ['consumer'] });
+  await admin.post(`${base}/teams`, { name: 'Payments', members: [] });
+  await callUntil(sluice, `/${scene.tenant.slug}/httpbin/get`, 200, { key });
+  for (const path of ['/get', '/get', '/status/404', '/status/503', '/json', '/uuid']) {
+    await call(sluice, `/${scene.tenant.slug}/httpbin${path}`, { key });
+  }
+  const row = await eventually('calls are in the log', async () => (await admin.get(`${base}/calls`)).items[6] && (await admin.get(`${base}/calls`)).items[0]);
+  const gateway = (await admin.get(`${base}/gateways`)).items[0];
+  return {
+    overview: '/',
+    apis: '/apis',
+    'api-overview': `/apis/${api.id}`,
+    'api-routes': `/apis/${api.id}/routes`,
+    'api-upstreams': `/apis/${api.id}/upstreams`,
+    'api-policies': `/apis/${api.id}/policies`,
+    'api-plans': `/apis/${api.id}/plans`,
+    'api-revisions': `/apis/${api.id}/revisions`,
+    'api-try': `/apis/${api.id}/try`,
+    'api-new': '/apis/new',
+    'api-import': '/apis/import',
+    catalogue: '/catalogue',
+    'catalogue-api': `/catalogue/${api.id}`,
+    approvals: '/approvals',
+    applications: '/apps',
+    application: `/apps/${application.id}`,
+    'analytics-traffic': '/analytics/traffic',
+    'analytics-cache': '/analytics/cache',
+    calls: '/calls',
+    call: `/calls/${row.id}`,
+    gateways: '/gateways',
+    gateway: `/gateways/${gateway.id}`,
+    tenants: '/org/tenants',
+    teams: '/org/teams',
+    users: '/org/users',
+    roles: '/org/roles',
+    audit: '/audit',
+    settings: '/settings',
+  };
+}
