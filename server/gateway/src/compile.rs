@@ -20,9 +20,9 @@ use crate::cache::Purges;
 
 pub use api::{Api, Route};
 pub use credential::{Credential, Subscription};
-pub use policies::{BoundLimit, LimitOf, RoutePolicies};
+pub use policies::{BoundLimit, Counting, LimitOf, RoutePolicies};
 pub use settings::Settings;
-pub use upstream::{PoolKey, PoolSlot, Target, Upstream};
+pub use upstream::{HostName, HostRule, PoolKey, PoolSlot, Target, Timeouts, Upstream};
 
 /// Why a part, a credential or settings cannot be used. Shown in the console as it is.
 #[derive(Debug, thiserror::Error)]

@@ -1,14 +1,20 @@
 //! Sluice's data plane: accepts calls, decides them by the journal's state, forwards them, records them.
 
+mod body;
 pub mod cache;
 pub mod clock;
 pub mod compile;
 pub mod link;
+pub mod listen;
 pub mod pipeline;
 pub mod router;
 pub mod settings;
 mod shared;
 pub mod state;
 pub mod telemetry;
+mod upstream;
+mod worker;
 
-pub use shared::{Shared, Stats, Switches};
+pub use listen::{Gateway, GatewayOptions, Running};
+pub use shared::{Shared, Stats};
+pub use upstream::{Resolver, Resolving, SystemResolver};

@@ -1,3 +1,128 @@
-//! What happens to a call, stage by stage.
+//! What happens to a call, from its head to its record: one function, [`decide`], that reads top to bottom.
 
+mod address;
+mod admit;
+mod authenticate;
+mod authorise;
+mod call;
+mod cors;
+mod failure;
+mod forward;
+mod headers;
+mod limit;
 pub mod path;
+mod respond;
+mod route;
+mod trace;
+mod transform;
+mod upgrade;
+
+use std::rc::Rc;
+
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::body::{Body, RequestBody};
+use crate::listen::Connection;
+use crate::state::Snapshot;
+use crate::worker::Worker;
+
+pub(crate) use authorise::Authorised;
+pub(crate) use call::Call;
+pub(crate) use failure::Outcome;
+pub use failure::{Failure, Kind};
+pub(crate) use forward::{Answer, Outbound, forward};
+
+/// A request whose body has not been read.
+pub(crate) struct Arrived {
+    pub(crate) head: Parts,
+    pub(crate) body: Incoming,
+    /// The connection itself, when the client asks for another protocol on it.
+    pub(crate) upgrade: Option<hyper::upgrade::OnUpgrade>,
+}
+
+/// Answers a request, whatever becomes of it.
+pub(crate) async fn answer(
+    worker: Rc<Worker>,
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    // Request id and trace context first: every answer and every record carries them, those of errors too.
+    let mut call = Box::new(Call::begin(&worker, &connection, &request));
+    let snapshot = worker.snapshot();
+    let response = match decide(&mut call, &snapshot, &connection, request).await {
+        Ok(response) => response,
+        Err(failure) => {
+            call.failed(&failure);
+            failure.into_response(call.request_id())
+        }
+    };
+    // Recording the call is the last stage: it happens when the last byte of the answer leaves.
+    respond::finish(call, &snapshot, response)
+}
+
+/// The pipeline. Its order is the design's: each stage may rely on those above it, and nothing that costs more comes
+/// before something cheaper that could refuse.
+async fn decide(
+    call: &mut Call,
+    snapshot: &Rc<std::sync::Arc<Snapshot>>,
+    connection: &Connection,
+    request: Request<Incoming>,
+) -> Outcome<Response<Body>> {
+    let mut arrived = Arrived::new(request);
+
+    // Framing, sizes and times: before anything is believed that the message says.
+    admit::ready(&call.worker)?;
+    admit::framing(connection, &arrived)?;
+    admit::sizes(snapshot, &arrived)?;
+
+    // Who is calling, by address: limits before authentication and forwarding headers need it.
+    call.client = address::client(snapshot, connection, &arrived.head.headers);
+
+    // Route before anything that a route can set.
+    let matched = route::find(snapshot, call, &arrived)?;
+
+    // CORS before authentication: browsers send preflights without credentials, and must be able to read refusals.
+    if let Some(answer) = cors::preflight(snapshot, call, &matched, &arrived.head) {
+        return Ok(answer);
+    }
+
+    // Authentication before authorisation: whose right it is decides which right.
+    let caller = authenticate::caller(snapshot, call, &matched, &arrived.head)?;
+    let authorised = authorise::authorise(call, matched, caller)?;
+
+    // Limits after authorisation, so that strangers cannot use up what callers have paid for.
+    limit::take(snapshot, call, &authorised)?;
+
+    // The request's transform before the cache: the key is of what the upstream would see.
+    call.mark("decide");
+    let wants = transform::wants_upgrade(&mut arrived);
+    let head = transform::outbound(snapshot, call, connection, &authorised, &mut arrived)?;
+    let limits = &snapshot.settings.limits;
+    let idle = std::time::Duration::from_millis(limits.body_idle_ms);
+    let body = RequestBody::of(arrived.body, limits.body_bytes, idle, Rc::clone(&call.body_in));
+    let outbound = Outbound { head, body };
+
+    // Another protocol on this connection is neither cached nor changed.
+    if let Some(wants) = wants {
+        return upgrade::tunnel(call, &authorised, outbound, wants).await;
+    }
+
+    // Cache before the upstream; it stores what the upstream said, before any change for one caller.
+    let answer = match authorised.cache_rule() {
+        Some(_) | None => forward(call, &authorised, outbound).await?,
+    };
+
+    // The response's transform after the cache: one stored response serves routes and callers that change it differently.
+    Ok(transform::response(snapshot, &authorised, answer))
+}
+
+impl Arrived {
+    fn new(mut request: Request<Incoming>) -> Self {
+        let upgrade = request.headers().contains_key(http::header::UPGRADE);
+        let upgrade = upgrade.then(|| hyper::upgrade::on(&mut request));
+        let (head, body) = request.into_parts();
+        Self { head, body, upgrade }
+    }
+}

@@ -1,7 +1,7 @@
-//! What all threads of a gateway share: the snapshot, limits, cache, recorders, and a few switches of the link.
+//! What all threads of a gateway share: the snapshot, limits, cache, recorders, and how well the link does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use arc_swap::ArcSwap;
 use sluice_contract::guard::Guard;
@@ -10,6 +10,7 @@ use sluice_contract::journal::{Position, Purge, PurgeScope};
 use crate::cache::Stamp;
 use crate::clock::Clock;
 use crate::compile::Compiler;
+use crate::link::LinkStatus;
 use crate::state::Snapshot;
 use crate::telemetry::Recorders;
 
@@ -21,17 +22,11 @@ pub struct Shared {
     pub clock: Clock,
     /// Networks that this gateway itself allows upstreams in, besides those of the environment's settings.
     pub guard: Guard,
-    pub switches: Switches,
+    /// Whether calls may be served and stored responses trusted.
+    pub link: LinkStatus,
     pub stats: Stats,
-}
-
-/// Set by the link.
-#[derive(Default)]
-pub struct Switches {
-    /// Nothing was heard from the control plane for a while: stored responses are validated before they are served.
-    pub link_stale: AtomicBool,
-    /// The configuration is older than it may be, or the gateway was removed: every call gets 503.
-    pub refuse_all: AtomicBool,
+    /// Calls in flight are no longer waited for.
+    pub(crate) stopping: AtomicBool,
 }
 
 /// Counted by the data path.
@@ -54,8 +49,9 @@ impl Shared {
             recorders,
             clock: Clock::start(),
             guard,
-            switches: Switches::default(),
+            link: LinkStatus::default(),
             stats: Stats::default(),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -96,6 +92,6 @@ impl Shared {
 
     /// Whether calls are served: there is a configuration and it is not too old.
     pub fn is_ready(&self) -> bool {
-        self.peek().is_ready() && !self.switches.refuse_all.load(Ordering::Relaxed)
+        self.peek().is_ready() && self.link.may_serve()
     }
 }

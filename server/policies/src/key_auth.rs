@@ -5,5 +5,5 @@ pub mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use runtime::KeyRule;
+pub use runtime::{KeyRule, Place};
 pub use spec::KeyAuth;

@@ -34,6 +34,7 @@ pub struct Api {
 pub struct Route {
     /// Names the operation in records.
     pub id: Box<str>,
+    pub template: PathTemplate,
     /// Empty: any.
     pub methods: Vec<Method>,
     pub headers: Vec<HeaderCondition>,
@@ -117,6 +118,7 @@ impl Compiler {
         };
         let route = Route {
             id: id.as_str().into(),
+            template: template.clone(),
             methods: methods
                 .iter()
                 .map(|method| Method::from_bytes(method.as_bytes()).map_err(|e| error(e.to_string())))

@@ -78,12 +78,13 @@ pub struct PoolSlot(pub usize);
 
 impl Upstream {
     /// The targets in the order in which a call tries them: whose turn it is, then the others that have a share.
-    pub fn order(&self) -> impl Iterator<Item = &Target> {
+    pub fn order(&self) -> impl Iterator<Item = (usize, &Target)> {
         let turn = if self.turns.len() > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let first = self.turns.get(turn % self.turns.len().max(1)).copied();
         let others = (0..self.targets.len() as u16)
             .filter(move |index| Some(*index) != first && self.turns.contains(index));
-        first.into_iter().chain(others).filter_map(|index| self.targets.get(usize::from(index)))
+        let indexes = first.into_iter().chain(others).map(usize::from);
+        indexes.filter_map(|index| Some((index, self.targets.get(index)?)))
     }
 }
 

@@ -32,6 +32,12 @@ pub struct FoundKey<'r> {
     pub place: Place,
 }
 
+impl Default for KeyRule {
+    fn default() -> Self {
+        Self { header: HeaderName::from_static("x-api-key"), bearer: false, query: None, forward: false }
+    }
+}
+
 impl KeyRule {
     /// Prepares the settings.
     ///

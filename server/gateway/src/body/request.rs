@@ -1,0 +1,124 @@
+//! What a client sends, on its way to an upstream: counted, limited, timed.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::timer::IdleTimer;
+
+/// The body of a request to an upstream.
+pub(crate) enum RequestBody {
+    Empty,
+    Client(Box<ClientBody>),
+}
+
+/// A client's body as it arrives.
+pub(crate) struct ClientBody {
+    inner: Incoming,
+    limit: u64,
+    timer: IdleTimer,
+    watch: Rc<BodyWatch>,
+}
+
+/// What the pipeline can see of a body that it has handed on.
+#[derive(Debug, Default)]
+pub(crate) struct BodyWatch {
+    pub(crate) bytes: Cell<u64>,
+    pub(crate) fault: Cell<Option<BodyFault>>,
+    pub(crate) complete: Cell<bool>,
+}
+
+/// What was wrong with a client's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyFault {
+    #[error("the request's body is larger than allowed")]
+    TooLarge,
+    #[error("the request's body stopped arriving")]
+    TimedOut,
+    #[error("the request's body broke off or is malformed")]
+    Broken,
+}
+
+impl RequestBody {
+    /// The client's body, watched.
+    pub(crate) fn of(inner: Incoming, limit: u64, idle: Duration, watch: Rc<BodyWatch>) -> Self {
+        if inner.is_end_stream() {
+            watch.complete.set(true);
+            return Self::Empty;
+        }
+        let timer = IdleTimer::new(idle, None);
+        Self::Client(Box::new(ClientBody { inner, limit, timer, watch }))
+    }
+
+    /// Whether it could be sent a second time.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Client(body) => body.poll(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Client(body) => body.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Client(body) => body.inner.size_hint(),
+        }
+    }
+}
+
+impl ClientBody {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
+            ready!(self.timer.poll_waiting(context));
+            return self.fail(BodyFault::TimedOut);
+        };
+        self.timer.disarm();
+        match frame {
+            None => {
+                self.watch.complete.set(true);
+                Poll::Ready(None)
+            }
+            Some(Err(_)) => self.fail(BodyFault::Broken),
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let bytes = self.watch.bytes.get() + length;
+                self.watch.bytes.set(bytes);
+                if bytes > self.limit {
+                    return self.fail(BodyFault::TooLarge);
+                }
+                self.watch.complete.set(self.inner.is_end_stream());
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn fail(&self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        self.watch.fault.set(Some(fault));
+        Poll::Ready(Some(Err(fault)))
+    }
+}

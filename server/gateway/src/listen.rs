@@ -1,0 +1,12 @@
+//! Client connections: listeners of each thread, the protocol of each connection, and watching over them.
+
+mod connection;
+pub mod framing;
+mod gateway;
+mod protocol;
+mod status;
+mod stream;
+mod watch;
+
+pub use connection::Connection;
+pub use gateway::{Gateway, GatewayOptions, Running};

@@ -1,0 +1,77 @@
+//! What is known of a client connection, apart from its requests.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+use super::framing::{Event, Violation};
+
+/// A client connection, as its requests see it.
+pub struct Connection {
+    pub(crate) peer: SocketAddr,
+    pub(super) state: Arc<ConnectionState>,
+    /// Requests that were handed to the pipeline.
+    served: Cell<u32>,
+}
+
+/// What the reading side notes down. Only one thread uses it; hyper's upgrades ask that it could be sent to another.
+#[derive(Default)]
+pub(super) struct ConnectionState {
+    /// Heads that were complete.
+    heads: AtomicU32,
+    /// Which head (counted from 1) was bad; 0: none.
+    bad_head: AtomicU32,
+    violation: AtomicU8,
+    /// The watch's tick at which a head began to arrive; 0: none is arriving.
+    pub(super) head_since: AtomicU64,
+    /// The watch's tick at which the connection was last used.
+    pub(super) used_at: AtomicU64,
+    /// Requests that are being answered.
+    pub(super) busy: AtomicU32,
+    pub(super) ended: AtomicBool,
+    /// The watch wants the connection closed.
+    pub(super) close: Notify,
+}
+
+impl Connection {
+    pub(super) fn new(peer: SocketAddr, state: Arc<ConnectionState>) -> Self {
+        Self { peer, state, served: Cell::new(0) }
+    }
+
+    /// Counts a request; Some when it is the one whose head is not in order.
+    pub(crate) fn next_request(&self) -> Option<Violation> {
+        let number = self.served.get() + 1;
+        self.served.set(number);
+        let bad = self.state.bad_head.load(Ordering::Relaxed);
+        let is_bad = bad != 0 && number >= bad;
+        is_bad.then(|| Violation::from_number(self.state.violation.load(Ordering::Relaxed))).flatten()
+    }
+}
+
+impl ConnectionState {
+    /// Notes what the watcher of the bytes saw at this tick. True when reading cannot go on.
+    pub(super) fn saw(&self, event: Event, tick: u64) -> bool {
+        match event {
+            Event::HeadBegins => self.head_since.store(tick.max(1), Ordering::Relaxed),
+            Event::HeadEnds => {
+                self.head_since.store(0, Ordering::Relaxed);
+                self.heads.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::BadHead(violation) => {
+                self.head_since.store(0, Ordering::Relaxed);
+                self.violation.store(violation as u8, Ordering::Relaxed);
+                self.bad_head.store(self.heads.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
+            Event::BadBody(_) => return true,
+        }
+        false
+    }
+
+    /// Whether a bad head was seen.
+    pub(super) fn is_bad(&self) -> bool {
+        self.bad_head.load(Ordering::Relaxed) != 0
+    }
+}

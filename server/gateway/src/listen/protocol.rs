@@ -1,0 +1,192 @@
+//! Serves one connection: HTTP/1.1, or HTTP/2 when the client begins with its preface (RFC 9113 §3.3).
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::connection::{Connection, ConnectionState};
+use super::framing::Framing;
+use super::stream::ClientStream;
+use super::watch::Watch;
+use crate::pipeline::answer;
+use crate::worker::{LocalExecutor, Worker};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// hyper's least.
+const MIN_BUFFER: usize = 8_192;
+
+/// Serves a connection until it ends, or until the gateway stops and its calls are done.
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+    mut tcp: TcpStream,
+    peer: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let state = Arc::new(ConnectionState::default());
+    watch.add(Arc::clone(&state));
+    let stats = Open::count(&worker);
+    let _ = tcp.set_nodelay(true);
+    let first = tokio::select! {
+        first = first_bytes(&mut tcp) => first,
+        () = state.close.notified() => return state.ended.store(true, Ordering::Relaxed),
+        _ = stop.wait_for(|stop| *stop) => return state.ended.store(true, Ordering::Relaxed),
+    };
+    if let Ok((prefix, http2)) = first {
+        let stream = ClientStream {
+            tcp,
+            prefix,
+            framing: (!http2).then(Framing::default),
+            state: Arc::clone(&state),
+            tick: Arc::clone(&watch.tick),
+        };
+        if http2 {
+            state.head_since.store(0, Ordering::Relaxed);
+            serve_http2(&worker, &watch, stream, peer, stop).await;
+        } else {
+            serve_http1(&worker, &watch, stream, peer, stop).await;
+        }
+    }
+    if state.is_bad() {
+        worker.shared.stats.malformed.fetch_add(1, Ordering::Relaxed);
+    }
+    state.ended.store(true, Ordering::Relaxed);
+    drop(stats);
+}
+
+/// Reads until the protocol is clear.
+async fn first_bytes(tcp: &mut TcpStream) -> io::Result<(Bytes, bool)> {
+    let mut first = BytesMut::with_capacity(4 << 10);
+    while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
+        if tcp.read_buf(&mut first).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let http2 = first.starts_with(PREFACE);
+    Ok((first.freeze(), http2))
+}
+
+async fn serve_http1(
+    worker: &Rc<Worker>,
+    watch: &Rc<Watch>,
+    stream: ClientStream,
+    peer: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let limits = worker.shared.peek().settings.limits.clone();
+    let state = Arc::clone(&stream.state);
+    let service = service(worker, watch, peer, &state);
+    // The watch closes slow and idle connections: hyper's own timer would cost each request one.
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_headers(limits.header_count as usize)
+        .max_buf_size((limits.header_bytes as usize).max(MIN_BUFFER))
+        .serve_connection(TokioIo::new(stream), service_fn(service))
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = state.close.notified() => return,
+        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn serve_http2(
+    worker: &Rc<Worker>,
+    watch: &Rc<Watch>,
+    stream: ClientStream,
+    peer: SocketAddr,
+    mut stop: watch::Receiver<bool>,
+) {
+    let limits = worker.shared.peek().settings.limits.clone();
+    let state = Arc::clone(&stream.state);
+    let service = service(worker, watch, peer, &state);
+    let connection = http2::Builder::new(LocalExecutor)
+        .timer(TokioTimer::new())
+        .max_header_list_size(limits.header_bytes)
+        .max_concurrent_streams(256)
+        .keep_alive_interval(Duration::from_secs(30))
+        .adaptive_window(true)
+        .serve_connection(TokioIo::new(stream), service_fn(service));
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = state.close.notified() => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+type Answer = Result<http::Response<crate::body::Body>, Infallible>;
+
+/// Hands requests to the pipeline.
+fn service(
+    worker: &Rc<Worker>,
+    watch: &Rc<Watch>,
+    peer: SocketAddr,
+    state: &Arc<ConnectionState>,
+) -> impl Fn(http::Request<Incoming>) -> std::pin::Pin<Box<dyn Future<Output = Answer>>> + use<> {
+    let connection = Rc::new(Connection::new(peer, Arc::clone(state)));
+    let (worker, watch) = (Rc::clone(worker), Rc::clone(watch));
+    move |request| {
+        let (worker, connection, watch) = (Rc::clone(&worker), Rc::clone(&connection), Rc::clone(&watch));
+        Box::pin(async move {
+            let busy = Busy::new(&connection.state, &watch);
+            let response = answer(worker, Rc::clone(&connection), request).await;
+            drop(busy);
+            Ok(response)
+        })
+    }
+}
+
+/// Marks a connection as in use while a request is answered.
+struct Busy<'c> {
+    state: &'c ConnectionState,
+    watch: &'c Watch,
+}
+
+impl<'c> Busy<'c> {
+    fn new(state: &'c ConnectionState, watch: &'c Watch) -> Self {
+        state.busy.fetch_add(1, Ordering::Relaxed);
+        Self { state, watch }
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.state.busy.fetch_sub(1, Ordering::Relaxed);
+        self.state.used_at.store(self.watch.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// Counts a connection while it is open.
+struct Open(Rc<Worker>);
+
+impl Open {
+    fn count(worker: &Rc<Worker>) -> Self {
+        worker.shared.stats.connections.fetch_add(1, Ordering::Relaxed);
+        worker.shared.stats.accepted.fetch_add(1, Ordering::Relaxed);
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.shared.stats.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,105 @@
+//! The status listener: alive, ready, metrics. On an address of its own, so that it is never open to clients.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::watch;
+
+use crate::shared::Shared;
+
+/// Serves until the gateway stops.
+pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "the status listener cannot start"),
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let shared = Arc::clone(&shared);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let response = respond(&shared, request.uri().path());
+            async move { Ok::<_, Infallible>(response) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(10))
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::task::spawn_local(connection);
+    }
+}
+
+fn respond(shared: &Shared, path: &str) -> Response<Full<Bytes>> {
+    match path {
+        "/healthz" => plain(StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" if shared.is_ready() => plain(StatusCode::OK, "ready\n".to_owned()),
+        "/readyz" => {
+            let why = format!("not ready: the link is {}\n", shared.link.get().name());
+            plain(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
+        "/metrics" => plain(StatusCode::OK, metrics(shared)),
+        _ => plain(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n".to_owned()),
+    }
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Prometheus' text format.
+fn metrics(shared: &Shared) -> String {
+    let snapshot = shared.peek();
+    let stats = &shared.stats;
+    let counters = [
+        ("sluice_calls_total", "Calls accepted since start.", "counter", shared.recorders.accepted()),
+        (
+            "sluice_connections",
+            "Open client connections.",
+            "gauge",
+            stats.connections.load(Ordering::Relaxed),
+        ),
+        (
+            "sluice_connections_total",
+            "Client connections since start.",
+            "counter",
+            stats.accepted.load(Ordering::Relaxed),
+        ),
+        (
+            "sluice_malformed_total",
+            "Connections ended for ambiguous framing.",
+            "counter",
+            stats.malformed.load(Ordering::Relaxed),
+        ),
+        ("sluice_journal_position", "Journal position that is served.", "gauge", snapshot.position),
+        ("sluice_apis", "APIs that are served.", "gauge", snapshot.apis.len() as u64),
+        ("sluice_credentials", "Keys that are known.", "gauge", snapshot.credentials.len() as u64),
+        ("sluice_ready", "Whether calls are served.", "gauge", u64::from(shared.is_ready())),
+    ];
+    let mut text = String::new();
+    for (name, help, kind, value) in counters {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+    }
+    text
+}

@@ -1,0 +1,62 @@
+//! May the message be read at all: framing, sizes, readiness.
+
+use http::Version;
+use http::header::{CONTENT_LENGTH, HOST, VIA};
+use hyper::body::Body as _;
+
+use super::Arrived;
+use super::failure::{Kind, Outcome};
+use crate::listen::Connection;
+use crate::state::Snapshot;
+use crate::worker::Worker;
+
+/// Gateways that a call may pass through; more is a circle.
+const MAX_HOPS: usize = 8;
+
+/// Whether there is anything to decide calls with.
+pub(super) fn ready(worker: &Worker) -> Outcome<()> {
+    if worker.shared.is_ready() {
+        return Ok(());
+    }
+    Err(Kind::NotReady
+        .because("The gateway has not heard from its control plane for too long.")
+        .retry_after(1))
+}
+
+/// Messages that two readers could read differently (RFC 9112 §6.3 and §11.2), and requests without exactly one host.
+pub(super) fn framing(connection: &Connection, arrived: &Arrived) -> Outcome<()> {
+    if let Some(violation) = connection.next_request() {
+        return Err(Kind::Framing.because(violation.message()).closing());
+    }
+    let head = &arrived.head;
+    if head.version >= Version::HTTP_2 {
+        return Ok(());
+    }
+    let hosts = head.headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
+        return Err(Kind::BadRequest.because("A request has exactly one Host.").closing());
+    }
+    Ok(())
+}
+
+/// What can be told from the head alone; the rest is told while the body flows.
+pub(super) fn sizes(snapshot: &Snapshot, arrived: &Arrived) -> Outcome<()> {
+    let (limits, headers) = (&snapshot.settings.limits, &arrived.head.headers);
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let least = announced.unwrap_or_default().max(arrived.body.size_hint().lower());
+    if least > limits.body_bytes {
+        let detail = format!("A body may have {} bytes; this one has {least}.", limits.body_bytes);
+        return Err(Kind::BodyTooLarge.because(detail).closing());
+    }
+    if headers.len() > limits.header_count as usize {
+        let detail = format!("A request may have {} header fields.", limits.header_count);
+        return Err(Kind::HeadTooLarge.because(detail).closing());
+    }
+    if let Some(via) = headers.get(VIA) {
+        let hops = via.to_str().unwrap_or_default().matches("sluice").count();
+        if hops >= MAX_HOPS {
+            return Err(Kind::Loop.because("An upstream seems to lead back to the gateway."));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! A call as it goes through the pipeline: what its record will say.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request, Uri};
+use hyper::body::Incoming;
+use sluice_contract::calls::CacheOutcome;
+use sluice_contract::ids::CallId;
+use sluice_contract::problem::ErrorSource;
+
+use super::failure::Failure;
+use super::limit::RateFields;
+use super::trace::Trace;
+use crate::body::BodyWatch;
+use crate::compile::{Api, Credential, Upstream};
+use crate::listen::Connection;
+use crate::telemetry::{CallRecord, OpenCall, Stage};
+use crate::worker::Worker;
+
+pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A call, open until its last byte has left.
+pub(crate) struct Call {
+    pub(crate) worker: Rc<Worker>,
+    open: Option<OpenCall>,
+    id: CallId,
+    at: DateTime<Utc>,
+    /// Nanoseconds of the gateway's clock.
+    started: u64,
+    request_id: HeaderValue,
+    pub(crate) trace: Trace,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) host: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+    pub(crate) origin: Option<HeaderValue>,
+    pub(crate) client: IpAddr,
+    pub(crate) api: Option<Arc<Api>>,
+    /// Index in the API's routes.
+    pub(crate) route: Option<usize>,
+    pub(crate) credential: Option<Arc<Credential>>,
+    /// Index in the credential's subscriptions.
+    pub(crate) subscription: Option<usize>,
+    /// The query without the key, when the key was in it.
+    pub(crate) clean_query: Option<Option<String>>,
+    pub(crate) cache: CacheOutcome,
+    pub(crate) rate: Option<RateFields>,
+    /// The upstream and the index of the target that answered.
+    target: Option<(Arc<Upstream>, usize)>,
+    upstream_us: Option<u64>,
+    pub(crate) body_in: Rc<BodyWatch>,
+    pub(crate) status: u16,
+    error: Option<(&'static str, ErrorSource)>,
+    stages: Vec<Stage>,
+    stage_start: u64,
+}
+
+impl Call {
+    pub(super) fn begin(worker: &Rc<Worker>, connection: &Connection, request: &Request<Incoming>) -> Self {
+        let at = Utc::now();
+        let id = worker.ids.call(at);
+        let headers = request.headers();
+        Self {
+            worker: Rc::clone(worker),
+            open: Some(worker.recorder.open()),
+            id,
+            at,
+            started: worker.shared.clock.now(),
+            request_id: request_id(headers.get(&REQUEST_ID), id),
+            trace: Trace::of(headers, &worker.ids),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            host: headers.get(HOST).cloned().or_else(|| authority(request.uri())),
+            user_agent: headers.get(USER_AGENT).cloned(),
+            origin: headers.get(http::header::ORIGIN).cloned(),
+            client: connection.peer.ip(),
+            api: None,
+            route: None,
+            credential: None,
+            subscription: None,
+            clean_query: None,
+            cache: CacheOutcome::Bypass,
+            rate: None,
+            target: None,
+            upstream_us: None,
+            body_in: Rc::default(),
+            status: 0,
+            error: None,
+            stages: Vec::new(),
+            stage_start: 0,
+        }
+    }
+
+    /// What the client can look the call up with.
+    pub(crate) fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn request_id_value(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    /// Microseconds since the head arrived.
+    pub(crate) fn elapsed_us(&self) -> u64 {
+        (self.worker.shared.clock.now() - self.started) / 1_000
+    }
+
+    /// A stage has ended; it began where the one before ended.
+    pub(crate) fn mark(&mut self, stage: &'static str) {
+        let now = self.elapsed_us();
+        self.stages.push(Stage { stage, start_us: self.stage_start, took_us: now - self.stage_start });
+        self.stage_start = now;
+    }
+
+    /// This target is tried.
+    pub(crate) fn trying(&mut self, upstream: &Arc<Upstream>, target: usize) {
+        self.target = Some((Arc::clone(upstream), target));
+    }
+
+    /// A target has answered after so long.
+    pub(crate) fn answered(&mut self, upstream_us: u64) {
+        self.upstream_us = Some(upstream_us);
+    }
+
+    /// The gateway answers with an error.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        self.error = Some((failure.kind.code(), failure.kind.source()));
+    }
+
+    /// The answer could not be sent whole.
+    pub(crate) fn broke_off(&mut self, code: &'static str, source: ErrorSource) {
+        self.error.get_or_insert((code, source));
+    }
+
+    /// The call itself; what is left records nothing.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            worker: Rc::clone(&self.worker),
+            open: self.open.take(),
+            request_id: self.request_id.clone(),
+            method: self.method.clone(),
+            uri: self.uri.clone(),
+            host: self.host.take(),
+            user_agent: self.user_agent.take(),
+            origin: self.origin.clone(),
+            api: self.api.clone(),
+            credential: self.credential.take(),
+            clean_query: self.clean_query.take(),
+            rate: None,
+            target: self.target.take(),
+            body_in: Rc::clone(&self.body_in),
+            stages: std::mem::take(&mut self.stages),
+            ..*self
+        }
+    }
+
+    /// The call has ended: records it.
+    pub(crate) fn end(&mut self, bytes_out: u64) {
+        let Some(open) = self.open.take() else { return };
+        self.mark("respond");
+        let query = match &self.clean_query {
+            Some(clean) => clean.as_deref(),
+            None => self.uri.query(),
+        };
+        let subscription = self
+            .credential
+            .as_ref()
+            .zip(self.subscription)
+            .and_then(|(credential, index)| credential.subscriptions.get(index));
+        let api = self.api.as_deref();
+        let route = api.zip(self.route).and_then(|(api, index)| api.routes.get(index));
+        open.record(&CallRecord {
+            id: self.id,
+            at: self.at,
+            tenant: api.map(|api| api.tenant),
+            api: api.map(|api| api.id),
+            route: route.map(|route| &*route.id),
+            method: self.method.as_str(),
+            host: text(self.host.as_ref()).unwrap_or_default(),
+            path: self.uri.path(),
+            query,
+            status: self.status,
+            error: self.error.map(|(code, _)| code),
+            error_source: self.error.map(|(_, source)| source),
+            application: self.credential.as_ref().map(|credential| credential.application),
+            credential: self.credential.as_ref().map(|credential| credential.id),
+            subscription: subscription.map(|subscription| subscription.id),
+            plan: subscription.map(|subscription| subscription.plan),
+            cache: self.cache,
+            target: self
+                .target
+                .as_ref()
+                .and_then(|(upstream, index)| Some(&*upstream.targets.get(*index)?.url)),
+            duration_us: self.elapsed_us(),
+            upstream_us: self.upstream_us,
+            bytes_in: self.body_in.bytes.get(),
+            bytes_out,
+            client_ip: self.client,
+            user_agent: text(self.user_agent.as_ref()),
+            request_id: self.request_id(),
+            trace_id: Some(self.trace.id),
+            stages: &self.stages,
+        });
+    }
+}
+
+/// The client's own id when it is printable and short, so that its log and ours agree.
+fn request_id(sent: Option<&HeaderValue>, id: CallId) -> HeaderValue {
+    let usable = |value: &&HeaderValue| {
+        (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    if let Some(value) = sent.filter(usable) {
+        return value.clone();
+    }
+    let mut buffer = uuid::Uuid::encode_buffer();
+    HeaderValue::from_str(id.0.hyphenated().encode_lower(&mut buffer))
+        .unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+fn authority(uri: &Uri) -> Option<HeaderValue> {
+    HeaderValue::from_str(uri.authority()?.as_str()).ok()
+}
+
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value?.to_str().ok()
+}

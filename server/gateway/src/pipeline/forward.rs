@@ -1,0 +1,145 @@
+//! Balance, connect, retry: from a request to an upstream's response head.
+
+use std::sync::Arc;
+
+use http::header::{HOST, HeaderValue};
+use http::{Request, Uri, response};
+
+use super::failure::{Failure, Kind, Outcome};
+use super::transform::{Head, path_and_query};
+use super::{Authorised, Call, headers};
+use crate::body::{BodyFault, Origin, RequestBody};
+use crate::compile::{HostRule, Target, Upstream};
+use crate::upstream::{ConnectError, SendError, Sent, send};
+
+/// A request on its way to an upstream.
+pub(crate) struct Outbound {
+    pub(crate) head: Head,
+    pub(crate) body: RequestBody,
+}
+
+/// What an upstream, or the cache, says; fields for one hop are gone.
+pub(crate) struct Answer {
+    pub(crate) head: response::Parts,
+    pub(crate) body: Origin,
+}
+
+/// Sends the request to an upstream and waits for the response head.
+pub(crate) async fn forward(call: &mut Call, authorised: &Authorised, outbound: Outbound) -> Outcome<Answer> {
+    let (sent, upstream) = exchange(call, authorised, outbound, None).await?;
+    let (mut head, body) = sent.into_parts(upstream.timeouts.idle);
+    headers::strip_response(&mut head.headers);
+    let empty = body.is_end_stream();
+    Ok(Answer { head, body: if empty { Origin::Empty } else { Origin::Upstream(Box::new(body)) } })
+}
+
+/// Tries the targets in turn: a target that cannot be connected to has seen nothing, so another may be tried.
+pub(super) async fn exchange(
+    call: &mut Call,
+    authorised: &Authorised,
+    outbound: Outbound,
+    upgrade: Option<&HeaderValue>,
+) -> Outcome<(Sent, Arc<Upstream>)> {
+    let no_target = || Kind::NoTarget.because("No target of the route's upstream has a share of the calls.");
+    let upstream = Arc::clone(authorised.matched.route().upstream.as_ref().ok_or_else(no_target)?);
+    let Outbound { mut head, body } = outbound;
+    let mut request = Box::new(request(&mut head, body, upgrade));
+    let mut last = no_target();
+    for (index, target) in upstream.order() {
+        call.trying(&upstream, index);
+        aim(&mut request, &head, &upstream, target)?;
+        let before = call.elapsed_us();
+        let watch = std::rc::Rc::clone(&call.body_in);
+        match send(&call.worker, target, &upstream.timeouts, request, &watch).await {
+            Ok(sent) => {
+                call.answered(call.elapsed_us() - before);
+                call.mark("upstream");
+                return Ok((sent, Arc::clone(&upstream)));
+            }
+            Err(SendError::Connect(error, unsent)) => {
+                last = cannot_connect(&error, target);
+                request = unsent;
+            }
+            Err(error) => {
+                call.mark("upstream");
+                return Err(broken(call, error, target));
+            }
+        }
+    }
+    call.mark("upstream");
+    Err(last)
+}
+
+/// The request but for what depends on the target.
+fn request(head: &mut Head, body: RequestBody, upgrade: Option<&HeaderValue>) -> Request<RequestBody> {
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.headers_mut() = std::mem::take(&mut head.headers);
+    if let Some(protocol) = upgrade {
+        let headers = request.headers_mut();
+        headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(http::header::UPGRADE, protocol.clone());
+    }
+    request
+}
+
+/// Gives the request the target's path and host.
+fn aim(request: &mut Request<RequestBody>, head: &Head, upstream: &Upstream, target: &Target) -> Outcome<()> {
+    let path = path_and_query(&target.base_path, &head.path, head.query.as_deref())?;
+    let mut uri = http::uri::Parts::default();
+    uri.path_and_query = Some(path);
+    if target.pool.http2 {
+        uri.scheme = Some(if target.pool.tls { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
+        uri.authority = http::uri::Authority::try_from(target.authority.as_bytes()).ok();
+    }
+    *request.uri_mut() = Uri::from_parts(uri)
+        .map_err(|error| Kind::BadRequest.because(format!("The path cannot be sent on: {error}.")))?;
+    let host = match &upstream.host {
+        HostRule::Target => &target.authority,
+        HostRule::Fixed(host) => host,
+        HostRule::Client => head.client_host.as_ref().unwrap_or(&target.authority),
+    };
+    request.headers_mut().insert(HOST, host.clone());
+    Ok(())
+}
+
+fn cannot_connect(error: &ConnectError, target: &Target) -> Box<Failure> {
+    let kind = match error {
+        ConnectError::Unresolvable { .. } => Kind::Unresolvable,
+        ConnectError::Forbidden(_) => Kind::Forbidden,
+        ConnectError::Refused(_) => Kind::Refused,
+        ConnectError::Tls(_) => Kind::Tls,
+        ConnectError::TimedOut(_) => Kind::ConnectTimeout,
+    };
+    tracing::debug!(target: "sluice::upstream", url = %target.url, %error, "cannot connect");
+    // What the network answered is the operator's business; the caller learns its kind.
+    match error {
+        ConnectError::Unresolvable { name, .. } => kind.because(format!("`{name}` does not resolve.")),
+        ConnectError::Forbidden(_) => kind.because("An administrator has to allow the upstream's network."),
+        _ => kind.because(""),
+    }
+}
+
+/// The request was on its way: what became of it is not known, so it is not sent again.
+fn broken(call: &Call, error: SendError, target: &Target) -> Box<Failure> {
+    if let Some(fault) = call.body_in.fault.get() {
+        let kind = match fault {
+            BodyFault::TooLarge => Kind::BodyTooLarge,
+            BodyFault::TimedOut => Kind::BodyTimeout,
+            BodyFault::Broken => Kind::BadRequest,
+        };
+        return kind.because(format!("{fault}.")).closing();
+    }
+    match error {
+        SendError::TimedOut => Kind::Timeout.because(""),
+        SendError::Malformed(error) => {
+            tracing::debug!(target: "sluice::upstream", url = %target.url, %error, "malformed response");
+            Kind::BadResponse.because("")
+        }
+        SendError::Closed(error) => {
+            tracing::debug!(target: "sluice::upstream", url = %target.url, %error, "closed");
+            Kind::Closed.because("")
+        }
+        SendError::Connect(error, _) => cannot_connect(&error, target),
+    }
+}

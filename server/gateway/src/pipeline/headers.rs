@@ -1,0 +1,150 @@
+//! Header rules of a proxy: what is only for the next hop, and what a proxy adds.
+
+use http::HeaderMap;
+use http::header::{
+    CONNECTION, COOKIE, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE, VIA,
+};
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Cookies of the console: a page on a shared host must not hand them to upstreams.
+const CONSOLE_COOKIES: [&str; 2] = ["__Host-sluice", "sluice_"];
+
+/// Removes the fields that are for one hop only (RFC 9110 §7.6.1), of a request.
+pub(super) fn strip_request(headers: &mut HeaderMap) {
+    let trailers = headers.get_all(TE).iter().any(|value| {
+        value
+            .to_str()
+            .is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case("trailers")))
+    });
+    strip(headers);
+    headers.remove(TE);
+    // The gateway answers the expectation itself, when it begins to read the body (RFC 9110 §10.1.1).
+    headers.remove(EXPECT);
+    headers.remove(&HTTP2_SETTINGS);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Removes the fields that are for one hop only, of a response.
+pub(super) fn strip_response(headers: &mut HeaderMap) {
+    strip(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+}
+
+fn strip(headers: &mut HeaderMap) {
+    if let Some(named) = headers.remove(CONNECTION) {
+        remove_named(headers, &named);
+    }
+    headers.remove(&KEEP_ALIVE);
+    headers.remove(&PROXY_CONNECTION);
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(UPGRADE);
+    headers.remove(TRAILER);
+}
+
+/// Fields that `Connection` names; those without which the message would mean something else stay.
+fn remove_named(headers: &mut HeaderMap, named: &HeaderValue) {
+    for name in named.to_str().unwrap_or_default().split(',').map(str::trim) {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
+        let essential = [http::header::HOST, http::header::CONTENT_LENGTH, http::header::CONTENT_TYPE, TE];
+        let credential = name == http::header::AUTHORIZATION || name.as_str().starts_with("x-forwarded-");
+        if !essential.contains(&name) && !credential {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Adds this hop (RFC 9110 §7.6.3).
+pub(super) fn add_via(headers: &mut HeaderMap, version: http::Version) {
+    let own = match version {
+        http::Version::HTTP_10 => "1.0 sluice",
+        http::Version::HTTP_2 => "2 sluice",
+        _ => "1.1 sluice",
+    };
+    let value = match headers.get(VIA) {
+        None => HeaderValue::from_static(own),
+        Some(before) => {
+            let joined = [before.as_bytes(), b", ", own.as_bytes()].concat();
+            HeaderValue::from_bytes(&joined).unwrap_or(HeaderValue::from_static(own))
+        }
+    };
+    headers.insert(VIA, value);
+}
+
+/// Takes the console's cookies out.
+pub(super) fn strip_console_cookies(headers: &mut HeaderMap) {
+    let ours = |pair: &str| CONSOLE_COOKIES.iter().any(|prefix| pair.trim_start().starts_with(prefix));
+    let has = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.split(';').any(ours));
+    if !headers.get_all(COOKIE).iter().any(has) {
+        return;
+    }
+    let kept: Vec<String> = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'))
+        .filter(|pair| !ours(pair))
+        .map(|pair| pair.trim().to_owned())
+        .collect();
+    headers.remove(COOKIE);
+    if let Ok(value) = HeaderValue::from_str(&kept.join("; ")) {
+        if !value.is_empty() {
+            headers.insert(COOKIE, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for &(name, value) in pairs {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn fields_for_one_hop_end_here() {
+        let mut headers = map(&[
+            ("connection", "close, X-Own, Authorization"),
+            ("x-own", "1"),
+            ("authorization", "Bearer x"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers, deflate"),
+            ("upgrade", "h2c"),
+            ("transfer-encoding", "chunked"),
+            ("x-kept", "1"),
+        ]);
+        strip_request(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["authorization", "te", "x-kept"]);
+        assert_eq!(headers["te"], "trailers");
+    }
+
+    #[test]
+    fn the_console_s_cookies_stay_here() {
+        let mut headers =
+            map(&[("cookie", "a=1; __Host-sluice=secret; b=2"), ("cookie", "sluice_session=x")]);
+        strip_console_cookies(&mut headers);
+        assert_eq!(headers["cookie"], "a=1; b=2");
+        let mut only = map(&[("cookie", "__Host-sluice=secret")]);
+        strip_console_cookies(&mut only);
+        assert!(only.is_empty());
+    }
+
+    #[test]
+    fn a_hop_is_added_to_those_before() {
+        let mut headers = map(&[("via", "1.1 edge")]);
+        add_via(&mut headers, http::Version::HTTP_11);
+        assert_eq!(headers["via"], "1.1 edge, 1.1 sluice");
+    }
+}

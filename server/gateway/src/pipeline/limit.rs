@@ -1,0 +1,106 @@
+//! Rates: of the environment, the API or route, the plan and the application, all at once.
+
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue};
+use sluice_policies::rate_limit::{Counter, CounterKey, Decision};
+
+use super::failure::{Failure, Kind, Outcome};
+use super::{Authorised, Call};
+use crate::compile::{BoundLimit, Counting};
+use crate::state::Snapshot;
+
+pub(super) static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(super) static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) of the limit that is nearest to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct RateFields {
+    pub(super) limit: HeaderValue,
+    pub(super) policy: HeaderValue,
+}
+
+/// Takes one request from every limit that holds for the call, or none from any.
+pub(super) fn take(snapshot: &Snapshot, call: &mut Call, authorised: &Authorised) -> Outcome<()> {
+    let now = call.worker.shared.clock.now();
+    let mut taken: Vec<(&BoundLimit, Taken<'_>)> = Vec::new();
+    let mut tightest: Option<(&BoundLimit, u64, u64)> = None;
+    for bound in all(snapshot, authorised) {
+        let counter = counter(call, authorised, bound);
+        match counter.get().take(&bound.limit, now) {
+            Decision::Allowed { remaining, reset_s } => {
+                if tightest.is_none_or(|(_, least, _)| remaining < least) {
+                    tightest = Some((bound, remaining, reset_s));
+                }
+                taken.push((bound, counter));
+            }
+            Decision::Refused { retry_s } => {
+                taken.iter().for_each(|(bound, counter)| counter.get().give_back(&bound.limit));
+                call.rate = Some(fields(bound, 0, retry_s));
+                return Err(refused(bound, retry_s));
+            }
+        }
+    }
+    call.rate = tightest.map(|(bound, remaining, reset_s)| fields(bound, remaining, reset_s));
+    Ok(())
+}
+
+/// A counter, held by the limit or looked up.
+enum Taken<'l> {
+    Held(&'l Counter),
+    Found(Arc<Counter>),
+}
+
+impl Taken<'_> {
+    fn get(&self) -> &Counter {
+        match self {
+            Self::Held(counter) => counter,
+            Self::Found(counter) => counter,
+        }
+    }
+}
+
+/// The limits that hold: widest first.
+fn all<'a>(snapshot: &'a Snapshot, authorised: &'a Authorised) -> impl Iterator<Item = &'a BoundLimit> {
+    let environment = &snapshot.settings.policies.limits;
+    let route = &authorised.matched.policies().limits;
+    let application = authorised.credential().map(|credential| &credential.limits[..]).unwrap_or_default();
+    let plan = authorised.subscription().map(|subscription| &subscription.limits[..]).unwrap_or_default();
+    environment.iter().chain(route).chain(application).chain(plan)
+}
+
+fn counter<'l>(call: &Call, authorised: &Authorised, bound: &'l BoundLimit) -> Taken<'l> {
+    match &bound.counting {
+        Counting::One(counter) => Taken::Held(counter),
+        Counting::Caller { limit, index } => {
+            let subject = match authorised.credential() {
+                Some(credential) => credential.application.0.as_u128(),
+                None => match call.client {
+                    std::net::IpAddr::V4(v4) => u128::from(v4.to_bits()),
+                    // A household has at least a /64: addresses in it are one caller.
+                    std::net::IpAddr::V6(v6) => v6.to_bits() >> 64,
+                },
+            };
+            let key = CounterKey { limit: *limit, subject, index: *index };
+            Taken::Found(call.worker.shared.compiler.counters.counter(key))
+        }
+    }
+}
+
+fn refused(bound: &BoundLimit, retry_s: u64) -> Box<Failure> {
+    let BoundLimit { limit, name, counting: _ } = bound;
+    let detail = format!(
+        "The {name} allows {} requests in {} seconds; the next is allowed in {retry_s} seconds.",
+        limit.requests, limit.period_s
+    );
+    Kind::RateLimited.because(detail).retry_after(retry_s)
+}
+
+fn fields(bound: &BoundLimit, remaining: u64, reset_s: u64) -> RateFields {
+    let BoundLimit { limit, name, counting: _ } = bound;
+    let value = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    RateFields {
+        limit: value(format!("\"{name}\";r={remaining};t={reset_s}")),
+        policy: value(format!("\"{name}\";q={};w={}", limit.requests, limit.period_s)),
+    }
+}

@@ -1,0 +1,181 @@
+//! What the upstream sees of the request, and the caller of the response.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, UPGRADE};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Response};
+
+use super::address::{self, X_FORWARDED_FOR};
+use super::call::REQUEST_ID;
+use super::failure::{Kind, Outcome};
+use super::{Answer, Arrived, Authorised, Call, authenticate, headers};
+use crate::body::Body;
+use crate::listen::Connection;
+use crate::state::Snapshot;
+
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// A request as the upstream will see it, but for what depends on the target.
+pub(crate) struct Head {
+    pub(crate) method: http::Method,
+    /// Path (below the target's base path) and query.
+    pub(crate) path: Box<str>,
+    pub(crate) query: Option<Box<str>>,
+    pub(crate) headers: HeaderMap,
+    /// What the client called the host.
+    pub(crate) client_host: Option<HeaderValue>,
+}
+
+/// A client's wish to speak another protocol.
+pub(crate) struct Wish {
+    pub(crate) protocol: HeaderValue,
+    pub(crate) connection: hyper::upgrade::OnUpgrade,
+}
+
+/// The wish for another protocol, when the request is one (RFC 9110 §7.8).
+pub(super) fn wants_upgrade(arrived: &mut Arrived) -> Option<Wish> {
+    let headers = &arrived.head.headers;
+    let asks = headers.get_all(CONNECTION).iter().any(|value| {
+        value.to_str().is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case("upgrade")))
+    });
+    let protocol = headers.get(UPGRADE).filter(|_| asks)?.clone();
+    // Clear-text HTTP/2 by upgrade is obsolete (RFC 9113 §3.1): the request is served as it is.
+    if protocol.as_bytes().eq_ignore_ascii_case(b"h2c") {
+        return None;
+    }
+    Some(Wish { protocol, connection: arrived.upgrade.take()? })
+}
+
+/// Makes the upstream's request of the client's.
+pub(super) fn outbound(
+    snapshot: &Snapshot,
+    call: &Call,
+    connection: &Connection,
+    authorised: &Authorised,
+    arrived: &mut Arrived,
+) -> Outcome<Head> {
+    let Parts { method, headers, version, .. } = &mut arrived.head;
+    let mut headers = std::mem::take(headers);
+    headers::strip_request(&mut headers);
+    headers::strip_console_cookies(&mut headers);
+    authenticate::rule(snapshot, &authorised.matched).strip_headers(&mut headers, authorised.key_place());
+    let client_host = headers.remove(HOST).or_else(|| call.host.clone());
+    forwarding(snapshot, connection, client_host.as_ref(), &mut headers);
+    headers::add_via(&mut headers, *version);
+    headers.insert(REQUEST_ID.clone(), call.request_id_value().clone());
+    call.trace.write(&mut headers);
+    let rules =
+        authorised.matched.policies().headers.as_ref().or(snapshot.settings.policies.headers.as_ref());
+    if let Some(rules) = rules {
+        rules.request.apply(&mut headers);
+    }
+    let query = match &call.clean_query {
+        Some(clean) => clean.as_deref(),
+        None => call.uri.query(),
+    };
+    Ok(Head {
+        method: method.clone(),
+        path: path(authorised)?,
+        query: query.map(Box::from),
+        headers,
+        client_host,
+    })
+}
+
+/// The path below the target's base: the one asked for, or what the rewrite makes of it.
+fn path(authorised: &Authorised) -> Outcome<Box<str>> {
+    let matched = &authorised.matched;
+    let Some(rule) = &matched.policies().rewrite else { return Ok(matched.path.clone()) };
+    let merged = super::path::for_matching(&matched.path);
+    let values = matched.route().template.matches(&merged).unwrap_or_default();
+    let values: Vec<&str> = values.iter().map(|(_, value)| *value).collect();
+    let mut path = String::new();
+    rule.render(&values, &mut path);
+    // A parameter cannot make the path climb: dots that it brought are gone, those that it makes here are resolved.
+    match super::path::normalise(&path) {
+        Ok(path) => Ok(path.into()),
+        Err(bad) => Err(Kind::BadRequest.because(format!("{bad}."))),
+    }
+}
+
+/// `X-Forwarded-*` and `Forwarded` (RFC 7239): what a trusted proxy said goes on with the peer added; what anybody else
+/// said is replaced.
+fn forwarding(
+    snapshot: &Snapshot,
+    connection: &Connection,
+    host: Option<&HeaderValue>,
+    headers: &mut HeaderMap,
+) {
+    let trusted = address::is_trusted(snapshot, connection);
+    if !trusted {
+        for name in [&FORWARDED, &X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST] {
+            headers.remove(name);
+        }
+    }
+    let peer = connection.peer.ip().to_canonical();
+    let mut text = String::with_capacity(96);
+    said_before(headers, &X_FORWARDED_FOR, &mut text);
+    let _ = write!(text, "{peer}");
+    insert(headers, X_FORWARDED_FOR.clone(), &text);
+    if !headers.contains_key(&X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO.clone(), HeaderValue::from_static("http"));
+    }
+    if let Some(host) = host.filter(|_| !headers.contains_key(&X_FORWARDED_HOST)) {
+        headers.insert(X_FORWARDED_HOST.clone(), host.clone());
+    }
+    text.clear();
+    said_before(headers, &FORWARDED, &mut text);
+    let _ = match peer {
+        std::net::IpAddr::V4(v4) => write!(text, "for={v4}"),
+        std::net::IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\""),
+    };
+    if let Some(host) = host.and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\'])) {
+        let _ = write!(text, ";host=\"{host}\"");
+    }
+    text.push_str(";proto=http");
+    insert(headers, FORWARDED, &text);
+}
+
+/// The list so far, which may be spread over several fields.
+fn said_before(headers: &HeaderMap, name: &HeaderName, text: &mut String) {
+    for before in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
+        text.push_str(before);
+        text.push_str(", ");
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+/// Makes the caller's response of the upstream's or the cache's.
+pub(super) fn response(snapshot: &Snapshot, authorised: &Authorised, answer: Answer) -> Response<Body> {
+    let Answer { mut head, body } = answer;
+    headers::add_via(&mut head.headers, head.version);
+    let rules =
+        authorised.matched.policies().headers.as_ref().or(snapshot.settings.policies.headers.as_ref());
+    if let Some(rules) = rules {
+        rules.response.apply(&mut head.headers);
+    }
+    Response::from_parts(head, Body::new(body))
+}
+
+/// A path and query from parts that are known to be well-formed.
+pub(crate) fn path_and_query(base: &str, path: &str, query: Option<&str>) -> Outcome<PathAndQuery> {
+    let length = base.len() + path.len() + query.map_or(0, |query| query.len() + 1);
+    let mut text = String::with_capacity(length);
+    text.push_str(base);
+    text.push_str(path);
+    if let Some(query) = query {
+        text.push('?');
+        text.push_str(query);
+    }
+    PathAndQuery::from_maybe_shared(Bytes::from(text))
+        .map_err(|error| Kind::BadRequest.because(format!("The path cannot be sent on: {error}.")))
+}

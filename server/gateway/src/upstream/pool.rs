@@ -1,0 +1,108 @@
+//! Idle connections of one thread.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use tokio::time::Instant;
+
+use crate::body::RequestBody;
+use crate::compile::PoolSlot;
+
+/// Idle connections to one address at most; a thread seldom needs more at once.
+const MAX_IDLE: usize = 512;
+/// Shorter than the keepalive of most servers, so that the gateway is who closes.
+const IDLE: Duration = Duration::from_secs(55);
+
+pub(super) type Http1 = http1::SendRequest<RequestBody>;
+pub(super) type Http2 = http2::SendRequest<RequestBody>;
+
+/// The pools of one thread, by [`PoolSlot`].
+#[derive(Default)]
+pub(crate) struct Pools(RefCell<Vec<Pool>>);
+
+#[derive(Default)]
+struct Pool {
+    /// The one used last is at the end and is used first, so that the others may grow old.
+    idle: Vec<(Http1, Instant)>,
+    http2: Option<Http2>,
+}
+
+/// A connection that is in use.
+pub(crate) struct Lease {
+    pools: Weak<Pools>,
+    slot: PoolSlot,
+    connection: Http1,
+}
+
+impl Pools {
+    /// An idle connection and how long it has been so.
+    pub(super) fn take(&self, slot: PoolSlot) -> Option<(Http1, Duration)> {
+        let mut pools = self.0.borrow_mut();
+        let pool = pools.get_mut(slot.0)?;
+        while let Some((connection, since)) = pool.idle.pop() {
+            if !connection.is_closed() {
+                return Some((connection, since.elapsed()));
+            }
+        }
+        None
+    }
+
+    /// The HTTP/2 connection, which many calls share.
+    pub(super) fn http2(&self, slot: PoolSlot) -> Option<Http2> {
+        let pools = self.0.borrow();
+        pools.get(slot.0)?.http2.clone().filter(|connection| !connection.is_closed())
+    }
+
+    pub(super) fn keep_http2(&self, slot: PoolSlot, connection: Http2) {
+        self.with(slot, |pool| pool.http2 = Some(connection));
+    }
+
+    /// Closes what has been idle for long.
+    pub(crate) fn sweep(&self) {
+        for pool in self.0.borrow_mut().iter_mut() {
+            pool.idle.retain(|(connection, since)| since.elapsed() < IDLE && !connection.is_closed());
+            pool.http2.take_if(|connection| connection.is_closed());
+        }
+    }
+
+    /// Closes everything that is idle: what connections may be made to has changed.
+    pub(crate) fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+
+    fn give_back(&self, slot: PoolSlot, connection: Http1) {
+        if connection.is_closed() {
+            return;
+        }
+        self.with(slot, |pool| {
+            if pool.idle.len() < MAX_IDLE {
+                pool.idle.push((connection, Instant::now()));
+            }
+        });
+    }
+
+    fn with(&self, slot: PoolSlot, change: impl FnOnce(&mut Pool)) {
+        let mut pools = self.0.borrow_mut();
+        if pools.len() <= slot.0 {
+            pools.resize_with(slot.0 + 1, Pool::default);
+        }
+        if let Some(pool) = pools.get_mut(slot.0) {
+            change(pool);
+        }
+    }
+}
+
+impl Lease {
+    pub(super) fn new(pools: &Rc<Pools>, slot: PoolSlot, connection: Http1) -> Self {
+        Self { pools: Rc::downgrade(pools), slot, connection }
+    }
+
+    /// The response has been read whole: another call may use the connection.
+    pub(crate) fn give_back(self) {
+        if let Some(pools) = self.pools.upgrade() {
+            pools.give_back(self.slot, self.connection);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Sending one request to one target, on an idle connection or a new one.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, Uri};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::connect::{ConnectError, Connection, connect};
+use super::pool::{Http1, Http2, Lease};
+use crate::body::{BodyWatch, RequestBody, UpstreamBody};
+use crate::compile::{Target, Timeouts};
+use crate::worker::Worker;
+
+/// A connection that has been idle for longer may have been closed by its server without our having heard of it.
+const DOUBTFUL: Duration = Duration::from_secs(1);
+
+/// An upstream's response head; the body may still be on its way.
+pub(crate) struct Sent {
+    pub(crate) response: Response<Incoming>,
+    /// To give back when the body has been read. None for HTTP/2.
+    pub(crate) lease: Option<Lease>,
+    /// End of the whole exchange.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// Why there is no response.
+pub(crate) enum SendError {
+    /// Nothing was sent: the request can go to another target.
+    Connect(ConnectError, Box<Request<RequestBody>>),
+    /// No response head in time.
+    TimedOut,
+    /// The connection was closed before the response head.
+    Closed(hyper::Error),
+    /// What came back is not HTTP.
+    Malformed(hyper::Error),
+}
+
+/// One try on one connection.
+enum Tried {
+    Sent(Response<Incoming>),
+    /// The connection was dead: the request is unsent, or may be sent again.
+    Again(Box<Request<RequestBody>>),
+    Failed(SendError),
+}
+
+impl Sent {
+    /// Head and body, apart.
+    pub(crate) fn into_parts(self, idle: Duration) -> (http::response::Parts, UpstreamBody) {
+        let (parts, body) = self.response.into_parts();
+        (parts, UpstreamBody::new(body, idle, self.deadline, self.lease))
+    }
+}
+
+/// Sends a request (with an absolute URI and a `Host`) to a target.
+pub(crate) async fn send(
+    worker: &Rc<Worker>,
+    target: &Target,
+    timeouts: &Timeouts,
+    mut request: Box<Request<RequestBody>>,
+    watch: &BodyWatch,
+) -> Result<Sent, SendError> {
+    let deadline = timeouts.total.map(|total| Instant::now() + total);
+    let patience = Patience { first_byte: timeouts.first_byte, deadline, watch };
+    if target.pool.http2 {
+        if let Some(connection) = worker.pools.http2(target.slot) {
+            match patience.http2(connection, request).await {
+                Tried::Sent(response) => return Ok(Sent { response, lease: None, deadline }),
+                Tried::Again(unsent) => request = unsent,
+                Tried::Failed(error) => return Err(error),
+            }
+        }
+    }
+    while let Some((mut connection, idle)) = worker.pools.take(target.slot) {
+        if connection.ready().await.is_err() {
+            continue;
+        }
+        match patience.http1(&mut connection, request, idle > DOUBTFUL).await {
+            Tried::Sent(response) => return Ok(leased(worker, target, connection, response, deadline)),
+            Tried::Again(unsent) => request = unsent,
+            Tried::Failed(error) => return Err(error),
+        }
+    }
+    send_anew(worker, target, timeouts, &patience, request).await
+}
+
+async fn send_anew(
+    worker: &Rc<Worker>,
+    target: &Target,
+    timeouts: &Timeouts,
+    patience: &Patience<'_>,
+    request: Box<Request<RequestBody>>,
+) -> Result<Sent, SendError> {
+    let deadline = patience.deadline;
+    let connection = match connect(worker, &target.pool, timeouts.connect).await {
+        Ok(connection) => connection,
+        Err(error) => return Err(SendError::Connect(error, request)),
+    };
+    let unsent = |request| {
+        let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        SendError::Connect(ConnectError::Refused(error), request)
+    };
+    match connection {
+        Connection::Http2(connection) => {
+            worker.pools.keep_http2(target.slot, connection.clone());
+            match patience.http2(connection, request).await {
+                Tried::Sent(response) => Ok(Sent { response, lease: None, deadline }),
+                Tried::Again(request) => Err(unsent(request)),
+                Tried::Failed(error) => Err(error),
+            }
+        }
+        Connection::Http1(mut connection) => match patience.http1(&mut connection, request, false).await {
+            Tried::Sent(response) => Ok(leased(worker, target, connection, response, deadline)),
+            Tried::Again(request) => Err(unsent(request)),
+            Tried::Failed(error) => Err(error),
+        },
+    }
+}
+
+fn leased(
+    worker: &Rc<Worker>,
+    target: &Target,
+    connection: Http1,
+    response: Response<Incoming>,
+    deadline: Option<Instant>,
+) -> Sent {
+    let lease = Lease::new(&worker.pools, target.slot, connection);
+    Sent { response, lease: Some(lease), deadline }
+}
+
+/// How long to wait for a response head.
+struct Patience<'w> {
+    first_byte: Duration,
+    deadline: Option<Instant>,
+    watch: &'w BodyWatch,
+}
+
+impl Patience<'_> {
+    async fn http1(
+        &self,
+        connection: &mut Http1,
+        mut request: Box<Request<RequestBody>>,
+        doubtful: bool,
+    ) -> Tried {
+        // A copy costs something, so it is kept only where it is likely to be needed.
+        let copy = (doubtful && replayable(&request)).then(|| copy_of(&request));
+        origin_form(&mut request);
+        match self.wait(connection.try_send_request(*request)).await {
+            Some(Ok(response)) => Tried::Sent(response),
+            Some(Err(mut error)) => match (error.take_message(), copy) {
+                (Some(unsent), _) => Tried::Again(Box::new(unsent)),
+                (None, Some(copy)) if is_closed(error.error()) => Tried::Again(copy),
+                (None, _) => Tried::Failed(failed(error.into_error())),
+            },
+            None => Tried::Failed(SendError::TimedOut),
+        }
+    }
+
+    async fn http2(&self, mut connection: Http2, mut request: Box<Request<RequestBody>>) -> Tried {
+        // HTTP/2 has the authority in its pseudo field.
+        if let Some(host) = request.headers_mut().remove(http::header::HOST) {
+            with_authority(&mut request, &host);
+        }
+        *request.version_mut() = http::Version::HTTP_2;
+        match self.wait(connection.try_send_request(*request)).await {
+            Some(Ok(response)) => Tried::Sent(response),
+            Some(Err(mut error)) => match error.take_message() {
+                Some(unsent) => Tried::Again(Box::new(unsent)),
+                None => Tried::Failed(failed(error.into_error())),
+            },
+            None => Tried::Failed(SendError::TimedOut),
+        }
+    }
+
+    /// Waits for the first byte; while the request's body is still moving, the wait has not begun.
+    async fn wait<F: Future>(&self, sending: F) -> Option<F::Output> {
+        let mut sending = std::pin::pin!(sending);
+        loop {
+            let before = self.watch.bytes.get();
+            let until = Instant::now() + self.first_byte;
+            let until = self.deadline.map_or(until, |deadline| deadline.min(until));
+            if let Ok(done) = tokio::time::timeout_at(until, sending.as_mut()).await {
+                return Some(done);
+            }
+            let past_deadline = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if past_deadline || self.watch.bytes.get() == before {
+                return None;
+            }
+        }
+    }
+}
+
+/// RFC 9110 §9.2.2: only what has the same effect twice is sent twice.
+fn replayable(request: &Request<RequestBody>) -> bool {
+    request.body().is_empty() && request.method().is_idempotent() && request.method() != Method::CONNECT
+}
+
+fn copy_of(request: &Request<RequestBody>) -> Box<Request<RequestBody>> {
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Box::new(copy)
+}
+
+/// HTTP/1 servers want only path and query (RFC 9112 §3.2.1).
+fn origin_form(request: &mut Request<RequestBody>) {
+    if request.uri().authority().is_some() {
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+    }
+}
+
+fn with_authority(request: &mut Request<RequestBody>, host: &http::HeaderValue) {
+    let mut parts = request.uri().clone().into_parts();
+    if let Ok(authority) = http::uri::Authority::try_from(host.as_bytes()) {
+        parts.authority = Some(authority);
+        parts.scheme.get_or_insert(http::uri::Scheme::HTTP);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+}
+
+fn is_closed(error: &hyper::Error) -> bool {
+    let io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || io
+}
+
+fn failed(error: hyper::Error) -> SendError {
+    if error.is_parse() { SendError::Malformed(error) } else { SendError::Closed(error) }
+}

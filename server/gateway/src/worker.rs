@@ -1,0 +1,100 @@
+//! What one serving thread has to itself. Nothing in here is shared, so that nothing in here needs a lock.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sluice_contract::guard::Forbidden;
+use sluice_contract::ids::CallId;
+
+use crate::shared::Shared;
+use crate::state::Snapshot;
+use crate::telemetry::Recorder;
+use crate::upstream::{Pools, Resolver, TlsConnectors};
+
+/// One serving thread.
+pub struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) recorder: Recorder,
+    pub(crate) pools: Rc<Pools>,
+    pub(crate) tls: TlsConnectors,
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) ids: Ids,
+    /// The snapshot that this thread saw last. Counting references in memory of its own spares the threads from
+    /// fighting over one counter for each call.
+    snapshot: RefCell<Rc<Arc<Snapshot>>>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, tls: TlsConnectors, resolver: Arc<dyn Resolver>) -> Rc<Self> {
+        let snapshot = RefCell::new(Rc::new(shared.snapshot()));
+        let recorder = shared.recorders.recorder();
+        Rc::new(Self { shared, recorder, pools: Rc::default(), tls, resolver, ids: Ids::new(), snapshot })
+    }
+
+    /// What calls are decided with now.
+    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+        let newest = self.shared.peek();
+        let mut mine = self.snapshot.borrow_mut();
+        if !Arc::ptr_eq(&mine, &newest) {
+            if !Arc::ptr_eq(&mine.settings, &newest.settings) {
+                // Idle connections may lead where connections may no longer go.
+                self.pools.clear();
+            }
+            *mine = Rc::new(Arc::clone(&newest));
+        }
+        Rc::clone(&mine)
+    }
+
+    /// Whether a connection to this address may be made now.
+    pub(crate) fn may_connect(&self, address: IpAddr) -> Result<(), Forbidden> {
+        self.shared.guard.check(address).or_else(|_| self.shared.peek().settings.guard.check(address))
+    }
+}
+
+/// Runs hyper's tasks on this thread.
+#[derive(Clone, Copy)]
+pub(crate) struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(async move {
+            task.await;
+        });
+    }
+}
+
+/// Identifiers that are unique but not secret: a generator of this thread's own, since the operating system's costs a
+/// call of it for each number.
+pub(crate) struct Ids(Cell<u64>);
+
+impl Ids {
+    fn new() -> Self {
+        let mut seed = [0; 8];
+        // Without randomness the address and time still tell threads apart.
+        if getrandom::fill(&mut seed).is_err() {
+            let here = std::ptr::from_ref(&seed) as u64;
+            seed = (here ^ chrono::Utc::now().timestamp_micros() as u64).to_ne_bytes();
+        }
+        Self(Cell::new(u64::from_ne_bytes(seed) | 1))
+    }
+
+    /// 64 bits (SplitMix64).
+    pub(crate) fn random(&self) -> u64 {
+        let state = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A call's identifier (UUID version 7).
+    pub(crate) fn call(&self, at: chrono::DateTime<chrono::Utc>) -> CallId {
+        let mut bytes = [0; 10];
+        bytes[..8].copy_from_slice(&self.random().to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.random().to_ne_bytes()[..2]);
+        let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+        CallId(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+    }
+}
