@@ -40,6 +40,8 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::api_tokens::router())
         .merge(crate::audit::router())
         .merge(crate::environments::router())
+        .merge(crate::gateways::router())
+        .merge(crate::enrolment_tokens::router())
 }
 
 /// The API and its document.

@@ -18,7 +18,7 @@ use crate::problem::ApiError;
 use crate::state::App;
 
 pub use caller::Caller;
-pub(crate) use caller::{Origin, SESSION_USER};
+pub(crate) use caller::{Origin, SESSION_USER, bearer};
 pub(crate) use permissions::{permissions_of, platform_permissions};
 
 /// What an operation needs: any one of these permissions, or nothing but membership when there are none.

@@ -14,6 +14,9 @@ pub struct ControlSettings {
     /// Where browsers reach the console when that differs from what they send as `Host`, for example
     /// `https://console.example.com`: also accepted as `Origin`.
     pub public_origin: Option<String>,
+    /// What gateways dial; goes into enrolment tokens. `https://` and the address of [`crate::link::serve`]'s listener,
+    /// or `http://` and the console's address for gateways on this machine. Without it no tokens can be made.
+    pub link_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Seals the secrets in the database.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::Duration as Span;
+use sluice_store::journal::{self, Keep};
 use sluice_store::sessions::Lifetimes;
 use sluice_store::{audit, one_time_tokens, sessions, settings};
 
@@ -35,5 +36,6 @@ async fn tidy(app: &App) -> sluice_store::Result<()> {
     sessions::delete_ended(&tx, Lifetimes::from(&settings)).await?;
     one_time_tokens::delete_expired(&tx).await?;
     audit::retain(&tx, sluice_store::now() - Span::days(settings.audit_retention_days.into())).await?;
-    tx.commit().await
+    tx.commit().await?;
+    journal::compact_all(&app.store, Keep::default()).await
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::problem::ApiError;
 use crate::state::App;
-use crate::{api, console, health, jobs, middleware, reference};
+use crate::{api, console, health, jobs, link, middleware, reference};
 
 /// All routes of the console's listener.
 pub fn router(app: &App) -> Router {
@@ -18,6 +18,7 @@ pub fn router(app: &App) -> Router {
         .route("/api/openapi.json", get(async move || document.clone()))
         .merge(reference::router())
         .merge(health::router())
+        .merge(link::plain_router())
         .route("/api/{*rest}", axum::routing::any(async || ApiError::not_found()))
         .fallback(console::serve)
         .with_state(app.clone());
@@ -35,6 +36,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
     jobs::start(&app);
+    app.link.run(&app);
     let stopping = app.stopping.clone();
     let shutdown = async move {
         shutdown.await;

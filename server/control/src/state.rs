@@ -8,6 +8,7 @@ use sluice_store::{Store, environments};
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::ControlSettings;
+use crate::link::Link;
 use crate::passwords::Passwords;
 use crate::problem::ApiError;
 use crate::seal::Sealer;
@@ -26,6 +27,7 @@ pub struct Shared {
     pub stopping: CancellationToken,
     pub(crate) passwords: Passwords,
     pub(crate) sign_ins: Throttle,
+    pub(crate) link: Link,
     gateway_origins: RwLock<BTreeSet<String>>,
 }
 
@@ -48,12 +50,14 @@ impl App {
         let tx = store.begin().await?;
         environments::ensure_one(&tx, settings.loopback_allowed).await?;
         tx.commit().await?;
+        let link = Link::load(&store, &sealer).await?;
         Ok(Self(Arc::new(Shared {
             store,
             sealer,
             stopping: CancellationToken::new(),
             passwords,
             sign_ins: Throttle::for_sign_ins(),
+            link,
             gateway_origins: RwLock::default(),
             settings,
         })))

@@ -6,6 +6,7 @@ use sea_orm::{
 };
 use sluice_contract::environment::EnvironmentSettings;
 use sluice_contract::ids::{EnvironmentId, TenantId};
+use sluice_contract::journal::Change as JournalChange;
 use sluice_contract::rest::environments::{CreateEnvironment, Environment, UpdateEnvironment};
 use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_entity::environments;
@@ -13,7 +14,7 @@ use sluice_entity::environments;
 use crate::audit::{self, Actor, Change, seen};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
-use crate::{Tx, check_version, text};
+use crate::{Tx, check_version, journal, text};
 
 const LISTING: Listing<environments::Entity> = Listing {
     sorts: &[
@@ -37,7 +38,7 @@ pub async fn list(
 ) -> Result<Page<Environment>> {
     let select = environments::Entity::find().filter(usable_by(tenant));
     let Page { items, next } = LISTING.page(db, select, page).await?;
-    Ok(Page { items: items.into_iter().map(environment).collect::<Result<_>>()?, next })
+    Ok(Page { items: with_heads(db, items).await?, next })
 }
 
 /// All environments.
@@ -45,7 +46,7 @@ pub async fn list(
 /// # Errors
 /// When the database fails.
 pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Environment>> {
-    environments::Entity::find().all(db).await?.into_iter().map(environment).collect()
+    with_heads(db, environments::Entity::find().all(db).await?).await
 }
 
 /// One environment, for the platform.
@@ -53,7 +54,7 @@ pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Environment>> {
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn get(db: &impl ConnectionTrait, id: EnvironmentId) -> Result<Environment> {
-    environment(environments::Entity::find_by_id(id.0).one(db).await?.ok_or(Error::NotFound)?)
+    with_head(db, environments::Entity::find_by_id(id.0).one(db).await?).await
 }
 
 /// One environment, when the tenant may use it.
@@ -61,8 +62,7 @@ pub async fn get(db: &impl ConnectionTrait, id: EnvironmentId) -> Result<Environ
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn get_for(db: &impl ConnectionTrait, tenant: TenantId, id: EnvironmentId) -> Result<Environment> {
-    let row = environments::Entity::find_by_id(id.0).filter(usable_by(tenant)).one(db).await?;
-    environment(row.ok_or(Error::NotFound)?)
+    with_head(db, environments::Entity::find_by_id(id.0).filter(usable_by(tenant)).one(db).await?).await
 }
 
 /// One environment by its slug, when the tenant may use it.
@@ -71,7 +71,7 @@ pub async fn get_for(db: &impl ConnectionTrait, tenant: TenantId, id: Environmen
 /// [`Error::NotFound`].
 pub async fn by_slug_for(db: &impl ConnectionTrait, tenant: TenantId, slug: &str) -> Result<Environment> {
     let select = environments::Entity::find().filter(environments::Column::Slug.eq(slug));
-    environment(select.filter(usable_by(tenant)).one(db).await?.ok_or(Error::NotFound)?)
+    with_head(db, select.filter(usable_by(tenant)).one(db).await?).await
 }
 
 /// Makes an environment.
@@ -87,8 +87,9 @@ pub async fn create(tx: &Tx, actor: &Actor, new: &CreateEnvironment) -> Result<E
             other => other,
         })?;
     }
-    let environment = insert(tx, slug, name, *dedicated_to, &EnvironmentSettings::default()).await?;
+    let mut environment = insert(tx, slug, name, *dedicated_to, &EnvironmentSettings::default()).await?;
     record(tx, actor, "create_environment", None, &environment).await?;
+    environment.head = tell_gateways(tx, &environment).await?;
     Ok(environment)
 }
 
@@ -105,12 +106,13 @@ pub async fn ensure_one(tx: &Tx, loopback: bool) -> Result<Option<Environment>> 
     if loopback {
         settings.allowed_networks = vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()];
     }
-    let environment = insert(tx, "production", "Production", None, &settings).await?;
+    let mut environment = insert(tx, "production", "Production", None, &settings).await?;
     record(tx, &Actor::system(), "create_environment", None, &environment).await?;
+    environment.head = tell_gateways(tx, &environment).await?;
     Ok(Some(environment))
 }
 
-/// Changes an environment that is still at `version`. The caller appends the settings to its journal.
+/// Changes an environment that is still at `version`, and tells its gateways.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Stale`], [`Error::Invalid`].
@@ -130,8 +132,9 @@ pub async fn update(
     row.name = Set(text::name("/name", name)?);
     row.settings = Set(serde_json::to_value(settings)?);
     row.version = Set(next);
-    let after = environment(row.update(tx).await?)?;
+    let mut after = environment(row.update(tx).await?)?;
     record(tx, actor, "update_environment", Some(&before), &after).await?;
+    after.head = tell_gateways(tx, &after).await?;
     Ok(after)
 }
 
@@ -154,10 +157,32 @@ async fn insert(
     environment(row.insert(tx).await.map_err(not_unique("/slug"))?)
 }
 
-fn usable_by(tenant: TenantId) -> Condition {
+/// Appends the settings to the environment's journal; returns its head.
+async fn tell_gateways(tx: &Tx, environment: &Environment) -> Result<u64> {
+    let settings = Box::new(environment.settings.clone());
+    journal::append(tx, environment.id, JournalChange::SettingsSet(settings)).await
+}
+
+pub(crate) fn usable_by(tenant: TenantId) -> Condition {
     Condition::any()
         .add(environments::Column::DedicatedTo.is_null())
         .add(environments::Column::DedicatedTo.eq(tenant.0))
+}
+
+async fn with_head(db: &impl ConnectionTrait, row: Option<environments::Model>) -> Result<Environment> {
+    let mut environment = environment(row.ok_or(Error::NotFound)?)?;
+    environment.head = journal::head(db, environment.id).await?;
+    Ok(environment)
+}
+
+async fn with_heads(db: &impl ConnectionTrait, rows: Vec<environments::Model>) -> Result<Vec<Environment>> {
+    let counters = journal::counters(db).await?;
+    let with_head = |row| {
+        let mut environment = environment(row)?;
+        environment.head = counters.get(&environment.id).map_or(0, |counter| counter.head);
+        Ok(environment)
+    };
+    rows.into_iter().map(with_head).collect()
 }
 
 /// `head` is 0 here: the journal knows it.

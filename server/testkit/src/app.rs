@@ -50,6 +50,7 @@ impl TestApp {
             embedded: false,
             loopback_allowed: true,
             public_origin: None,
+            link_url: Some("https://link.test:8443".to_owned()),
             trusted_proxies: Vec::new(),
             master_key: MasterKey::generate().expect("random numbers"),
             password_cost: PasswordCost { memory_kib: 8, passes: 1, at_once: 2 },

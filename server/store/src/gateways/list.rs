@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
-use sluice_contract::ids::{EnvironmentId, GatewayId, IncarnationId};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::Query;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select};
+use sluice_contract::ids::{EnvironmentId, GatewayId, IncarnationId, TenantId};
 use sluice_contract::link::{FailedPart, Heartbeat};
 use sluice_contract::rest::gateways::{Gateway, GatewayFailedPart, GatewayHealth, GatewayState};
 use sluice_contract::rest::page::{Page, PageQuery};
@@ -25,57 +27,91 @@ const LISTING: Listing<gateways::Entity> = Listing {
     search: &[gateways::Column::Name],
 };
 
-/// Gateways of these environments that were not removed. Sorts: `name`, `enrolled_at`.
+/// Gateways of environments that the tenant may use, without removed ones. Sorts: `name`, `enrolled_at`.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a page that cannot be; when the database fails.
-pub async fn list(
-    db: &impl ConnectionTrait,
-    environments: &[EnvironmentId],
-    page: &PageQuery,
-) -> Result<Page<Gateway>> {
-    let select = gateways::Entity::find()
-        .filter(gateways::Column::EnvironmentId.is_in(environments.iter().map(|id| id.0)))
-        .filter(gateways::Column::RemovedAt.is_null());
+pub async fn list(db: &impl ConnectionTrait, tenant: TenantId, page: &PageQuery) -> Result<Page<Gateway>> {
+    let select = usable_by(tenant).filter(gateways::Column::RemovedAt.is_null());
     let Page { items, next } = LISTING.page(db, select, page).await?;
     Ok(Page { items: seen(db, items).await?, next })
 }
 
-/// One gateway, removed ones too.
+/// One gateway of an environment that the tenant may use, removed ones too.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none; when the database fails.
-pub async fn find(db: &impl ConnectionTrait, gateway: GatewayId) -> Result<Gateway> {
-    let row = gateways::Entity::find_by_id(gateway.0).one(db).await?.ok_or(Error::NotFound)?;
-    seen(db, vec![row]).await?.pop().ok_or(Error::NotFound)
+pub async fn get_for(db: &impl ConnectionTrait, tenant: TenantId, gateway: GatewayId) -> Result<Gateway> {
+    let row = usable_by(tenant).filter(gateways::Column::Id.eq(gateway.0)).one(db).await?;
+    one(db, row).await
 }
 
-/// One gateway, if it is in one of these environments.
+/// One gateway, removed ones too, for the platform.
 ///
 /// # Errors
-/// [`Error::NotFound`] when there is none there; when the database fails.
-pub async fn find_in(
-    db: &impl ConnectionTrait,
-    environments: &[EnvironmentId],
-    gateway: GatewayId,
-) -> Result<Gateway> {
-    let gateway = find(db, gateway).await?;
-    if environments.contains(&gateway.environment) { Ok(gateway) } else { Err(Error::NotFound) }
+/// [`Error::NotFound`] when there is none; when the database fails.
+pub async fn get(db: &impl ConnectionTrait, gateway: GatewayId) -> Result<Gateway> {
+    one(db, gateways::Entity::find_by_id(gateway.0).one(db).await?).await
 }
 
-/// Ids of all gateways that were not removed.
+async fn one(db: &impl ConnectionTrait, row: Option<gateways::Model>) -> Result<Gateway> {
+    seen(db, vec![row.ok_or(Error::NotFound)?]).await?.pop().ok_or(Error::NotFound)
+}
+
+fn usable_by(tenant: TenantId) -> Select<gateways::Entity> {
+    let environments = Query::select()
+        .column(environments::Column::Id)
+        .from(environments::Entity)
+        .cond_where(crate::environments::usable_by(tenant))
+        .to_owned();
+    gateways::Entity::find().filter(gateways::Column::EnvironmentId.in_subquery(environments))
+}
+
+/// Whether there is such a gateway, and it was not removed.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn active(db: &impl ConnectionTrait) -> Result<HashSet<GatewayId>> {
-    let ids: Vec<Uuid> = gateways::Entity::find()
+pub async fn is_active(db: &impl ConnectionTrait, gateway: GatewayId) -> Result<bool> {
+    let found: Option<Uuid> = gateways::Entity::find_by_id(gateway.0)
         .select_only()
         .column(gateways::Column::Id)
         .filter(gateways::Column::RemovedAt.is_null())
         .into_tuple()
+        .one(db)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Gateways that were removed since then.
+///
+/// # Errors
+/// When the database fails.
+pub async fn removed_since(db: &impl ConnectionTrait, since: DateTime<Utc>) -> Result<HashSet<GatewayId>> {
+    let ids: Vec<Uuid> = gateways::Entity::find()
+        .select_only()
+        .column(gateways::Column::Id)
+        .filter(gateways::Column::RemovedAt.gte(since))
+        .into_tuple()
         .all(db)
         .await?;
     Ok(ids.into_iter().map(GatewayId).collect())
+}
+
+/// Where clients reach the gateways that were not removed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn public_urls(db: &impl ConnectionTrait) -> Result<HashSet<String>> {
+    let urls: Vec<String> = gateways::Entity::find()
+        .select_only()
+        .column(gateways::Column::PublicUrl)
+        .distinct()
+        .filter(gateways::Column::RemovedAt.is_null())
+        .filter(gateways::Column::PublicUrl.is_not_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(urls.into_iter().collect())
 }
 
 /// What rows need from other tables to be shown.
