@@ -18,6 +18,7 @@ pub use plain::Plain;
 
 use crate::components::{Breadcrumbs, Button, Kind, PageCrumbs, ShortcutSheet, listen};
 use crate::icons::{BrandMark, Glyph, MENU, SEARCH};
+use crate::state::effect;
 use guard::Guard;
 use nav::{CHORDS, Navigation};
 use person::PersonMenu;
@@ -41,12 +42,9 @@ fn Frame() -> impl IntoView {
 
     let content = NodeRef::<html::Main>::new();
     let path = use_location().pathname;
-    Effect::new(move |before: Option<String>| {
-        let path = path.get();
-        if before.is_some_and(|before| before != path) {
-            drawer.set(false);
-        }
-        path
+    effect(move || {
+        path.track();
+        drawer.set(false);
     });
     let skip = move |event: leptos::ev::MouseEvent| {
         event.prevent_default();

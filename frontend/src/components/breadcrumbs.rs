@@ -1,5 +1,6 @@
 //! Where a page stands: the crumbs in the top bar and the title of the browser's tab.
 
+use crate::state::effect;
 use leptos::prelude::*;
 
 /// One step of the way to the present page. The last has no address.
@@ -34,7 +35,7 @@ impl PageCrumbs {
 /// Names the present page; each page calls it once (it tracks what `crumbs` reads).
 pub fn set_page(crumbs: impl Fn() -> Vec<Crumb> + 'static) {
     let slot = use_context::<PageCrumbs>();
-    Effect::new(move |_| {
+    effect(move || {
         let crumbs = crumbs();
         let title = crumbs.iter().rev().map(|crumb| crumb.title.as_str()).collect::<Vec<_>>().join(" · ");
         document().set_title(&format!("{title} · Sluice"));

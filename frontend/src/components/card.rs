@@ -21,10 +21,10 @@ pub fn PageHead(
         <header class="page-head">
             <div class="page-head-text">
                 <div class="page-head-title">
-                    <h1>{move || title.get()}</h1>
+                    <h1>{title}</h1>
                     {aside.run()}
                 </div>
-                {note.map(|note| view! { <p class="page-head-note">{move || note.get()}</p> })}
+                {note.map(|note| view! { <p class="page-head-note">{note}</p> })}
             </div>
             {children.map(|children| view! { <div class="page-head-actions">{children()}</div> })}
         </header>
@@ -90,7 +90,7 @@ pub fn Stat(
             <span class="stat-value">
                 {move || parts().0} <span class="stat-unit">{move || parts().1}</span>
             </span>
-            {note.map(|note| view! { <span class="stat-note">{move || note.get()}</span> })}
+            {note.map(|note| view! { <span class="stat-note">{note}</span> })}
             {children.map(|children| children())}
         </div>
     }

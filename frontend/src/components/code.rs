@@ -62,7 +62,7 @@ pub fn CodeBlock(
                 }
                 None => copy().into_any(),
             }}
-            <pre tabindex="0" role="region" aria-label=label><code>{move || text.get()}</code></pre>
+            <pre tabindex="0" role="region" aria-label=label><code>{text}</code></pre>
         </div>
     }
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::{Button, Dialog, Kind, TaskProblem, TextField};
-use crate::state::Task;
+use crate::state::{Task, effect};
 
 /// Asks before something destructive. With a `phrase`, it must be typed first.
 #[component]
@@ -23,7 +23,7 @@ pub fn ConfirmDialog(
     task: Task,
 ) -> impl IntoView {
     let typed = RwSignal::new(String::new());
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             typed.set(String::new());
             task.clear();
@@ -54,7 +54,7 @@ pub fn ConfirmDialog(
                 <div class="form-actions">
                     <Button on_click=move |()| open.set(false)>"Cancel"</Button>
                     <Button kind=Kind::Danger submit=true busy=task.busy() disabled=blocked>
-                        {move || action.get()}
+                        {action}
                     </Button>
                 </div>
             </form>

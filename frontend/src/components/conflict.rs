@@ -5,6 +5,7 @@ use serde_json::Value;
 use sluice_contract::rest::revisions::{ChangeKind, FieldChange};
 
 use super::{Button, Dialog, DiffView, Kind};
+use crate::state::opened_by;
 
 /// What one person is about to save, and what somebody else saved meanwhile.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,15 +25,7 @@ pub fn ConflictDialog(
     #[prop(into)]
     on_reload: Callback<()>,
 ) -> impl IntoView {
-    let open = RwSignal::new(false);
-    Effect::new(move |_| open.set(conflict.with(Option::is_some)));
-    Effect::new(move |before: Option<bool>| {
-        let now = open.get();
-        if before == Some(true) && !now {
-            conflict.set(None);
-        }
-        now
-    });
+    let open = opened_by(conflict);
     let differences = move || {
         conflict.get().map(|conflict| {
             let changes = differences(&conflict.theirs, &conflict.mine);

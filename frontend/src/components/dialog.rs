@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::{Button, Kind};
 use crate::icons::X;
-use crate::state::unique_id;
+use crate::state::{effect, unique_id};
 
 /// A modal dialog, shown while `open` is true. Its content is built anew each time.
 #[component]
@@ -19,7 +19,7 @@ pub fn Dialog(
     let element = NodeRef::<html::Dialog>::new();
     let heading = unique_id("dialog");
     let labelled_by = heading.clone();
-    Effect::new(move |_| {
+    effect(move || {
         let Some(dialog) = element.get() else { return };
         if open.get() && !dialog.open() {
             // Fails only when the dialog is not in the page any more; then there is nothing to show.
@@ -41,8 +41,8 @@ pub fn Dialog(
             <Show when=move || open.get()>
                 <div class="dialog-head">
                     <div>
-                        <h2 id=heading.get_value()>{move || title.get()}</h2>
-                        {note.map(|note| view! { <p class="dialog-note">{move || note.get()}</p> })}
+                        <h2 id=heading.get_value()>{title}</h2>
+                        {note.map(|note| view! { <p class="dialog-note">{note}</p> })}
                     </div>
                     <Button
                         kind=Kind::Quiet

@@ -39,7 +39,7 @@ impl Words {
         view! {
             <div class="field">
                 <label class="field-label" for=id>
-                    {move || label.get()}
+                    {label}
                     {optional.then(|| view! { <span class="field-optional">"optional"</span> })}
                 </label>
                 {control}
@@ -95,10 +95,10 @@ pub fn TextField(
             autofocus=autofocus
             autocomplete=autocomplete
             minlength=minlength
-            disabled=move || disabled.get()
+            disabled=disabled
             aria-describedby=words.described_by()
             aria-invalid=words.invalid()
-            prop:value=move || value.get()
+            prop:value=value
             on:input=move |event| value.set(event_target_value(&event))
         />
     };
@@ -130,7 +130,7 @@ pub fn TextArea(
             spellcheck=(!mono).to_string()
             aria-describedby=words.described_by()
             aria-invalid=words.invalid()
-            prop:value=move || value.get()
+            prop:value=value
             on:input=move |event| value.set(event_target_value(&event))
         ></textarea>
     };
@@ -153,7 +153,7 @@ pub fn SelectField(
         <select
             class="select"
             id=words.id.clone()
-            disabled=move || disabled.get()
+            disabled=disabled
             aria-describedby=words.described_by()
             aria-invalid=words.invalid()
             on:change=move |event| value.set(event_target_value(&event))
@@ -191,8 +191,8 @@ pub fn Switch(
                 role="switch"
                 id=id.clone()
                 aria-describedby=help_id.clone()
-                disabled=move || disabled.get()
-                prop:checked=move || checked.get()
+                disabled=disabled
+                prop:checked=checked
                 on:change=move |event| checked.set(event_target_checked(&event))
             />
             <div class="switch-text">
@@ -214,7 +214,7 @@ pub fn CheckBox(
         <label class="check">
             <input
                 type="checkbox"
-                prop:checked=move || checked.get()
+                prop:checked=checked
                 on:change=move |event| on_change.run(event_target_checked(&event))
             />
             {label}
@@ -238,7 +238,7 @@ pub fn SearchField(
                 type="search"
                 placeholder=label.clone()
                 aria-label=label
-                prop:value=move || value.get()
+                prop:value=value
                 on:input=move |event| settle(event_target_value(&event))
             />
         </div>

@@ -12,6 +12,7 @@ use sluice_contract::problem::FieldProblem;
 
 use super::{Button, CheckBox, Kind, SelectField};
 use crate::icons::{PLUS, TRASH};
+use crate::state::effect;
 use leaf::{Leaf, enum_leaf, json_leaf, map_leaf, number_leaf, switch_leaf, text_leaf};
 pub use shape::default_of;
 use shape::{Property, Shape, Variant, child, help_of, matches, put, resolve, shape_of, title_of};
@@ -227,7 +228,7 @@ fn list(form: Form, item: Value, place: &Place) -> AnyView {
             .collect_view()
     };
     view! {
-        <div>{rows}</div>
+        <div class="list">{rows}</div>
         <div class="row">
             <Button size="sm" icon=PLUS on_click=add>
                 "Add"
@@ -252,15 +253,16 @@ fn variants_of(form: Form, variants: Vec<Variant>, place: Place, help: Option<St
     });
     let picked = RwSignal::new(chosen.get_untracked().map(|i| i.to_string()).unwrap_or_default());
     let path = place.path.clone();
-    Effect::new(move |before: Option<String>| {
+    let mut before = picked.get_untracked();
+    effect(move || {
         let now = picked.get();
-        if before.is_some_and(|before| before != now) {
+        if before != now {
             let variant = now.parse::<usize>().ok().and_then(|i| known.with_value(|v| v.get(i).cloned()));
             if let Some(variant) = variant {
                 form.put(&path, Some(form.default(&variant.schema)));
             }
         }
-        now
+        before = now;
     });
     let options = known.with_value(|variants| {
         variants

@@ -1,5 +1,10 @@
 //! A menu behind a button: arrow keys move, Escape closes, focus returns to the button.
+//!
+//! The list is a popover, so that no table or sidebar that scrolls can clip it.
+//!
+//! The list is a popover, so that no table or sidebar that scrolls can clip it.
 
+use leptos::context::Provider;
 use leptos::ev::{FocusEvent, KeyboardEvent};
 use leptos::html;
 use leptos::prelude::*;
@@ -7,6 +12,7 @@ use leptos_router::components::A;
 use wasm_bindgen::JsCast;
 
 use crate::icons::{Glyph, Icon};
+use crate::state::effect;
 
 #[derive(Clone, Copy)]
 struct MenuState {
@@ -27,15 +33,22 @@ pub fn Menu(
     children: ChildrenFn,
 ) -> impl IntoView {
     let open = RwSignal::new(false);
-    provide_context(MenuState { open });
     let root = NodeRef::<html::Div>::new();
     let button = NodeRef::<html::Button>::new();
     let list = NodeRef::<html::Div>::new();
-    Effect::new(move |_| {
-        if open.get() && list.get().is_some() {
-            focus_item(list, Step::First);
+    let place = RwSignal::new(Place::default());
+    effect(move || {
+        if let (true, Some(list), Some(button)) = (open.get(), list.get(), button.get_untracked()) {
+            // Refused only for an element that is not in the page; then there is nothing to show.
+            drop(list.show_popover());
+            place.set(Place::beside(&button, &list, side));
+            focus_item(&list, Step::First);
         }
     });
+    let scrolled = window_event_listener(leptos::ev::scroll, move |_| {
+        open.try_set(false);
+    });
+    on_cleanup(move || scrolled.remove());
     let leave = move |event: FocusEvent| {
         let inside = root
             .get_untracked()
@@ -58,9 +71,9 @@ pub fn Menu(
             }
             _ => return,
         };
-        if open.get_untracked() {
+        if let (true, Some(list)) = (open.get_untracked(), list.get_untracked()) {
             event.prevent_default();
-            focus_item(list, step);
+            focus_item(&list, step);
         }
     };
     let children = StoredValue::new(children);
@@ -72,17 +85,62 @@ pub fn Menu(
                 class=class
                 aria-haspopup="menu"
                 aria-expanded=move || open.get().to_string()
-                aria-label=move || label.get()
+                aria-label=label
                 on:click=move |_| open.update(|open| *open = !*open)
             >
                 {trigger.run()}
             </button>
             <Show when=move || open.get()>
-                <div class="menu-list" role="menu" aria-label=move || label.get() data-side=side node_ref=list>
-                    {children.with_value(|children| children())}
+                <div
+                    class="menu-list"
+                    popover="manual"
+                    role="menu"
+                    aria-label=label
+                    node_ref=list
+                    style:left=move || place.get().left
+                    style:top=move || place.get().top
+                    style:min-width=move || place.get().width
+                >
+                    <Provider value=MenuState { open }>{children.with_value(|children| children())}</Provider>
                 </div>
             </Show>
         </div>
+    }
+}
+
+/// Where a list stands, in CSS pixels of the viewport.
+#[derive(Clone, Default)]
+struct Place {
+    left: String,
+    top: String,
+    width: String,
+}
+
+impl Place {
+    /// On the wanted side of the button; on the other one when there is no room; never outside of the window.
+    fn beside(button: &web_sys::Element, list: &web_sys::HtmlElement, side: &str) -> Self {
+        const GAP: f64 = 4.0;
+        let at = button.get_bounding_client_rect();
+        let size =
+            |value: Result<wasm_bindgen::JsValue, _>| value.ok().and_then(|v| v.as_f64()).unwrap_or(0.0);
+        let (window_width, window_height) = (size(window().inner_width()), size(window().inner_height()));
+        let width =
+            f64::from(list.offset_width()).max(if side.ends_with("start") { at.width() } else { 0.0 });
+        let height = f64::from(list.offset_height());
+        let (below, above) = (at.bottom() + GAP, at.top() - GAP - height);
+        let top = if side.starts_with("above") {
+            if above < GAP { below } else { above }
+        } else if below + height > window_height {
+            above
+        } else {
+            below
+        };
+        let left = if side.ends_with("end") { at.right() - width } else { at.left() };
+        Self {
+            left: format!("{:.0}px", left.min(window_width - width - GAP).max(GAP)),
+            top: format!("{:.0}px", top.max(GAP)),
+            width: format!("{width:.0}px"),
+        }
     }
 }
 
@@ -93,8 +151,7 @@ enum Step {
     Previous,
 }
 
-fn focus_item(list: NodeRef<html::Div>, step: Step) {
-    let Some(list) = list.get_untracked() else { return };
+fn focus_item(list: &web_sys::Element, step: Step) {
     let Ok(items) = list.query_selector_all("[role^=menuitem]:not(:disabled)") else { return };
     let count = items.length();
     if count == 0 {
@@ -115,12 +172,6 @@ fn focus(element: Option<&web_sys::HtmlElement>) {
     if let Some(element) = element {
         // Focus can only fail for an element that has left the page.
         drop(element.focus());
-    }
-}
-
-fn close_menu() {
-    if let Some(MenuState { open }) = use_context() {
-        open.set(false);
     }
 }
 
@@ -151,7 +202,7 @@ pub fn MenuItem(
             tabindex="-1"
             data-tone=danger.then_some("bad")
             aria-checked=move || checked.map(|checked| checked.get().to_string())
-            disabled=move || disabled.get()
+            disabled=disabled
             on:click=pick
         >
             {icon.map(|icon| view! { <Glyph icon /> })}
@@ -167,8 +218,14 @@ pub fn MenuLink(
     #[prop(optional, into)] icon: Option<Icon>,
     children: Children,
 ) -> impl IntoView {
+    let state = use_context::<MenuState>();
+    let close = move |_| {
+        if let Some(MenuState { open }) = state {
+            open.set(false);
+        }
+    };
     view! {
-        <A href=href attr:class="menu-item" attr:role="menuitem" attr:tabindex="-1" on:click=move |_| close_menu()>
+        <A href=href attr:class="menu-item" attr:role="menuitem" attr:tabindex="-1" on:click=close>
             {icon.map(|icon| view! { <Glyph icon /> })}
             {children()}
         </A>

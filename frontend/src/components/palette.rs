@@ -5,7 +5,7 @@ use leptos::html;
 use leptos::prelude::*;
 
 use crate::icons::{Glyph, Icon};
-use crate::state::go;
+use crate::state::{effect, go};
 
 /// One thing that the palette offers.
 #[derive(Clone, PartialEq)]
@@ -27,7 +27,7 @@ pub fn CommandPalette(
     let dialog = NodeRef::<html::Dialog>::new();
     let chosen = RwSignal::new(0_usize);
     let go = go();
-    Effect::new(move |_| {
+    effect(move || {
         let Some(dialog) = dialog.get() else { return };
         if open.get() && !dialog.open() {
             typed.set(String::new());
@@ -37,7 +37,7 @@ pub fn CommandPalette(
         }
     });
     let found = Memo::new(move |_| typed.with(|typed| matching(&commands.get(), typed)));
-    Effect::new(move |_| {
+    effect(move || {
         typed.track();
         chosen.set(0);
     });
@@ -109,7 +109,7 @@ pub fn CommandPalette(
                     autocomplete="off"
                     autofocus=true
                     placeholder="Go to a page, an API, an application…"
-                    prop:value=move || typed.get()
+                    prop:value=typed
                     on:input=move |event| typed.set(event_target_value(&event))
                     on:keydown=press
                 />

@@ -7,7 +7,7 @@ use sluice_contract::problem::Problem;
 use super::{Button, Dialog, Kind, Segments, TaskProblem, TextField};
 use crate::format;
 use crate::icons::CLOCK;
-use crate::state::{Task, UrlText, set_url_values, url_text};
+use crate::state::{Task, UrlText, effect, set_url_values, url_text};
 
 const PRESETS: [(&str, &str, i64); 5] =
     [("1h", "1 h", 1), ("6h", "6 h", 6), ("24h", "24 h", 24), ("7d", "7 d", 168), ("30d", "30 d", 720)];
@@ -108,7 +108,7 @@ fn CustomRange(range: Range, open: RwSignal<bool>) -> impl IntoView {
     let set = set_url_values();
     let (from, to) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let task = Task::new();
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             let (start, end) = untrack(|| range.bounds());
             let text = |at: DateTime<Utc>| at.with_timezone(&Local).format(INPUT_FORMAT).to_string();

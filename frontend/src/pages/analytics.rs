@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Redirect, Route};
-use leptos_router::{MatchNestedRoutes, path};
+use leptos_router::path;
 use sluice_contract::rest::analytics::Analytics;
 
 use crate::api;
@@ -23,7 +23,7 @@ use filters::{FilterBar, use_filters};
 use traffic::TrafficTab;
 
 #[component(transparent)]
-pub fn AnalyticsRoutes() -> impl MatchNestedRoutes + Clone {
+pub fn AnalyticsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/analytics") view=Frame>
             <Route path=path!("") view=|| view! { <Redirect path="/analytics/traffic" /> } />

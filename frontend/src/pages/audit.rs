@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_router::components::Route;
-use leptos_router::{MatchNestedRoutes, path};
+use leptos_router::path;
 use sluice_contract::rest::audit::AuditEntry;
 
 use crate::components::{
@@ -12,10 +12,10 @@ use crate::components::{
 use crate::format::{self, query_value};
 use crate::icons::HISTORY;
 use crate::session::use_current;
-use crate::state::{paged, url_text};
+use crate::state::{opened_by, paged, url_text};
 
 #[component(transparent)]
-pub fn AuditRoutes() -> impl MatchNestedRoutes + Clone {
+pub fn AuditRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! { <Route path=path!("/audit") view=AuditLog /> }.into_inner()
 }
 
@@ -116,19 +116,7 @@ fn columns(shown: RwSignal<Option<AuditEntry>>) -> Vec<Column<AuditEntry>> {
 
 #[component]
 fn Entry(shown: RwSignal<Option<AuditEntry>>) -> impl IntoView {
-    let open = RwSignal::new(false);
-    Effect::new(move |_| {
-        if shown.with(Option::is_some) {
-            open.set(true);
-        }
-    });
-    Effect::new(move |before: Option<bool>| {
-        let now = open.get();
-        if before == Some(true) && !now {
-            shown.set(None);
-        }
-        now
-    });
+    let open = opened_by(shown);
     let title = Signal::derive(move || {
         shown.get().map_or_else(String::new, |entry| {
             format!("{}: {}", entry.action.replace('_', " "), entry.resource_name)

@@ -8,13 +8,13 @@ mod tail;
 
 use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Route};
-use leptos_router::{MatchNestedRoutes, path};
+use leptos_router::path;
 
 use detail::CallDetail;
 use list::CallList;
 
 #[component(transparent)]
-pub fn CallsRoutes() -> impl MatchNestedRoutes + Clone {
+pub fn CallsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/calls") view=Outlet>
             <Route path=path!("") view=CallList />

@@ -6,7 +6,7 @@ mod list;
 
 use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Route};
-use leptos_router::{MatchNestedRoutes, path};
+use leptos_router::path;
 use sluice_contract::rest::gateways::GatewayState;
 
 use crate::components::{Badge, Tone};
@@ -15,7 +15,7 @@ use enrolment::Enrolment;
 use list::GatewayList;
 
 #[component(transparent)]
-pub fn GatewaysRoutes() -> impl MatchNestedRoutes + Clone {
+pub fn GatewaysRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/gateways") view=Outlet>
             <Route path=path!("") view=GatewayList />

@@ -7,7 +7,7 @@ mod users;
 
 use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Redirect, Route};
-use leptos_router::{MatchNestedRoutes, path};
+use leptos_router::path;
 
 use crate::components::{PageHead, TabLink, Tabs};
 use crate::session::use_current;
@@ -17,7 +17,7 @@ use tenants::Tenants;
 use users::Users;
 
 #[component(transparent)]
-pub fn OrgRoutes() -> impl MatchNestedRoutes + Clone {
+pub fn OrgRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/org") view=Frame>
             <Route path=path!("") view=|| view! { <Redirect path="/org/users" /> } />

@@ -8,7 +8,7 @@ mod tokens;
 
 use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Redirect, Route};
-use leptos_router::{MatchNestedRoutes, path};
+use leptos_router::path;
 use sluice_contract::rest::session::Permission;
 
 use crate::components::{PageHead, TabLink, Tabs};
@@ -20,7 +20,7 @@ use platform::Platform;
 use tokens::Tokens;
 
 #[component(transparent)]
-pub fn SettingsRoutes() -> impl MatchNestedRoutes + Clone {
+pub fn SettingsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/settings") view=Frame>
             <Route path=path!("") view=|| view! { <Redirect path="/settings/account" /> } />

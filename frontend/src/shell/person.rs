@@ -7,7 +7,7 @@ use crate::api;
 use crate::components::{Menu, MenuItem, MenuLink, use_toasts};
 use crate::icons::{KEYBOARD, LOCK, LOG_OUT};
 use crate::session::use_current;
-use crate::state::{Task, go};
+use crate::state::{Task, effect, go};
 
 /// The initials of a name, at most two.
 pub(super) fn initials(name: &str) -> String {
@@ -28,7 +28,7 @@ pub(super) fn PersonMenu(sheet: RwSignal<bool>) -> impl IntoView {
             go.run("/login".to_owned());
         });
     };
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(problem) = leave.problem().get() {
             toasts.failed(format!("You are still signed in: {}", problem.title));
         }
@@ -39,8 +39,8 @@ pub(super) fn PersonMenu(sheet: RwSignal<bool>) -> impl IntoView {
                 {move || initials(&name.get())}
             </span>
             <span class="person-text">
-                <span class="truncate small strong">{move || name.get()}</span>
-                <span class="truncate tiny muted">{move || email.get()}</span>
+                <span class="truncate small strong">{name}</span>
+                <span class="truncate tiny muted">{email}</span>
             </span>
         }
     };

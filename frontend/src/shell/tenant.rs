@@ -18,7 +18,7 @@ pub(super) fn TenantSwitcher() -> impl IntoView {
             <span class="avatar" data-square="true" aria-hidden="true">
                 {move || initials(&name.get())}
             </span>
-            <span class="truncate">{move || name.get()}</span>
+            <span class="truncate">{name}</span>
             <Glyph icon=CHEVRONS />
         }
     };

@@ -1,11 +1,13 @@
 //! A list of the admin API, one keyset page after the other.
 
+use std::time::Duration;
+
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use serde::de::DeserializeOwned;
 use sluice_contract::problem::Problem;
 use sluice_contract::rest::page::Page;
 
+use super::loader::{Arrival, Fetch, Loader};
 use crate::api;
 use crate::format::query_value;
 
@@ -13,10 +15,7 @@ use crate::format::query_value;
 pub struct Paged<T: Send + Sync + 'static> {
     rows: RwSignal<Option<Vec<T>>>,
     next: RwSignal<Option<String>>,
-    problem: RwSignal<Option<Problem>>,
-    busy: RwSignal<bool>,
-    again: RwSignal<u32>,
-    newest: StoredValue<u32>,
+    loader: Loader,
     path: StoredValue<String>,
     beyond_first: StoredValue<bool>,
 }
@@ -38,57 +37,39 @@ where
     let list = Paged {
         rows: RwSignal::new(None),
         next: RwSignal::new(None),
-        problem: RwSignal::new(None),
-        busy: RwSignal::new(false),
-        again: RwSignal::new(0),
-        newest: StoredValue::new(0),
+        loader: Loader::new(),
         path: StoredValue::new(String::new()),
         beyond_first: StoredValue::new(false),
     };
-    Effect::new(move |_| {
-        list.again.track();
+    list.loader.watch(Box::new(move || {
         let path = path();
         list.path.set_value(path.clone());
-        if !path.is_empty() {
-            list.load(path, false);
-        }
-    });
+        (!path.is_empty()).then(|| list.fetch(path, false))
+    }));
     list
 }
 
 impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Paged<T> {
     /// Appends the next page.
     pub fn load_more(&self) {
-        if self.busy.get_untracked() {
+        if self.loader.busy.get_untracked() {
             return;
         }
         if let Some(next) = self.next.get_untracked() {
             let path = self.path.get_value();
             let joint = if path.contains('?') { '&' } else { '?' };
-            self.load(format!("{path}{joint}after={}", query_value(&next)), true);
+            self.loader.start(self.fetch(format!("{path}{joint}after={}", query_value(&next)), true));
         }
     }
 
-    fn load(&self, path: String, append: bool) {
-        let list = *self;
-        list.newest.update_value(|n| *n += 1);
-        let mine = list.newest.get_value();
-        list.busy.set(true);
-        spawn_local(async move {
-            let reply = api::get::<Page<T>>(&path).await;
-            if list.newest.try_get_value() != Some(mine) {
-                return;
-            }
-            list.busy.set(false);
-            match reply {
-                Ok(page) => list.take(page, append),
-                Err(problem) => list.problem.set(Some(problem)),
-            }
-        });
+    fn fetch(self, path: String, append: bool) -> Fetch {
+        Box::pin(async move {
+            let page = api::get::<Page<T>>(&path).await?;
+            Ok(Box::new(move || self.take(page, append)) as Arrival)
+        })
     }
 
-    fn take(&self, page: Page<T>, append: bool) {
-        self.problem.set(None);
+    fn take(self, page: Page<T>, append: bool) {
         self.next.set(page.next);
         self.beyond_first.set_value(append);
         if append {
@@ -102,19 +83,13 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Paged<T> {
 impl<T: Send + Sync + 'static> Paged<T> {
     /// Loads the first page again; what was loaded beyond it is dropped.
     pub fn reload(&self) {
-        self.again.update(|n| *n += 1);
+        self.loader.reload();
     }
 
     /// Loads again every `period` while the page is visible, unless the reader has gone beyond the first page.
-    pub fn every(self, period: std::time::Duration) -> Self {
-        let tick = move || {
-            if !document().hidden() && !self.beyond_first.get_value() {
-                self.again.try_update(|n| *n += 1);
-            }
-        };
-        if let Ok(handle) = set_interval_with_handle(tick, period) {
-            on_cleanup(move || handle.clear());
-        }
+    pub fn every(self, period: Duration) -> Self {
+        let beyond = self.beyond_first;
+        self.loader.every(period, Box::new(move || beyond.try_get_value() == Some(false)));
         self
     }
 
@@ -130,10 +105,10 @@ impl<T: Send + Sync + 'static> Paged<T> {
     }
 
     pub fn busy(&self) -> Signal<bool> {
-        self.busy.into()
+        self.loader.busy.into()
     }
 
     pub fn problem(&self) -> Signal<Option<Problem>> {
-        self.problem.into()
+        self.loader.problem.into()
     }
 }

@@ -4,17 +4,16 @@ use std::future::Future;
 use std::time::Duration;
 
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use sluice_contract::problem::Problem;
 
+use super::effect;
+use super::loader::{Arrival, Loader};
 use crate::components::{ErrorState, Skeleton};
 
 /// A value that comes over the network. While it is fetched again the old one stays on the page.
 pub struct Remote<T: Send + Sync + 'static> {
     value: RwSignal<Option<T>>,
-    problem: RwSignal<Option<Problem>>,
-    busy: RwSignal<bool>,
-    again: RwSignal<u32>,
+    loader: Loader,
 }
 
 impl<T: Send + Sync + 'static> Clone for Remote<T> {
@@ -31,42 +30,22 @@ where
     T: PartialEq + Send + Sync + 'static,
     F: Future<Output = Result<T, Problem>> + 'static,
 {
-    let remote = Remote {
-        value: RwSignal::new(None),
-        problem: RwSignal::new(None),
-        busy: RwSignal::new(true),
-        again: RwSignal::new(0),
-    };
-    let newest = StoredValue::new(0_u32);
-    Effect::new(move |_| {
-        remote.again.track();
-        newest.update_value(|n| *n += 1);
-        let mine = newest.get_value();
-        remote.busy.set(true);
+    let remote = Remote { value: RwSignal::new(None), loader: Loader::new() };
+    remote.loader.watch(Box::new(move || {
         let reply = fetch();
-        spawn_local(async move {
-            let reply = reply.await;
-            // An answer that was overtaken by a newer question, or whose page is gone, counts for nothing.
-            if newest.try_get_value() == Some(mine) {
-                remote.settle(reply);
-            }
-        });
-    });
+        Some(Box::pin(async move {
+            let value = reply.await?;
+            Ok(Box::new(move || remote.take(value)) as Arrival)
+        }))
+    }));
     remote
 }
 
 impl<T: PartialEq + Send + Sync + 'static> Remote<T> {
-    fn settle(&self, reply: Result<T, Problem>) {
-        self.busy.set(false);
-        match reply {
-            Ok(value) => {
-                self.problem.set(None);
-                // An equal value redraws nothing: polling must not take the focus away.
-                if self.value.with_untracked(|old| old.as_ref() != Some(&value)) {
-                    self.value.set(Some(value));
-                }
-            }
-            Err(problem) => self.problem.set(Some(problem)),
+    /// An equal value redraws nothing: polling must not take the focus away.
+    fn take(self, value: T) {
+        if self.value.with_untracked(|old| old.as_ref() != Some(&value)) {
+            self.value.set(Some(value));
         }
     }
 }
@@ -74,36 +53,29 @@ impl<T: PartialEq + Send + Sync + 'static> Remote<T> {
 impl<T: Send + Sync + 'static> Remote<T> {
     /// Fetches again.
     pub fn reload(&self) {
-        self.again.update(|n| *n += 1);
+        self.loader.reload();
     }
 
     /// Fetches again every `period` while the page is open and visible.
     pub fn every(self, period: Duration) -> Self {
-        let tick = move || {
-            if !document().hidden() {
-                self.again.try_update(|n| *n += 1);
-            }
-        };
-        if let Ok(handle) = set_interval_with_handle(tick, period) {
-            on_cleanup(move || handle.clear());
-        }
+        self.loader.every(period, Box::new(|| true));
         self
     }
 
     /// Puts a value in that an action has just returned, so that no second fetch is needed.
     pub fn set(&self, value: T) {
-        self.problem.set(None);
+        self.loader.problem.set(None);
         self.value.set(Some(value));
     }
 
     /// Whether a fetch is under way.
     pub fn busy(&self) -> Signal<bool> {
-        self.busy.into()
+        self.loader.busy.into()
     }
 
     /// Why the newest fetch failed, if it did.
     pub fn problem(&self) -> Signal<Option<Problem>> {
-        self.problem.into()
+        self.loader.problem.into()
     }
 }
 
@@ -133,7 +105,7 @@ impl<T: Clone + Send + Sync + 'static> Remote<T> {
         skeleton: Skeleton,
         draw: impl Fn(T) -> V + Send + Sync + 'static,
     ) -> impl IntoView {
-        move || match (self.value.get(), self.problem.get()) {
+        move || match (self.value.get(), self.loader.problem.get()) {
             (Some(value), _) => draw(value).into_any(),
             (None, Some(problem)) => {
                 view! { <ErrorState problem retry=Callback::new(move |()| self.reload()) /> }.into_any()
@@ -149,13 +121,13 @@ impl<T: Clone + Send + Sync + 'static> Remote<T> {
         draw: impl Fn(Signal<T>) -> V + Send + Sync + 'static,
     ) -> impl IntoView {
         let there = Memo::new(move |_| self.value.with(Option::is_some));
-        let failed = Memo::new(move |_| if there.get() { None } else { self.problem.get() });
+        let failed = Memo::new(move |_| if there.get() { None } else { self.loader.problem.get() });
         move || {
             there.track();
             match (self.value.get_untracked(), failed.get()) {
                 (Some(first), _) => {
                     let latest = RwSignal::new(first);
-                    Effect::new(move |_| {
+                    effect(move || {
                         if let Some(value) = self.value.get() {
                             latest.set(value);
                         }

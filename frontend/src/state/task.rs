@@ -1,6 +1,7 @@
 //! One action of a person: busy while it runs, and what went wrong when it failed.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -30,6 +31,14 @@ impl Task {
         work: impl Future<Output = Result<T, Problem>> + 'static,
         done: impl FnOnce(T) + 'static,
     ) {
+        self.start(Box::pin(async move {
+            let value = work.await?;
+            Ok(Box::new(move || done(value)) as Box<dyn FnOnce()>)
+        }));
+    }
+
+    /// The same for every type, so that it is compiled once.
+    fn start(self, work: Pin<Box<dyn Future<Output = Result<Box<dyn FnOnce()>, Problem>>>>) {
         if self.busy.get_untracked() {
             return;
         }
@@ -37,12 +46,12 @@ impl Task {
         self.problem.set(None);
         spawn_local(async move {
             let reply = work.await;
-            // None: the page that started it is gone, and nobody waits for the answer.
+            // A value comes back when the page that started it is gone: nobody waits for the answer.
             if self.busy.try_set(false).is_some() {
                 return;
             }
             match reply {
-                Ok(value) => done(value),
+                Ok(done) => done(),
                 Err(problem) => self.problem.set(Some(problem)),
             }
         });

@@ -9,6 +9,7 @@ use wasm_bindgen::closure::Closure;
 use super::scale::{Linear, Places, time_ticks};
 use super::{ChartData, Series, marks};
 use crate::format;
+use crate::state::effect;
 
 const HEIGHT: f64 = 200.0;
 const LEFT: f64 = 52.0;
@@ -299,7 +300,7 @@ fn Numbers(label: String, data: Signal<ChartData>, format: fn(f64) -> String) ->
 /// The width of an element, kept up to date.
 fn measured_width(element: NodeRef<html::Div>) -> Signal<f64> {
     let width = RwSignal::new(640.0);
-    Effect::new(move |_| {
+    effect(move || {
         let Some(element) = element.get() else { return };
         width.set(f64::from(element.client_width()));
         let watched = element.clone();

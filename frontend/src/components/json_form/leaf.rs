@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{SelectField, Switch, TextArea, TextField};
 use super::Form;
+use crate::state::effect;
 
 /// What every control needs to know.
 #[derive(Clone)]
@@ -31,9 +32,10 @@ impl Leaf {
         let text = RwSignal::new(initial);
         let wrong = RwSignal::new(None::<String>);
         let (form, path) = (self.form, self.path.clone());
-        Effect::new(move |before: Option<()>| {
+        let mut begun = false;
+        effect(move || {
             let written = text.with(|text| write(text));
-            if before.is_some() {
+            if std::mem::replace(&mut begun, true) {
                 match written {
                     Ok(value) => {
                         wrong.set(None);
@@ -93,9 +95,10 @@ fn number(text: &str, whole: bool, optional: bool) -> Result<Option<Value>, Stri
 pub(super) fn switch_leaf(leaf: Leaf) -> AnyView {
     let checked = RwSignal::new(leaf.now() == Some(Value::Bool(true)));
     let Leaf { form, path, label, help, .. } = leaf;
-    Effect::new(move |before: Option<()>| {
+    let mut begun = false;
+    effect(move || {
         let on = checked.get();
-        if before.is_some() {
+        if std::mem::replace(&mut begun, true) {
             form.put(&path, Some(json!(on)));
         }
     });

@@ -12,7 +12,7 @@ use crate::components::{Button, Dialog, Kind, SelectField, TextField};
 use crate::format::query_value;
 use crate::icons::{FILTER, Glyph, X};
 use crate::session::use_current;
-use crate::state::{UrlText, remote, set_url_values, url_text};
+use crate::state::{UrlText, effect, remote, set_url_values, url_text};
 
 /// What can be filtered by, in the order of the chips: parameter of the URL and of the API, and its name.
 const KEYS: [(&str, &str); 9] = [
@@ -155,7 +155,7 @@ fn FilterDialog(filters: CallFilters, names: Signal<Names>, open: RwSignal<bool>
     let set = set_url_values();
     let drafts = KEYS.map(|_| RwSignal::new(String::new()));
     let slower = RwSignal::new(String::new());
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             for (draft, text) in drafts.iter().zip(filters.texts) {
                 draft.set(text.get_untracked());

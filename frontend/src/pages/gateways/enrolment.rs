@@ -13,7 +13,7 @@ use crate::components::{
 };
 use crate::icons::{KEY, PLUS};
 use crate::session::use_current;
-use crate::state::{Paged, Task, paged, remote, url_text};
+use crate::state::{Paged, Task, effect, opened_by, paged, remote, url_text};
 
 #[component]
 pub fn Enrolment() -> impl IntoView {
@@ -70,12 +70,11 @@ fn environment_choice(items: Vec<Environment>, value: Signal<String>, set: Callb
         return ().into_any();
     }
     let slug = RwSignal::new(value.get_untracked());
-    Effect::new(move |before: Option<String>| {
+    effect(move || {
         let now = slug.get();
-        if before.is_some_and(|before| before != now) {
-            set.run(now.clone());
+        if now != value.get_untracked() {
+            set.run(now);
         }
-        now
     });
     let options = items.into_iter().map(|it| (it.slug, it.name)).collect::<Vec<_>>();
     view! {
@@ -126,7 +125,7 @@ fn Create(
     let name = RwSignal::new(String::new());
     let hours = RwSignal::new("24".to_owned());
     let created = RwSignal::new(None::<CreatedEnrolmentToken>);
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             created.set(None);
             name.set(String::new());
@@ -189,12 +188,7 @@ fn Revoke(
     token: RwSignal<Option<EnrolmentTokenInfo>>,
     tokens: Paged<EnrolmentTokenInfo>,
 ) -> impl IntoView {
-    let open = RwSignal::new(false);
-    Effect::new(move |_| {
-        if token.with(Option::is_some) {
-            open.set(true);
-        }
-    });
+    let open = opened_by(token);
     let task = Task::new();
     let toasts = use_toasts();
     let revoke = move |()| {

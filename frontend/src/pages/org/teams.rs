@@ -14,7 +14,7 @@ use crate::components::{
 use crate::format::{self, query_value};
 use crate::icons::{PENCIL, PLUS, TRASH, USERS};
 use crate::session::use_current;
-use crate::state::{Paged, Task, paged, remote, url_text};
+use crate::state::{Paged, Task, effect, opened_by, paged, remote, url_text};
 
 #[component]
 pub fn Teams() -> impl IntoView {
@@ -96,7 +96,7 @@ fn Edit(subject: RwSignal<Option<Team>>, open: RwSignal<bool>, list: Paged<Team>
     let task = Task::new();
     let name = RwSignal::new(String::new());
     let members = RwSignal::new(Vec::<UserId>::new());
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             let team = subject.get_untracked();
             name.set(team.as_ref().map(|team| team.name.clone()).unwrap_or_default());
@@ -186,12 +186,7 @@ fn Remove(removing: RwSignal<Option<Team>>, list: Paged<Team>) -> impl IntoView 
     let current = use_current();
     let toasts = use_toasts();
     let task = Task::new();
-    let open = RwSignal::new(false);
-    Effect::new(move |_| {
-        if removing.with(Option::is_some) {
-            open.set(true);
-        }
-    });
+    let open = opened_by(removing);
     let remove = move |()| {
         let Some(team) = removing.get_untracked() else { return };
         let path = untrack(|| current.path(&format!("/teams/{}", team.id)));

@@ -11,7 +11,7 @@ use crate::components::{
 };
 use crate::icons::{BUILDING, PENCIL, PLUS};
 use crate::session::{Current, use_current};
-use crate::state::{Paged, Task, paged, url_text};
+use crate::state::{Paged, Task, effect, paged, url_text};
 
 #[component]
 pub fn Tenants() -> impl IntoView {
@@ -76,7 +76,7 @@ fn Edit(subject: RwSignal<Option<Tenant>>, open: RwSignal<bool>, list: Paged<Ten
     let toasts = use_toasts();
     let task = Task::new();
     let (name, slug) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             name.set(subject.get_untracked().map(|tenant| tenant.name).unwrap_or_default());
             slug.set(String::new());

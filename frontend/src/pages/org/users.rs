@@ -12,7 +12,7 @@ use crate::components::{
 use crate::format::query_value;
 use crate::icons::{ELLIPSIS, Glyph, LINK, PENCIL, TRASH, USER_PLUS, USERS};
 use crate::session::use_current;
-use crate::state::{Paged, Task, paged, url_text};
+use crate::state::{Paged, Task, effect, paged, url_text, when_closed};
 
 /// What a person is about to do with a user.
 #[derive(Clone, PartialEq)]
@@ -153,7 +153,7 @@ fn Invite(open: RwSignal<bool>, list: Paged<User>) -> impl IntoView {
     let (email, name) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let roles = RwSignal::new(vec![Role::Consumer]);
     let created = RwSignal::new(None::<CreatedUser>);
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             email.set(String::new());
             name.set(String::new());
@@ -228,18 +228,12 @@ fn Invited(made: CreatedUser, open: RwSignal<bool>) -> impl IntoView {
 /// A dialog that is open while the intent is of its kind, and clears it when it closes.
 fn opened(intent: RwSignal<Option<Intent>>, mine: fn(&Intent) -> bool) -> RwSignal<bool> {
     let open = RwSignal::new(false);
-    Effect::new(move |_| {
+    effect(move || {
         if intent.with(|intent| intent.as_ref().is_some_and(mine)) {
             open.set(true);
         }
     });
-    Effect::new(move |before: Option<bool>| {
-        let now = open.get();
-        if before == Some(true) && !now {
-            intent.set(None);
-        }
-        now
-    });
+    when_closed(open, move || intent.set(None));
     open
 }
 
@@ -258,7 +252,7 @@ fn Edit(intent: RwSignal<Option<Intent>>, list: Paged<User>) -> impl IntoView {
     let name = RwSignal::new(String::new());
     let roles = RwSignal::new(Vec::new());
     let disabled = RwSignal::new(false);
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(user) = subject(intent) {
             name.set(user.name);
             roles.set(user.roles);
@@ -351,7 +345,7 @@ fn InviteAgain(intent: RwSignal<Option<Intent>>) -> impl IntoView {
             created.set(Some(made));
         });
     };
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             created.set(None);
             task.clear();

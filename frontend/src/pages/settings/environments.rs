@@ -11,7 +11,7 @@ use crate::components::{
 };
 use crate::icons::{LAYERS, PENCIL, PLUS};
 use crate::session::use_current;
-use crate::state::{Paged, Task, paged};
+use crate::state::{Paged, Task, effect, opened_by, paged};
 
 #[component]
 pub fn Environments() -> impl IntoView {
@@ -71,7 +71,7 @@ fn Create(open: RwSignal<bool>, list: Paged<Environment>) -> impl IntoView {
     let toasts = use_toasts();
     let task = Task::new();
     let (name, slug) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             name.set(String::new());
             slug.set(String::new());
@@ -115,8 +115,11 @@ fn Create(open: RwSignal<bool>, list: Paged<Environment>) -> impl IntoView {
 
 /// The form of `UpdateEnvironment`. Policies are not in it and stay as they are.
 fn schema() -> Value {
-    let texts = |title: &str, description: &str| json!({ "type": "array", "items": { "type": "string" }, "title": title, "description": description });
-    let number = |title: &str| json!({ "type": "integer", "minimum": 0, "title": title });
+    let texts = |order: u32, title: &str, description: &str| {
+        let items = json!({ "type": "string" });
+        json!({ "type": "array", "items": items, "title": title, "description": description, "x-order": order })
+    };
+    let number = |order: u32, title: &str| json!({ "type": "integer", "minimum": 0, "title": title, "x-order": order });
     json!({
         "type": "object",
         "properties": {
@@ -125,21 +128,22 @@ fn schema() -> Value {
                 "type": "object",
                 "title": "Settings",
                 "properties": {
-                    "trusted_proxies": texts("Trusted proxies", "Networks, as in 10.0.0.0/8, whose forwarded headers are believed."),
-                    "allowed_networks": texts("Allowed networks", "Networks that upstreams may be in although they are refused by default: loopback, private, link-local."),
+                    "trusted_proxies": texts(1, "Trusted proxies", "Networks, as in 10.0.0.0/8, whose forwarded headers are believed."),
+                    "allowed_networks": texts(2, "Allowed networks", "Networks that upstreams may be in although they are refused by default: loopback, private, link-local."),
                     "max_offline_s": {
-                        "type": ["integer", "null"], "title": "Longest time without the control plane (s)",
+                        "type": ["integer", "null"], "x-order": 3, "title": "Longest time without the control plane (s)",
                         "description": "A gateway that has not heard of it for longer stops serving. Empty: it serves for ever."
                     },
                     "limits": {
                         "type": "object",
+                        "x-order": 4,
                         "title": "Limits on requests",
                         "properties": {
-                            "body_bytes": number("Body (bytes)"),
-                            "header_bytes": number("All headers (bytes)"),
-                            "header_count": number("Headers"),
-                            "header_timeout_ms": number("Time for the headers to arrive (ms)"),
-                            "body_idle_ms": number("Time between two pieces of a body (ms)")
+                            "body_bytes": number(1, "Body (bytes)"),
+                            "header_bytes": number(2, "All headers (bytes)"),
+                            "header_count": number(3, "Headers"),
+                            "header_timeout_ms": number(4, "Time for the headers to arrive (ms)"),
+                            "body_idle_ms": number(5, "Time between two pieces of a body (ms)")
                         },
                         "required": ["body_bytes", "header_bytes", "header_count", "header_timeout_ms", "body_idle_ms"]
                     }
@@ -155,15 +159,15 @@ fn schema() -> Value {
 fn Edit(editing: RwSignal<Option<Environment>>, list: Paged<Environment>) -> impl IntoView {
     let toasts = use_toasts();
     let task = Task::new();
-    let open = RwSignal::new(false);
     let value = RwSignal::new(Value::Null);
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(environment) = editing.get() {
             value.set(json!({ "name": environment.name, "settings": environment.settings }));
             task.clear();
-            open.set(true);
         }
     });
+    // After the value: the form is built from it when the dialog opens.
+    let open = opened_by(editing);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(environment) = editing.get_untracked() else { return };

@@ -9,7 +9,7 @@ use crate::components::{
     Button, Conflict, ConflictDialog, Crumb, JsonForm, Kind, Panel, Skeleton, TaskProblem, set_page,
     use_toasts,
 };
-use crate::state::{Remote, Task, remote};
+use crate::state::{Remote, Task, effect, remote};
 
 #[component]
 pub fn Platform() -> impl IntoView {
@@ -57,7 +57,7 @@ fn Form(tagged: Tagged<PlatformSettings>, settings: Remote<Tagged<PlatformSettin
         });
     };
     // Somebody else saved meanwhile: fetch theirs and show both.
-    Effect::new(move |_| {
+    effect(move || {
         if task.problem().get().is_some_and(|problem| problem.status == 412) {
             leptos::task::spawn_local(async move {
                 if let Ok(theirs) = api::get_tagged::<PlatformSettings>("/settings").await {

@@ -12,7 +12,7 @@ use crate::components::{
 };
 use crate::icons::{KEY, PLUS};
 use crate::session::use_current;
-use crate::state::{Paged, Task, paged};
+use crate::state::{Paged, Task, effect, opened_by, paged};
 
 #[component]
 pub fn Tokens() -> impl IntoView {
@@ -107,7 +107,7 @@ fn Create(open: RwSignal<bool>, list: Paged<ApiToken>) -> impl IntoView {
     let permissions = RwSignal::new(Vec::<Permission>::new());
     let days = RwSignal::new("90".to_owned());
     let created = RwSignal::new(None::<CreatedApiToken>);
-    Effect::new(move |_| {
+    effect(move || {
         if open.get() {
             name.set(String::new());
             permissions.set(Vec::new());
@@ -189,12 +189,7 @@ fn Revoke(revoking: RwSignal<Option<ApiToken>>, list: Paged<ApiToken>) -> impl I
     let current = use_current();
     let toasts = use_toasts();
     let task = Task::new();
-    let open = RwSignal::new(false);
-    Effect::new(move |_| {
-        if revoking.with(Option::is_some) {
-            open.set(true);
-        }
-    });
+    let open = opened_by(revoking);
     let revoke = move |()| {
         let Some(token) = revoking.get_untracked() else { return };
         let path = untrack(|| current.path(&format!("/tokens/{}", token.id)));
