@@ -8,6 +8,7 @@ mod dialect;
 mod focus;
 mod ingest;
 mod log;
+mod matcher;
 mod postgres;
 mod range;
 mod ranking;
@@ -33,6 +34,8 @@ use sluice_contract::rollup::Counts;
 use crate::connection::DatabaseUrl;
 use crate::error::Result;
 use dialect::Dialect;
+
+pub use matcher::Matcher;
 
 /// The store of calls and rollups.
 #[async_trait]

@@ -80,6 +80,9 @@ pub struct TopRow {
     /// Identifier (of an API or application) or route id.
     pub id: String,
     pub name: String,
+    /// The API that a route belongs to; absent in other rankings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiId>,
     pub calls: u64,
     pub errors: u64,
     pub p95_us: Option<u64>,

@@ -119,10 +119,8 @@ fn conditions(tenant: TenantId, filter: &CallFilter) -> Result<Conditions> {
     Ok(all)
 }
 
-/// Exact (`404`) or class (`4xx`).
 fn add_status(all: &mut Conditions, status: &str) -> Result<()> {
-    let (class, exact) = parse_status(status)
-        .ok_or_else(|| Error::invalid("status", "invalid", "a status such as 404, or a class such as 4xx"))?;
+    let (class, exact) = read_status(status)?;
     all.add("class = ?", [class.into()]);
     if let Some(exact) = exact {
         all.add("status = ?", [exact.into()]);
@@ -134,8 +132,13 @@ fn add_status(all: &mut Conditions, status: &str) -> Result<()> {
     Ok(())
 }
 
-/// The class, and the status itself when it is exact.
-pub(super) fn parse_status(text: &str) -> Option<(i32, Option<i32>)> {
+/// Reads a status filter, exact (`404`) or a class (`4xx`): the class, and the status itself when it is exact.
+pub(super) fn read_status(status: &str) -> Result<(i32, Option<i32>)> {
+    parse_status(status)
+        .ok_or_else(|| Error::invalid("status", "invalid", "a status such as 404, or a class such as 4xx"))
+}
+
+fn parse_status(text: &str) -> Option<(i32, Option<i32>)> {
     let bytes = text.as_bytes();
     let first = bytes.first().filter(|digit| (b'1'..=b'9').contains(digit))?;
     let class = i32::from(first - b'0');

@@ -13,7 +13,7 @@ use sluice_contract::problem::ErrorSource;
 use sluice_contract::rest::calls::CallFilter;
 use sluice_contract::rollup::{Cell, Counts, Measure, RollupDelta};
 use sluice_store::Error;
-use sluice_store::telemetry::{self, Retention, Stored, StoredCall, Telemetry};
+use sluice_store::telemetry::{self, Matcher, Retention, Stored, StoredCall, Telemetry};
 
 use crate::databases::on_each;
 
@@ -308,6 +308,12 @@ async fn each_filter_keeps_exactly_its_calls() {
             let wanted: Vec<_> = calls.iter().rev().filter(|call| keeps(call)).map(|call| call.id).collect();
             assert!(!wanted.is_empty() && wanted.len() < calls.len(), "{filter:?} decides nothing");
             assert_eq!(found, wanted, "{filter:?}");
+            // Who watches calls arrive sees the same.
+            let matcher = Matcher::new(filter.clone()).unwrap();
+            for call in &calls {
+                let served_by = if half.contains(call) { gateway } else { GatewayId::generate() };
+                assert_eq!(matcher.keeps(call, served_by), keeps(call), "{filter:?} watching {call:?}");
+            }
         }
     })
     .await;
