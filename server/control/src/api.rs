@@ -42,6 +42,9 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::environments::router())
         .merge(crate::gateways::router())
         .merge(crate::enrolment_tokens::router())
+        .merge(crate::calls::router())
+        .merge(crate::analytics::router())
+        .merge(crate::overview::router())
 }
 
 /// The API and its document.

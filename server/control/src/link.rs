@@ -5,6 +5,7 @@
 
 mod access;
 mod acknowledgements;
+mod calls;
 mod certificate;
 mod enrolments;
 mod follower;
@@ -25,7 +26,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use sluice_contract::link::{
-    ACKNOWLEDGE_PATH, ENROL_PATH, HEARTBEAT_PATH, JOURNAL_PATH, PARTS_PATH, SESSION_PATH, SNAPSHOT_PATH,
+    ACKNOWLEDGE_PATH, CALLS_PATH, ENROL_PATH, HEARTBEAT_PATH, JOURNAL_PATH, PARTS_PATH, SESSION_PATH,
+    SNAPSHOT_PATH,
 };
 use sluice_contract::part::Sha256Hash;
 use sluice_store::Store;
@@ -87,6 +89,9 @@ fn router() -> Router<App> {
         .route(ENROL_PATH, post(enrolments::create_enrolment))
         .route(SESSION_PATH, post(sessions::create_session))
         .layer(DefaultBodyLimit::max(STRANGER_LIMIT));
+    let batches = Router::new()
+        .route(CALLS_PATH, post(calls::create_calls))
+        .layer(DefaultBodyLimit::max(calls::BODY_LIMIT));
     Router::new()
         .route(JOURNAL_PATH, get(journal::get_journal))
         .route(SNAPSHOT_PATH, get(snapshot::get_snapshot))
@@ -94,6 +99,7 @@ fn router() -> Router<App> {
         .route(ACKNOWLEDGE_PATH, post(acknowledgements::create_acknowledgement))
         .route(HEARTBEAT_PATH, post(heartbeats::create_heartbeat))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .merge(batches)
         .merge(strangers)
 }
 

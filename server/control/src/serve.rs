@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::problem::ApiError;
 use crate::state::App;
-use crate::{api, console, health, jobs, link, middleware, reference};
+use crate::{api, console, health, jobs, link, middleware, reference, telemetry_jobs};
 
 /// All routes of the console's listener.
 pub fn router(app: &App) -> Router {
@@ -37,6 +37,7 @@ pub async fn serve(
     let service = router(&app).into_make_service_with_connect_info::<SocketAddr>();
     jobs::start(&app);
     app.link.run(&app);
+    telemetry_jobs::start(&app);
     let stopping = app.stopping.clone();
     let shutdown = async move {
         shutdown.await;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use sluice_store::telemetry::{self, Telemetry};
 use sluice_store::{Store, environments};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +13,7 @@ use crate::link::Link;
 use crate::passwords::Passwords;
 use crate::problem::ApiError;
 use crate::seal::Sealer;
+use crate::tail::Tail;
 use crate::throttle::Throttle;
 
 /// What all handlers share. Cheap to clone.
@@ -21,6 +23,8 @@ pub struct App(Arc<Shared>);
 /// See [`App`].
 pub struct Shared {
     pub store: Store,
+    /// Calls and rollups, beside the management database.
+    pub telemetry: Arc<dyn Telemetry>,
     pub settings: ControlSettings,
     pub sealer: Sealer,
     /// Cancelled when the control plane stops: long answers (streams) end then.
@@ -28,6 +32,7 @@ pub struct Shared {
     pub(crate) passwords: Passwords,
     pub(crate) sign_ins: Throttle,
     pub(crate) link: Link,
+    pub(crate) tail: Tail,
     gateway_origins: RwLock<BTreeSet<String>>,
 }
 
@@ -51,13 +56,16 @@ impl App {
         environments::ensure_one(&tx, settings.loopback_allowed).await?;
         tx.commit().await?;
         let link = Link::load(&store, &sealer).await?;
+        let telemetry = telemetry::open(store.url()).await?;
         Ok(Self(Arc::new(Shared {
             store,
+            telemetry,
             sealer,
             stopping: CancellationToken::new(),
             passwords,
             sign_ins: Throttle::for_sign_ins(),
             link,
+            tail: Tail::default(),
             gateway_origins: RwLock::default(),
             settings,
         })))

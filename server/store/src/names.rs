@@ -21,7 +21,8 @@ pub async fn apis(
     use apis::Column::{Id, Name, TenantId};
     let Some(ids) = some(ids.into_iter().map(|id| id.0)) else { return Ok(HashMap::new()) };
     let of_tenant = apis::Entity::find().filter(TenantId.eq(tenant.0));
-    let names = of_tenant.filter(Id.is_in(ids)).select_only().columns([Id, Name]).into_tuple().all(db).await?;
+    let names =
+        of_tenant.filter(Id.is_in(ids)).select_only().columns([Id, Name]).into_tuple().all(db).await?;
     Ok(typed(names))
 }
 
@@ -37,7 +38,8 @@ pub async fn applications(
     use applications::Column::{Id, Name, TenantId};
     let Some(ids) = some(ids.into_iter().map(|id| id.0)) else { return Ok(HashMap::new()) };
     let of_tenant = applications::Entity::find().filter(TenantId.eq(tenant.0));
-    let names = of_tenant.filter(Id.is_in(ids)).select_only().columns([Id, Name]).into_tuple().all(db).await?;
+    let names =
+        of_tenant.filter(Id.is_in(ids)).select_only().columns([Id, Name]).into_tuple().all(db).await?;
     Ok(typed(names))
 }
 
@@ -53,7 +55,8 @@ pub async fn plans(
     use plans::Column::{Id, Name, TenantId};
     let Some(ids) = some(ids.into_iter().map(|id| id.0)) else { return Ok(HashMap::new()) };
     let of_tenant = plans::Entity::find().filter(TenantId.eq(tenant.0));
-    let names = of_tenant.filter(Id.is_in(ids)).select_only().columns([Id, Name]).into_tuple().all(db).await?;
+    let names =
+        of_tenant.filter(Id.is_in(ids)).select_only().columns([Id, Name]).into_tuple().all(db).await?;
     Ok(typed(names))
 }
 

@@ -1,7 +1,9 @@
 //! The counts of the front page.
 
 use chrono::TimeDelta;
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait,
+};
 use sluice_contract::ids::TenantId;
 use sluice_entity::{apis, applications, environments, gateways, subscriptions};
 

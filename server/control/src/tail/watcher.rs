@@ -42,9 +42,9 @@ pub(crate) fn watch(
     tenant: TenantId,
     matcher: Matcher,
 ) -> Result<impl Stream<Item = Result<Event, Infallible>> + use<>, ApiError> {
-    let seat = Arc::clone(&app.tail.seats).try_acquire_owned().map_err(|_| {
-        ApiError::too_many("too_many_tails", "too many people watch calls at the moment", 10)
-    })?;
+    let seat = Arc::clone(&app.tail.seats)
+        .try_acquire_owned()
+        .map_err(|_| ApiError::too_many("too_many_tails", "too many people watch calls at the moment", 10))?;
     let (events, stream) = mpsc::channel(WAITING);
     let watcher = Watcher {
         app: app.clone(),
@@ -118,7 +118,8 @@ impl Watcher {
     async fn look(&self) -> Vec<StoredCall> {
         let since = Utc::now() - LOOK_BACK;
         let asked = self.matcher.filter();
-        let filter = CallFilter { from: Some(asked.from.map_or(since, |from| from.max(since))), ..asked.clone() };
+        let filter =
+            CallFilter { from: Some(asked.from.map_or(since, |from| from.max(since))), ..asked.clone() };
         match self.app.telemetry.calls(self.tenant, &filter, LOOK_AT, None).await {
             Ok(page) => page.items.into_iter().rev().collect(),
             Err(error) => {

@@ -60,8 +60,7 @@ impl Matcher {
     }
 
     fn keeps_status(&self, status: i32) -> bool {
-        self.status.is_none_or(|(class, exact)| {
-            status / 100 == class && exact.is_none_or(|exact| exact == status)
-        })
+        self.status
+            .is_none_or(|(class, exact)| status / 100 == class && exact.is_none_or(|exact| exact == status))
     }
 }
