@@ -1,11 +1,127 @@
-//! The gateway's link to the control plane.
+//! The gateway's link to the control plane: enrols, follows the journal, acknowledges, beats, ships calls.
+//!
+//! It runs on a thread of its own, so that nothing it does delays a call: reading a large snapshot, syncing a disk.
 
+mod acknowledge;
+mod applier;
+mod backoff;
+mod client;
+mod control;
 mod disk;
+mod error;
 mod failpoints;
 mod files;
+mod freshness;
+mod heartbeat;
 mod held;
+mod identity;
+mod obtain;
 mod parts;
-mod status;
+mod session;
+mod ship;
+mod stream;
+mod supervisor;
+mod tls;
 
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use sluice_contract::ids::BootId;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+
+use crate::settings::GatewaySettings;
+use crate::shared::Shared;
+use crate::telemetry::Telemetry;
+use applier::Applier;
+use disk::Disk;
 pub use failpoints::{Failpoint, NotAFailpoint, Step};
-pub use status::{LinkState, LinkStatus};
+use failpoints::Failpoints;
+use freshness::Freshness;
+use heartbeat::Pulse;
+use obtain::Obtainer;
+use parts::Parts;
+use session::{SessionOpener, Sessions};
+use supervisor::Supervisor;
+
+/// How long a stopping gateway goes on sending calls; the rest is sent by its next life.
+const LAST_CALLS: Duration = Duration::from_secs(5);
+
+/// A running link.
+pub struct Link {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// What the link works with.
+struct Work {
+    settings: GatewaySettings,
+    shared: Arc<Shared>,
+    telemetry: Arc<Telemetry>,
+    boot: BootId,
+    failpoints: Arc<Failpoints>,
+}
+
+impl Link {
+    /// Serves what is on disk, then keeps the link up on a thread of its own. Returns once what is on disk is served.
+    ///
+    /// # Errors
+    /// When the data directory cannot be used or a thread cannot be made.
+    pub fn start(
+        settings: GatewaySettings,
+        shared: Arc<Shared>,
+        telemetry: Arc<Telemetry>,
+        boot: BootId,
+    ) -> io::Result<Self> {
+        let failpoints = Arc::new(Failpoints::new(settings.failpoint));
+        let work = Work { settings, shared, telemetry, boot, failpoints };
+        let (stop, stopped) = oneshot::channel();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let runtime = Builder::new_current_thread().enable_all().thread_name("sluice-link").build()?;
+        let thread = std::thread::Builder::new().name("sluice-link".to_owned()).spawn(move || {
+            runtime.block_on(work.run(stopped, &ready));
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        })?;
+        is_ready.recv().map_err(io::Error::other)??;
+        Ok(Self { stop, thread })
+    }
+
+    /// Sends the calls that wait, for some seconds at most, and ends.
+    pub fn stop(self) {
+        // An error means that it has ended already.
+        let _ = self.stop.send(());
+        if self.thread.join().is_err() {
+            tracing::error!("the link has died");
+        }
+    }
+}
+
+impl Work {
+    async fn run(self, stopped: oneshot::Receiver<()>, ready: &std::sync::mpsc::Sender<io::Result<()>>) {
+        let sessions = Sessions::new();
+        let supervisor = match self.prepare(&sessions) {
+            Ok(supervisor) => supervisor,
+            Err(error) => return _ = ready.send(Err(error)),
+        };
+        let (supervisor, newest) = supervisor;
+        let _ = ready.send(Ok(()));
+        let pulse = Pulse {
+            boot: self.boot,
+            started: Instant::now(),
+            shared: self.shared,
+            telemetry: Arc::clone(&self.telemetry),
+        };
+        tokio::select! {
+            // Each runs until the gateway stops.
+            () = supervisor.run() => {}
+            () = acknowledge::run(Arc::clone(&sessions), newest, self.failpoints) => {}
+            () = heartbeat::run(Arc::clone(&sessions), pulse) => {}
+            () = ship::run(Arc::clone(&sessions), Arc::clone(&self.telemetry)) => {}
+            _ = stopped => {}
+        }
+        self.telemetry.put_back();
+        let _ = tokio::time::timeout(LAST_CALLS, ship::flush(sessions, self.telemetry)).await;
+    }
+}

@@ -86,7 +86,8 @@ impl Disk {
         let Some(log) = &mut self.log else { return Ok(()) };
         let lines = encode_lines(entries)?;
         self.failpoints.reach(Step::BeforePersist);
-        let written = files::write(&mut log.file, &lines, &self.failpoints).and_then(|()| log.file.sync_data());
+        let written =
+            files::write(&mut log.file, &lines, &self.failpoints).and_then(|()| log.file.sync_data());
         match written {
             Ok(()) => {
                 log.bytes += lines.len() as u64;
@@ -189,7 +190,7 @@ impl Fold {
         for number in first..self.until_log {
             replay(&self.directory, number, &mut held)?;
         }
-        held.forget_unserved(&self.served);
+        held.apis.forget_unserved(&self.served);
         let bytes = write_base(&self.directory, self.until_log, held.clone(), &self.failpoints)?;
         remove_logs_before(&self.directory, self.until_log)?;
         Ok((held, bytes))
@@ -207,8 +208,7 @@ impl Log {
     /// Goes on after the last whole line.
     fn open(directory: &Path, number: u64, bytes: u64) -> io::Result<Self> {
         let path = log_path(directory, number);
-        let mut file =
-            OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path)?;
         file.set_len(bytes)?;
         file.seek(SeekFrom::Start(bytes))?;
         Ok(Self { number, file, bytes })
@@ -383,10 +383,18 @@ mod tests {
         append(&mut disk, &mut expected, key_set(11));
         append(&mut disk, &mut expected, entry(12, released(1, "a")));
         append(&mut disk, &mut expected, entry(13, released(1, "b")));
-        append(&mut disk, &mut expected, entry(14, Change::CredentialRemoved { hash: Sha256Hash::of(&11_u64.to_le_bytes()) }));
+        append(
+            &mut disk,
+            &mut expected,
+            entry(14, Change::CredentialRemoved { hash: Sha256Hash::of(&11_u64.to_le_bytes()) }),
+        );
         let (mut disk, loaded) = open(&directory);
         assert_eq!(loaded.as_ref(), Some(&expected));
-        assert_eq!(expected.apis.values().next().unwrap().versions.len(), 2, "the older version may be needed");
+        assert_eq!(
+            expected.apis.iter().next().unwrap().1.versions.len(),
+            2,
+            "the older version may be needed"
+        );
         append(&mut disk, &mut expected, key_set(15));
         assert_eq!(open(&directory).1, Some(expected));
     }
@@ -461,8 +469,8 @@ mod tests {
         let (_, bytes) = fold.run().unwrap();
         disk.folded(bytes);
         append(&mut disk, &mut expected, key_set(position + 1));
-        expected.forget_unserved(&served);
-        assert_eq!(expected.parts(), [b"a", b"c"].map(|part| Sha256Hash::of(part)).into());
+        expected.apis.forget_unserved(&served);
+        assert_eq!(expected.apis.parts(), [b"a", b"c"].map(|part| Sha256Hash::of(part)).into());
         assert_eq!(open(&directory).1, Some(expected));
         assert!(!log_path(directory.path(), 0).exists());
     }
@@ -499,7 +507,10 @@ mod tests {
             |disk| disk.replace(held(10)).unwrap(),
             |disk| disk.append(&[key_set(11)]).unwrap(),
         );
-        assert_eq!(states.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [Step::BeforePersist, Step::MidWrite]);
+        assert_eq!(
+            states.iter().map(|(step, _)| *step).collect::<Vec<_>>(),
+            [Step::BeforePersist, Step::MidWrite]
+        );
         assert!(states.iter().all(|(_, state)| *state == Some(held(10))), "{states:?}");
     }
 

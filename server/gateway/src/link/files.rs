@@ -45,8 +45,7 @@ pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, bytes: &[u8], failpoints: &Failpoints) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     write(&mut file, bytes, failpoints)?;
     file.sync_all()
 }

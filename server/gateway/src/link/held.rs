@@ -14,9 +14,13 @@ pub(super) struct Held {
     pub(super) incarnation: IncarnationId,
     pub(super) position: Position,
     pub(super) settings: EnvironmentSettings,
-    pub(super) apis: BTreeMap<ApiId, HeldApi>,
+    pub(super) apis: HeldApis,
     pub(super) credentials: HashMap<Sha256Hash, CredentialEntry>,
 }
+
+/// The released APIs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct HeldApis(BTreeMap<ApiId, HeldApi>);
 
 /// An API, and what to serve while its newest version cannot be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,8 +49,8 @@ impl Held {
     pub(super) fn apply(&mut self, entry: Entry) {
         self.position = entry.position;
         match entry.change {
-            Change::ApiReleased(released) => self.release(released, entry.position),
-            Change::ApiWithdrawn { api } => _ = self.apis.remove(&api),
+            Change::ApiReleased(released) => self.apis.release(released, entry.position),
+            Change::ApiWithdrawn { api } => self.apis.withdraw(api),
             Change::CredentialSet(credential) => _ = self.credentials.insert(credential.hash, *credential),
             Change::CredentialRemoved { hash } => _ = self.credentials.remove(&hash),
             Change::SettingsSet(settings) => self.settings = *settings,
@@ -55,25 +59,45 @@ impl Held {
     }
 
     /// The state of a snapshot. Versions of `before` that are served stay at hand for APIs that are still released.
-    pub(super) fn of_snapshot(snapshot: Snapshot, before: &BTreeMap<ApiId, HeldApi>) -> Self {
+    pub(super) fn of_snapshot(snapshot: Snapshot, before: &HeldApis) -> Self {
         let Snapshot { incarnation, position, settings, apis, credentials, purges: _, purges_from: _ } =
             snapshot;
-        let mut held = Self {
+        Self {
             incarnation,
             position,
             settings,
-            apis: before.clone(),
+            apis: before.replaced_by(apis, position),
             credentials: credentials.into_iter().map(|entry| (entry.hash, entry)).collect(),
-        };
-        let released: HashSet<ApiId> = apis.iter().map(|released| released.api).collect();
-        held.apis.retain(|api, _| released.contains(api));
-        apis.into_iter().for_each(|released| held.release(released, position));
-        held
+        }
+    }
+}
+
+impl HeldApis {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ApiId, &HeldApi)> {
+        self.0.iter().map(|(api, held)| (*api, held))
+    }
+
+    /// The part that is to be served.
+    pub(super) fn wanted(&self, api: ApiId) -> Option<Sha256Hash> {
+        Some(self.0.get(&api)?.versions.first()?.part)
+    }
+
+    /// This version is to be served from now on.
+    pub(super) fn release(&mut self, released: ReleasedApi, since: Position) {
+        let held = self.0.entry(released.api).or_insert(HeldApi { since, versions: Vec::new() });
+        held.since = since;
+        held.versions.retain(|version| version.part != released.part);
+        held.versions.insert(0, released);
+    }
+
+    /// The API is not to be served any more.
+    pub(super) fn withdraw(&mut self, api: ApiId) {
+        self.0.remove(&api);
     }
 
     /// Forgets versions that are neither the newest nor served.
     pub(super) fn forget_unserved(&mut self, served: &ServedParts) {
-        for (api, held) in &mut self.apis {
+        for (api, held) in &mut self.0 {
             let mut newest = true;
             held.versions.retain(|version| {
                 std::mem::replace(&mut newest, false) || served.get(api) == Some(&version.part)
@@ -83,14 +107,15 @@ impl Held {
 
     /// Every part that may have to be served.
     pub(super) fn parts(&self) -> HashSet<Sha256Hash> {
-        self.apis.values().flat_map(|api| &api.versions).map(|version| version.part).collect()
+        self.0.values().flat_map(|api| &api.versions).map(|version| version.part).collect()
     }
 
-    fn release(&mut self, released: ReleasedApi, since: Position) {
-        let held = self.apis.entry(released.api).or_insert(HeldApi { since, versions: Vec::new() });
-        held.since = since;
-        held.versions.retain(|version| version.part != released.part);
-        held.versions.insert(0, released);
+    fn replaced_by(&self, apis: Vec<ReleasedApi>, since: Position) -> Self {
+        let mut held = self.clone();
+        let released: HashSet<ApiId> = apis.iter().map(|released| released.api).collect();
+        held.0.retain(|api, _| released.contains(api));
+        apis.into_iter().for_each(|released| held.release(released, since));
+        held
     }
 }
 
@@ -101,7 +126,7 @@ impl From<Held> for StoredHeld {
             incarnation,
             position,
             settings,
-            apis: apis.into_values().collect(),
+            apis: apis.0.into_values().collect(),
             credentials: credentials.into_values().collect(),
         }
     }
@@ -114,10 +139,7 @@ impl From<StoredHeld> for Held {
             incarnation,
             position,
             settings,
-            apis: apis
-                .into_iter()
-                .filter_map(|held| Some((held.versions.first()?.api, held)))
-                .collect(),
+            apis: apis.into_iter().filter_map(|held| Some((held.versions.first()?.api, held))).collect(),
             credentials: credentials.into_iter().map(|entry| (entry.hash, entry)).collect(),
         }
     }
