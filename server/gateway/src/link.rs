@@ -29,16 +29,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sluice_contract::ids::BootId;
+use sluice_contract::link::Acknowledgement;
 use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::settings::GatewaySettings;
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
 use applier::Applier;
 use disk::Disk;
-pub use failpoints::{Failpoint, NotAFailpoint, Step};
 use failpoints::Failpoints;
+pub use failpoints::{Failpoint, NotAFailpoint, Step};
 use freshness::Freshness;
 use heartbeat::Pulse;
 use obtain::Obtainer;
@@ -48,6 +49,8 @@ use supervisor::Supervisor;
 
 /// How long a stopping gateway goes on sending calls; the rest is sent by its next life.
 const LAST_CALLS: Duration = Duration::from_secs(5);
+
+type NewestAcknowledgement = watch::Receiver<Option<Acknowledgement>>;
 
 /// A running link.
 pub struct Link {
@@ -101,27 +104,39 @@ impl Link {
 impl Work {
     async fn run(self, stopped: oneshot::Receiver<()>, ready: &std::sync::mpsc::Sender<io::Result<()>>) {
         let sessions = Sessions::new();
-        let supervisor = match self.prepare(&sessions) {
-            Ok(supervisor) => supervisor,
-            Err(error) => return _ = ready.send(Err(error)),
+        let (supervisor, newest) = match self.prepare(&sessions) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return;
+            }
         };
-        let (supervisor, newest) = supervisor;
         let _ = ready.send(Ok(()));
-        let pulse = Pulse {
-            boot: self.boot,
-            started: Instant::now(),
-            shared: self.shared,
-            telemetry: Arc::clone(&self.telemetry),
-        };
+        let Self { settings: _, shared, telemetry, boot, failpoints } = self;
+        let pulse = Pulse { boot, started: Instant::now(), shared, telemetry: Arc::clone(&telemetry) };
         tokio::select! {
             // Each runs until the gateway stops.
             () = supervisor.run() => {}
-            () = acknowledge::run(Arc::clone(&sessions), newest, self.failpoints) => {}
+            () = acknowledge::run(Arc::clone(&sessions), newest, failpoints) => {}
             () = heartbeat::run(Arc::clone(&sessions), pulse) => {}
-            () = ship::run(Arc::clone(&sessions), Arc::clone(&self.telemetry)) => {}
+            () = ship::run(Arc::clone(&sessions), Arc::clone(&telemetry)) => {}
             _ = stopped => {}
         }
-        self.telemetry.put_back();
-        let _ = tokio::time::timeout(LAST_CALLS, ship::flush(sessions, self.telemetry)).await;
+        telemetry.put_back();
+        let _ = tokio::time::timeout(LAST_CALLS, ship::flush(sessions, telemetry)).await;
+    }
+
+    /// Reads what is on disk and serves it.
+    fn prepare(&self, sessions: &Arc<Sessions>) -> io::Result<(Supervisor, NewestAcknowledgement)> {
+        let Self { settings, shared, telemetry, boot, failpoints } = self;
+        files::create_directory(&settings.data)?;
+        let parts = Parts::open(settings.directory("parts"))?;
+        let (obtainer, obtained) =
+            Obtainer::new(Arc::clone(shared), parts, Arc::clone(sessions), Arc::clone(failpoints));
+        let (disk, held) = Disk::open(settings.directory("configuration"), Arc::clone(failpoints))?;
+        let (applier, newest) = Applier::restore(obtainer, disk, held);
+        let freshness = Arc::new(Freshness::new(Arc::clone(shared), &settings.data, settings.max_offline));
+        let opener = SessionOpener::new(settings.clone(), *boot, Arc::clone(telemetry), Arc::clone(sessions));
+        Ok((Supervisor::new(Arc::clone(sessions), opener, applier, obtained, freshness), newest))
     }
 }

@@ -73,6 +73,11 @@ impl Applier {
         !self.disk.is_current()
     }
 
+    /// Leaves nothing on disk that a next life could serve.
+    pub(super) fn forget_disk(&mut self) {
+        self.disk.forget();
+    }
+
     /// Applies consecutive entries. Those that are applied already are skipped.
     ///
     /// # Errors
@@ -194,9 +199,9 @@ impl Applier {
     fn release(&mut self, released: &ReleasedApi, position: Position) {
         let ReleasedApi { api, part, .. } = *released;
         self.apis.release(released.clone(), position);
-        self.failed.remove(&api);
         if self.served.get(&api) == Some(&part) {
             self.pending.remove(&api);
+            self.failed.remove(&api);
             return;
         }
         self.pending.entry(api).or_insert(position);
@@ -297,7 +302,8 @@ impl Applier {
             part: *part,
             reason: failure.reason.clone(),
         });
-        let next = Acknowledgement { incarnation, position, applied_at: Utc::now(), failed: failed.collect() };
+        let next =
+            Acknowledgement { incarnation, position, applied_at: Utc::now(), failed: failed.collect() };
         self.acknowledgement.send_if_modified(|current| {
             let news = current.as_ref().is_none_or(|current| is_news(current, &next));
             if news {

@@ -63,7 +63,8 @@ impl Client {
             ("http", _) => None,
             ("https", Some(fingerprint)) => {
                 let connector = tls::pinned(fingerprint).map_err(|error| protocol(&error.to_string()))?;
-                let name = ServerName::try_from(host.clone()).map_err(|error| protocol(&error.to_string()))?;
+                let name =
+                    ServerName::try_from(host.clone()).map_err(|error| protocol(&error.to_string()))?;
                 Some((connector, name))
             }
             _ => return Err(protocol("no certificate fingerprint for https")),

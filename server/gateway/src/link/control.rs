@@ -101,7 +101,11 @@ impl Control {
     }
 
     /// Hands over a batch, compressed already.
-    pub(super) async fn send_calls(&self, session: &Session, batch: Bytes) -> Result<BatchReceipt, LinkError> {
+    pub(super) async fn send_calls(
+        &self,
+        session: &Session,
+        batch: Bytes,
+    ) -> Result<BatchReceipt, LinkError> {
         let mut request = session.authorise(request(Method::POST, CALLS_PATH, batch)?);
         request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("zstd"));
         decode(&self.client.exchange(request, CALLS).await?)

@@ -151,9 +151,10 @@ impl Disk {
     }
 
     /// Fails closed: no configuration on disk rather than an old one.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.log = None;
-        if let Err(error) = fs::remove_file(base_path(&self.directory)) {
+        let removed = fs::remove_file(base_path(&self.directory));
+        if let Err(error) = removed.or_else(ignore_missing) {
             tracing::error!(%error, "an outdated configuration could not be removed from the disk");
         }
     }
@@ -213,6 +214,10 @@ impl Log {
         file.seek(SeekFrom::Start(bytes))?;
         Ok(Self { number, file, bytes })
     }
+}
+
+fn ignore_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 fn base_path(directory: &Path) -> PathBuf {

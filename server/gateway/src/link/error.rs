@@ -20,7 +20,9 @@ pub(super) enum LinkError {
     Refused(Box<Problem>),
     #[error("the control plane does not speak the protocol: {0}")]
     Protocol(String),
-    #[error("no usable enrolment token: give one by --enrolment-token-file (the console makes them, under Gateways)")]
+    #[error(
+        "no usable enrolment token: give one by --enrolment-token-file (the console makes them, under Gateways)"
+    )]
     NotEnrolled,
     #[error("{what}: {source}")]
     Disk { what: &'static str, source: io::Error },

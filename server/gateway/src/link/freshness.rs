@@ -81,7 +81,11 @@ impl Freshness {
             tracing::info!(stale, "cached responses are {}", if stale { "revalidated" } else { "trusted" });
         }
         if switches.refuse_all.swap(refuse, Ordering::Relaxed) != refuse {
-            tracing::warn!(refuse, "calls are {}", if refuse { "refused: the configuration is too old" } else { "served" });
+            tracing::warn!(
+                refuse,
+                "calls are {}",
+                if refuse { "refused: the configuration is too old" } else { "served" }
+            );
         }
     }
 

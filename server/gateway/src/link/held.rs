@@ -139,7 +139,9 @@ impl From<StoredHeld> for Held {
             incarnation,
             position,
             settings,
-            apis: apis.into_iter().filter_map(|held| Some((held.versions.first()?.api, held))).collect(),
+            apis: HeldApis(
+                apis.into_iter().filter_map(|held| Some((held.versions.first()?.api, held))).collect(),
+            ),
             credentials: credentials.into_iter().map(|entry| (entry.hash, entry)).collect(),
         }
     }

@@ -110,7 +110,8 @@ impl Obtainer {
     }
 
     fn compile(&self, api: ApiId, bytes: &[u8]) -> Result<Arc<Api>, Failure> {
-        let part: ApiPart = serde_json::from_slice(bytes).map_err(|error| lasting(&explain(bytes, &error)))?;
+        let part: ApiPart =
+            serde_json::from_slice(bytes).map_err(|error| lasting(&explain(bytes, &error)))?;
         if part.api != api {
             return Err(lasting(&"the part is of another API"));
         }

@@ -127,9 +127,7 @@ impl SessionOpener {
         let enrolled = Control::new(address.clone())?.enrol(&request).await?;
         tracing::info!(gateway = %enrolled.gateway, "enrolled");
         let identity = Identity::new(enrolled, address);
-        self.file
-            .write(&identity)
-            .map_err(|source| LinkError::Disk { what: "identity.json", source })?;
+        self.file.write(&identity).map_err(|source| LinkError::Disk { what: "identity.json", source })?;
         Ok(identity)
     }
 

@@ -35,9 +35,12 @@ impl JournalStream {
                 return Ok(Some(frame));
             }
             if self.buffer.len() > LINE_MAX {
-                return Err(LinkError::Protocol(format!("a line of the journal is longer than {LINE_MAX} bytes")));
+                return Err(LinkError::Protocol(format!(
+                    "a line of the journal is longer than {LINE_MAX} bytes"
+                )));
             }
-            let Some(frame) = timeout(SILENCE, self.body.frame()).await.map_err(|_| LinkError::Timeout)? else {
+            let Some(frame) = timeout(SILENCE, self.body.frame()).await.map_err(|_| LinkError::Timeout)?
+            else {
                 return Ok(None);
             };
             if let Ok(data) = frame?.into_data() {

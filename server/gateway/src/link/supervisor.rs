@@ -87,7 +87,7 @@ impl Supervisor {
     }
 
     /// Says what is wrong, once, and how long to wait at least.
-    fn consider(&self, error: &LinkError, last_message: &mut String) -> Duration {
+    fn consider(&mut self, error: &LinkError, last_message: &mut String) -> Duration {
         let message = error.to_string();
         if *last_message != message {
             tracing::warn!("no link to the control plane: {message}");
@@ -95,6 +95,7 @@ impl Supervisor {
         }
         if error.has_code(GATEWAY_REMOVED) {
             self.freshness.removed();
+            self.applier.forget_disk();
         }
         match error {
             LinkError::Refused(problem) if problem.status < 500 => REFUSED_PAUSE,
@@ -149,6 +150,8 @@ impl Supervisor {
             Some((ours, position)) if ours == incarnation && !self.applier.needs_snapshot() => position,
             _ => self.take_snapshot(connection).await?,
         };
+        // What failed while the control plane was away may do now.
+        self.applier.retry();
         let mut stream = connection.control.journal(&connection.session, incarnation, position).await?;
         loop {
             match self.next_event(&mut stream).await? {
