@@ -122,6 +122,13 @@ pub fn query_value(text: &str) -> String {
     out
 }
 
+/// `?key=value&…` of what is not empty; nothing when all is.
+pub fn query(pairs: &[(&str, String)]) -> String {
+    let set = pairs.iter().filter(|(_, value)| !value.is_empty());
+    let text = set.map(|(key, value)| format!("{key}={}", query_value(value))).collect::<Vec<_>>().join("&");
+    if text.is_empty() { text } else { format!("?{text}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,5 +173,15 @@ mod tests {
     #[test]
     fn a_query_value_cannot_end_its_parameter() {
         assert_eq!(query_value("a&b=c d/ü"), "a%26b%3Dc%20d%2F%C3%BC");
+    }
+
+    #[test]
+    fn what_is_empty_is_not_asked_for() {
+        let pair = |value: &str| value.to_owned();
+        assert_eq!(
+            query(&[("q", pair("a b")), ("sort", pair("")), ("limit", pair("5"))]),
+            "?q=a%20b&limit=5"
+        );
+        assert_eq!(query(&[("q", pair(""))]), "");
     }
 }

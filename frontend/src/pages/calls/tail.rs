@@ -23,7 +23,15 @@ pub struct Tail {
     /// Newest first.
     rows: RwSignal<Vec<CallRow>>,
     seen: RwSignal<u64>,
+    /// Calls that this connection was too slow for.
+    skipped: RwSignal<u64>,
     connected: RwSignal<bool>,
+}
+
+/// The event that says how many calls were left out.
+#[derive(serde::Deserialize)]
+struct Skipped {
+    at_least: u64,
 }
 
 type OnMessage = Closure<dyn FnMut(MessageEvent)>;
@@ -32,7 +40,8 @@ type OnChange = Closure<dyn FnMut()>;
 /// What must live as long as the connection.
 struct Connection {
     source: EventSource,
-    _message: OnMessage,
+    _call: OnMessage,
+    _skipped: OnMessage,
     _open: OnChange,
     _error: OnChange,
 }
@@ -46,8 +55,12 @@ impl Drop for Connection {
 impl Tail {
     /// Connects to the tail at `path` (below `/api/v1`) with these filters.
     pub fn open(path: String, filters: String) -> Self {
-        let tail =
-            Self { rows: RwSignal::new(Vec::new()), seen: RwSignal::new(0), connected: RwSignal::new(false) };
+        let tail = Self {
+            rows: RwSignal::new(Vec::new()),
+            seen: RwSignal::new(0),
+            skipped: RwSignal::new(0),
+            connected: RwSignal::new(false),
+        };
         let waiting = StoredValue::new(Vec::<CallRow>::new());
         let url = format!("{BASE}{path}{}{filters}", if filters.is_empty() { "" } else { "?" });
         if let Ok(source) = EventSource::new(&url) {
@@ -61,10 +74,16 @@ impl Tail {
     }
 
     fn connect(self, source: EventSource, waiting: StoredValue<Vec<CallRow>>) -> Connection {
-        let message = OnMessage::new(move |event: MessageEvent| {
+        let call = OnMessage::new(move |event: MessageEvent| {
             let row = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok());
             if let Some(row) = row {
                 waiting.try_update_value(|waiting| waiting.push(row));
+            }
+        });
+        let skipped = OnMessage::new(move |event: MessageEvent| {
+            let said = event.data().as_string().and_then(|text| serde_json::from_str::<Skipped>(&text).ok());
+            if let Some(Skipped { at_least }) = said {
+                self.skipped.try_update(|skipped| *skipped += at_least);
             }
         });
         let open = OnChange::new(move || {
@@ -74,16 +93,20 @@ impl Tail {
         let error = OnChange::new(move || {
             self.connected.try_set(false);
         });
-        source.set_onmessage(Some(message.as_ref().unchecked_ref()));
         source.set_onopen(Some(open.as_ref().unchecked_ref()));
         source.set_onerror(Some(error.as_ref().unchecked_ref()));
-        // Named events don't reach `onmessage`; the listener goes with the source.
-        drop(source.add_event_listener_with_callback("call", message.as_ref().unchecked_ref()));
-        Connection { source, _message: message, _open: open, _error: error }
+        // Listening can only fail for an event without a name.
+        drop(source.add_event_listener_with_callback("call", call.as_ref().unchecked_ref()));
+        drop(source.add_event_listener_with_callback("skipped", skipped.as_ref().unchecked_ref()));
+        Connection { source, _call: call, _skipped: skipped, _open: open, _error: error }
     }
 
     fn draw(self, waiting: StoredValue<Vec<CallRow>>) {
-        let Some(fresh) = waiting.try_update_value(std::mem::take) else { return };
+        let Some(mut fresh) = waiting.try_update_value(std::mem::take) else { return };
+        // A connection that was made again may tell of calls that are shown already.
+        self.rows.with_untracked(|rows| {
+            fresh.retain(|new| rows.iter().all(|row| row.call.id != new.call.id));
+        });
         if fresh.is_empty() {
             return;
         }
@@ -106,7 +129,13 @@ pub fn TailTable(tail: Tail) -> impl IntoView {
         }
     };
     let count = move || {
-        format!("{} since you opened this", format::plural(tail.seen.get() as usize, "call", "calls"))
+        let seen = format::plural(tail.seen.get() as usize, "call", "calls");
+        match tail.skipped.get() {
+            0 => format!("{seen} since you opened this"),
+            skipped => {
+                format!("{seen} since you opened this, at least {} more left out", format::grouped(skipped))
+            }
+        }
     };
     view! {
         <div class="table-wrap">

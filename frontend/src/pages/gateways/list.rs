@@ -19,8 +19,10 @@ pub fn GatewayList() -> impl IntoView {
     set_page(|| vec![Crumb::here("Gateways")]);
     let current = use_current();
     let sort = url_text("sort");
-    let list = paged::<Gateway>(move || current.path(&format!("/gateways?sort={}", sort.get())))
-        .every(Duration::from_secs(5));
+    let list = paged::<Gateway>(move || {
+        current.path(&format!("/gateways{}", format::query(&[("sort", sort.get())])))
+    })
+    .every(Duration::from_secs(5));
     view! {
         <PageHead
             title=Signal::stored("Gateways".to_owned())

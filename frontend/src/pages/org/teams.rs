@@ -11,7 +11,7 @@ use crate::components::{
     Ago, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, EmptyState, Kind, SearchField,
     TaskProblem, TextField, set_page, use_toasts,
 };
-use crate::format::{self, query_value};
+use crate::format;
 use crate::icons::{PENCIL, PLUS, TRASH, USERS};
 use crate::session::use_current;
 use crate::state::{Paged, Task, effect, opened_by, paged, remote, url_text};
@@ -22,7 +22,7 @@ pub fn Teams() -> impl IntoView {
     let current = use_current();
     let (search, sort) = (url_text("q"), url_text("sort"));
     let list = paged::<Team>(move || {
-        current.path(&format!("/teams?q={}&sort={}", query_value(&search.get()), query_value(&sort.get())))
+        current.path(&format!("/teams{}", format::query(&[("q", search.get()), ("sort", sort.get())])))
     });
     let open = RwSignal::new(false);
     let subject = RwSignal::new(None::<Team>);

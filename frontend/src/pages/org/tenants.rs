@@ -9,6 +9,7 @@ use crate::components::{
     Ago, Button, Column, Crumb, DataTable, Dialog, EmptyState, Kind, TaskProblem, TextField, set_page,
     use_toasts,
 };
+use crate::format;
 use crate::icons::{BUILDING, PENCIL, PLUS};
 use crate::session::{Current, use_current};
 use crate::state::{Paged, Task, effect, paged, url_text};
@@ -17,7 +18,7 @@ use crate::state::{Paged, Task, effect, paged, url_text};
 pub fn Tenants() -> impl IntoView {
     set_page(|| vec![Crumb::link("Users & teams", "/org/users"), Crumb::here("Tenants")]);
     let sort = url_text("sort");
-    let list = paged::<Tenant>(move || format!("/tenants?sort={}", sort.get()));
+    let list = paged::<Tenant>(move || format!("/tenants{}", format::query(&[("sort", sort.get())])));
     let open = RwSignal::new(false);
     let subject = RwSignal::new(None::<Tenant>);
     let create = move |()| {

@@ -9,7 +9,7 @@ use crate::components::{
     Ago, Badge, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, EmptyState, Kind, Menu,
     MenuItem, Notice, SearchField, Secret, Switch, TaskProblem, TextField, Tone, set_page, use_toasts,
 };
-use crate::format::query_value;
+use crate::format;
 use crate::icons::{ELLIPSIS, Glyph, LINK, PENCIL, TRASH, USER_PLUS, USERS};
 use crate::session::use_current;
 use crate::state::{Paged, Task, effect, paged, url_text, when_closed};
@@ -28,7 +28,7 @@ pub fn Users() -> impl IntoView {
     let current = use_current();
     let (search, sort) = (url_text("q"), url_text("sort"));
     let list = paged::<User>(move || {
-        current.path(&format!("/users?q={}&sort={}", query_value(&search.get()), query_value(&sort.get())))
+        current.path(&format!("/users{}", format::query(&[("q", search.get()), ("sort", sort.get())])))
     });
     let adding = RwSignal::new(false);
     let intent = RwSignal::new(None::<Intent>);
