@@ -45,6 +45,17 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::calls::router())
         .merge(crate::analytics::router())
         .merge(crate::overview::router())
+        .merge(crate::apis::router())
+        .merge(crate::revisions::router())
+        .merge(crate::releases::router())
+        .merge(crate::plans::router())
+        .merge(crate::policy_types::router())
+        .merge(crate::imports::router())
+        .merge(crate::catalogue::router())
+        .merge(crate::applications::router())
+        .merge(crate::credentials::router())
+        .merge(crate::subscriptions::router())
+        .merge(crate::purges::router())
 }
 
 /// The API and its document.

@@ -51,6 +51,8 @@ pub mod need {
         ManageApplications = [ManageApplications],
         /// Consumers see their own, managers see all.
         ReadApplications = [ReadManagement, ManageApplications],
+        /// Approvers end any subscription, consumers those of their applications.
+        EndSubscriptions = [ApproveSubscriptions, ManageApplications],
         ReadManagement = [ReadManagement],
         ReadCalls = [ReadCalls],
         ReadAudit = [ReadAudit],

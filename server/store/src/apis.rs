@@ -177,6 +177,29 @@ pub async fn delete(tx: &Tx, actor: &Actor, tenant: TenantId, id: ApiId, version
     view::record(tx, actor, "delete_api", tenant, Some(&before), None).await
 }
 
+/// `wanted`, or the first of `wanted-2`, `wanted-3`, ... that no API of the tenant has.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unused_slug(db: &impl ConnectionTrait, tenant: TenantId, wanted: &str) -> Result<String> {
+    // A slug has at most 63 characters, all of them ASCII: room for a number.
+    let start = &wanted[..wanted.len().min(58)];
+    let taken: Vec<String> = of(tenant)
+        .select_only()
+        .column(apis::Column::Slug)
+        .filter(apis::Column::Slug.starts_with(start))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut slug = wanted.to_owned();
+    let mut number = 2;
+    while taken.contains(&slug) {
+        slug = format!("{start}-{number}");
+        number += 1;
+    }
+    Ok(slug)
+}
+
 pub(crate) fn of(tenant: TenantId) -> Select<apis::Entity> {
     apis::Entity::find().filter(apis::Column::TenantId.eq(tenant.0))
 }

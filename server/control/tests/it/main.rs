@@ -1,3 +1,14 @@
 //! Tests of the control plane through its front door, one module for each resource, on both databases.
 
+mod apis;
+mod applications;
+mod catalogue;
+mod credentials;
+mod imports;
+mod plans;
+mod publishing;
+mod purges;
+mod releases;
+mod revisions;
+mod subscriptions;
 mod teams;

@@ -60,10 +60,8 @@ impl Decision {
 pub async fn decide(
     tx: &Tx,
     actor: &Actor,
-    tenant: TenantId,
-    reach: &Reach,
-    id: SubscriptionId,
-    version: u64,
+    (tenant, reach): (TenantId, &Reach),
+    (id, version): (SubscriptionId, u64),
     decision: Decision,
     new: &DecideSubscription,
 ) -> Result<Subscription> {

@@ -1,0 +1,69 @@
+//! Purges: removal of cached responses.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use sluice_contract::ids::{PurgeId, TenantId};
+use sluice_contract::journal::PurgeScope;
+use sluice_contract::rest::page::{Page, PageQuery};
+use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
+use sluice_store::purges;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::authorise::{Scope, need};
+use crate::extract::{Json, Path, Query};
+use crate::ownership;
+use crate::problem::ApiError;
+use crate::state::App;
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list_purges, create_purge)).routes(routes!(get_purge))
+}
+
+/// Purges of the tenant, newest first. Sorts: `created_at`.
+#[utoipa::path(
+    get, path = "/tenants/{tenant}/purges", tag = "purges",
+    params(("tenant" = TenantId, Path), PageQuery),
+    responses((status = 200, body = Page<PurgeRecord>)),
+)]
+async fn list_purges(
+    State(app): State<App>,
+    scope: Scope<need::ReadManagement>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<PurgeRecord>>, ApiError> {
+    Ok(Json(purges::list(app.store.read(), scope.tenant, &page).await?))
+}
+
+/// Removes cached responses of an API, or of one URL, from every gateway of an environment.
+#[utoipa::path(
+    post, path = "/tenants/{tenant}/purges", tag = "purges",
+    params(("tenant" = TenantId, Path)),
+    request_body = CreatePurge,
+    responses((status = 201, body = PurgeRecord)),
+)]
+async fn create_purge(
+    State(app): State<App>,
+    scope: Scope<need::ManageApis>,
+    Json(new): Json<CreatePurge>,
+) -> Result<(StatusCode, Json<PurgeRecord>), ApiError> {
+    let (PurgeScope::Api { api } | PurgeScope::Url { api, .. }) = &new.scope;
+    ownership::check_api(&app, &scope, *api).await?;
+    let tx = app.store.begin().await?;
+    let purge = purges::create(&tx, &scope.caller.actor, scope.tenant, &new).await?;
+    app.commit(tx).await?;
+    Ok((StatusCode::CREATED, Json(purges::get(app.store.read(), scope.tenant, purge).await?)))
+}
+
+/// One purge: which gateways have it, and how long each took.
+#[utoipa::path(
+    get, path = "/tenants/{tenant}/purges/{purge}", tag = "purges",
+    params(("tenant" = TenantId, Path), ("purge" = PurgeId, Path)),
+    responses((status = 200, body = PurgeRecord)),
+)]
+async fn get_purge(
+    State(app): State<App>,
+    scope: Scope<need::ReadManagement>,
+    Path((_, purge)): Path<(TenantId, PurgeId)>,
+) -> Result<Json<PurgeRecord>, ApiError> {
+    Ok(Json(purges::get(app.store.read(), scope.tenant, purge).await?))
+}
