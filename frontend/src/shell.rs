@@ -56,7 +56,15 @@ fn Frame() -> impl IntoView {
         <a class="skip-link" href="#content" on:click=skip>
             "Skip to content"
         </a>
-        <div class="shell" data-drawer=move || if drawer.get() { "open" } else { "closed" }>
+        <div
+            class="shell"
+            data-drawer=move || if drawer.get() { "open" } else { "closed" }
+            on:keydown=move |event| {
+                if event.key() == "Escape" {
+                    drawer.set(false);
+                }
+            }
+        >
             <aside class="side" aria-label="Sidebar">
                 <div class="side-head">
                     <A href="/" attr:class="brand">
@@ -72,7 +80,7 @@ fn Frame() -> impl IntoView {
                 </div>
             </aside>
             <button class="side-scrim" type="button" aria-label="Close navigation" on:click=move |_| drawer.set(false)></button>
-            <div class="main">
+            <div class="main" inert=drawer>
                 <header class="top">
                     <span class="menu-button">
                         <Button
