@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 /// Files and folders below the repository whose content decides the console's.
-const INPUTS: [&str; 7] = [
+const INPUTS: [&str; 8] = [
+    ".cargo/config.toml",
     "Cargo.lock",
     "Cargo.toml",
     "assets",
