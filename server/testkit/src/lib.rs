@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
 
 mod app;
+pub mod calls;
 mod client;
 mod database;
 
