@@ -44,7 +44,8 @@ async fn traffic_is_counted_ranked_and_named() {
         let count = |status, calls| StatusCount { status, calls };
         assert_eq!(found.statuses, [count(200, 10), count(404, 4), count(500, 6)]);
 
-        let names: Vec<_> = found.top_apis.iter().map(|row| (row.name.as_str(), row.calls, row.errors)).collect();
+        let names: Vec<_> =
+            found.top_apis.iter().map(|row| (row.name.as_str(), row.calls, row.errors)).collect();
         assert_eq!(names, [("The shop", 15, 5), ("Deleted API", 5, 5)]);
         assert_eq!(found.top_apis[0].id, shop.id.to_string());
         assert_eq!(found.top_applications[0].name, "Mobile");

@@ -75,7 +75,8 @@ async fn calls_are_filtered_and_paged_on_the_server() {
         store(&app, calls.collect()).await;
         assert_eq!(list(&app, &format!("api={one}&limit=200")).await.items.len(), 15);
         assert_eq!(list(&app, "status=5xx&limit=200").await.items.len(), 10);
-        let from = (now - TimeDelta::milliseconds(9_500)).to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        let from =
+            (now - TimeDelta::milliseconds(9_500)).to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
         assert_eq!(list(&app, &format!("status=502&api={one}&from={from}")).await.items.len(), 2);
 
         let (mut seen, mut after) = (Vec::<CallId>::new(), String::new());
@@ -87,7 +88,8 @@ async fn calls_are_filtered_and_paged_on_the_server() {
                 None => break,
             }
         }
-        let newest_first: Vec<_> = list(&app, "limit=200&sort=-at").await.items.iter().map(|r| r.call.id).collect();
+        let newest_first: Vec<_> =
+            list(&app, "limit=200&sort=-at").await.items.iter().map(|r| r.call.id).collect();
         assert_eq!(seen, newest_first);
         assert_eq!(seen.len(), 30);
     })

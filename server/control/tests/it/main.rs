@@ -1,7 +1,9 @@
 //! Tests of the control plane through its front door, one module for each resource, on both databases.
 
+mod analytics;
 mod apis;
 mod applications;
+mod calls;
 mod catalogue;
 mod credentials;
 mod imports;

@@ -128,6 +128,6 @@ pub async fn told(app: &TestApp) -> Vec<Change> {
 /// What gateways know of keys, after everything that they have been told.
 pub async fn known_keys(app: &TestApp) -> Vec<CredentialEntry> {
     let environment = production(app).await;
-    let snapshot = journal::snapshot(app.database.store.read(), environment).await.unwrap();
+    let snapshot = journal::snapshot(&app.database.store, environment).await.unwrap();
     snapshot.credentials
 }
