@@ -132,7 +132,7 @@ pub async fn create(
     };
     audit::record(&tx, actor, change).await?;
     app.commit(tx).await?;
-    let fingerprint = url.starts_with("https:").then(|| app.link.fingerprint());
+    let fingerprint = url.starts_with("https:").then(|| app.link_fingerprint());
     let token = EnrolmentToken { secret, url, fingerprint }.encode();
     let command = format!("SLUICE_ENROLMENT_TOKEN={token} sluice-gateway");
     Ok(CreatedEnrolmentToken { info, token, command })

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use sluice_contract::part::Sha256Hash;
 use sluice_store::telemetry::{self, Telemetry};
 use sluice_store::{Store, environments};
 use tokio_util::sync::CancellationToken;
@@ -84,6 +85,11 @@ impl App {
     /// Origins of all gateways that were learnt of.
     pub fn gateway_origins(&self) -> Vec<String> {
         self.gateway_origins.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// What gateways must see of the certificate of [`crate::link::serve`].
+    pub fn link_fingerprint(&self) -> Sha256Hash {
+        self.link.fingerprint()
     }
 
     /// Commits, so that a handler ends with `app.commit(tx).await?`.

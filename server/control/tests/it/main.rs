@@ -7,6 +7,7 @@ mod calls;
 mod catalogue;
 mod credentials;
 mod imports;
+mod link;
 mod plans;
 mod publishing;
 mod purges;

@@ -1,0 +1,9 @@
+//! The gateways' link over real connections, with gateways that speak the protocol and serve nothing.
+
+mod enrolment;
+mod progress;
+mod removal;
+mod restore;
+mod simulated;
+mod stream;
+mod tls;

@@ -1,0 +1,152 @@
+//! How far a change has got, as acknowledgements tell.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sluice_contract::ids::ApiId;
+use sluice_contract::link::FailedPart;
+use sluice_contract::part::Sha256Hash;
+use sluice_contract::rest::gateways::{Gateway, GatewayState};
+use sluice_contract::rest::releases::{Progress, ProgressState};
+use sluice_store::progress::{Awaited, progress};
+use sluice_testkit::each_database;
+
+use super::simulated::{Served, Simulated, credential};
+
+async fn asked(
+    served: &Served,
+    position: u64,
+    at: DateTime<Utc>,
+    part: Option<(ApiId, Sha256Hash)>,
+) -> Progress {
+    let awaited = Awaited { environment: served.environment, position, at, part };
+    progress(served.store().read(), &awaited).await.unwrap()
+}
+
+async fn seen(served: &Served, gateway: &Simulated) -> Gateway {
+    let path = served.app.path(&format!("/gateways/{}", gateway.id));
+    served.app.admin.get(&path).await.expect(200).json()
+}
+
+#[tokio::test]
+async fn a_change_waits_while_no_gateway_is_up() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let position = served.append(credential("a")).await;
+        let progress = asked(&served, position, sluice_store::now(), None).await;
+        assert_eq!((progress.state, progress.gateways.len()), (ProgressState::Waiting, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_is_done_when_every_live_gateway_has_acknowledged_and_the_laggard_is_named() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let (quick, slow) = (served.gateway().await, served.gateway().await);
+        let at = sluice_store::now();
+        let position = served.append(credential("a")).await;
+        assert_eq!(asked(&served, position, at, None).await.state, ProgressState::Running);
+        quick.acknowledge(position, Vec::new()).await.unwrap();
+        let running = asked(&served, position, at, None).await;
+        assert_eq!(running.state, ProgressState::Running);
+        let [first, second] = running.gateways.as_slice() else { panic!("{running:?}") };
+        assert_eq!((first.gateway, first.live, first.applied), (quick.id, true, true));
+        assert!(first.took_ms.unwrap() < 10_000);
+        assert_eq!((second.gateway, second.applied, second.laggard), (slow.id, false, false));
+
+        // Half a minute later.
+        let lagging = asked(&served, position, at - TimeDelta::seconds(31), None).await;
+        assert_eq!(lagging.state, ProgressState::Lagging);
+        assert_eq!(lagging.gateways.iter().map(|g| g.laggard).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(seen(&served, &slow).await.state, GatewayState::Behind);
+
+        slow.acknowledge(position, Vec::new()).await.unwrap();
+        assert_eq!(asked(&served, position, at, None).await.state, ProgressState::Done);
+        assert_eq!(seen(&served, &slow).await.state, GatewayState::Live);
+
+        // A later position covers it, an older acknowledgement that comes late takes nothing back.
+        let next = served.append(credential("b")).await;
+        quick.acknowledge(next, Vec::new()).await.unwrap();
+        quick.acknowledge(position, Vec::new()).await.unwrap();
+        assert_eq!(seen(&served, &quick).await.applied, next);
+        assert_eq!(quick.acknowledge(next + 1, Vec::new()).await.unwrap_err().code, "incarnation_changed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_silent_gateway_holds_nothing_up_and_is_a_laggard() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let (live, stopped) = (served.gateway().await, served.gateway().await);
+        let at = sluice_store::now();
+        let position = served.append(credential("a")).await;
+        live.acknowledge(position, Vec::new()).await.unwrap();
+        let heard = sluice_store::gateways::Heard {
+            gateway: stopped.id,
+            at: at - TimeDelta::seconds(11),
+            heartbeat: sluice_contract::link::Heartbeat {
+                boot: stopped.boot,
+                position: 0,
+                uptime_s: 0,
+                memory_bytes: 0,
+                cpu_ms: 0,
+                connections: 0,
+                calls: 0,
+                cache_entries: 0,
+                cache_bytes: 0,
+                spooled_batches: 0,
+                spooled_bytes: 0,
+                dropped_calls: 0,
+            },
+        };
+        let tx = served.store().begin().await.unwrap();
+        sluice_store::gateways::hear(&tx, &[heard]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(seen(&served, &stopped).await.state, GatewayState::Silent);
+
+        let progress = asked(&served, position, at - TimeDelta::seconds(31), None).await;
+        assert_eq!(progress.state, ProgressState::Done);
+        let laggards: Vec<_> = progress.gateways.iter().filter(|g| g.laggard).map(|g| g.gateway).collect();
+        assert_eq!(laggards, [stopped.id]);
+
+        // It comes back and heals.
+        stopped.heartbeat(0).await.unwrap();
+        stopped.acknowledge(position, Vec::new()).await.unwrap();
+        let healed = asked(&served, position, at - TimeDelta::seconds(31), None).await;
+        assert!(healed.gateways.iter().all(|gateway| gateway.applied && !gateway.laggard));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_part_that_does_not_compile_fails_its_release_and_nothing_else() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let gateway = served.gateway().await;
+        let at = sluice_store::now();
+        let api = ApiId::generate();
+        let (good, first) = served.release(api, b"{}").await;
+        gateway.acknowledge(first, Vec::new()).await.unwrap();
+        let (bad, second) = served.release(api, b"{\"bad\":1}").await;
+        let failed = vec![FailedPart { api, part: bad, reason: "no such policy: magic".to_owned() }];
+        gateway.acknowledge(second, failed.clone()).await.unwrap();
+
+        assert_eq!(asked(&served, first, at, Some((api, good))).await.state, ProgressState::Done);
+        let progress = asked(&served, second, at, Some((api, bad))).await;
+        assert_eq!(progress.state, ProgressState::Failed);
+        assert_eq!(progress.gateways[0].failure.as_deref(), Some("no such policy: magic"));
+        assert_eq!(seen(&served, &gateway).await.failed_parts[0].part, bad.to_string());
+
+        // A revocation meanwhile is done all the same, and the gateway still reports the part.
+        let revoked = served.append(credential("a")).await;
+        gateway.acknowledge(revoked, failed).await.unwrap();
+        assert_eq!(asked(&served, revoked, at, None).await.state, ProgressState::Done);
+
+        // A release that replaces it does not make the failed one look well.
+        let (_, third) = served.release(api, b"{\"good\":1}").await;
+        gateway.acknowledge(third, Vec::new()).await.unwrap();
+        assert_eq!(asked(&served, second, at, Some((api, bad))).await.state, ProgressState::Failed);
+        assert!(seen(&served, &gateway).await.failed_parts.is_empty());
+    })
+    .await;
+}
