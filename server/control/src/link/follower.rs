@@ -113,7 +113,7 @@ impl Follower {
             let known = *tail.head.borrow();
             // What was there before this process is read by who needs it.
             let from = if known == 0 || another { head } else { known.max(compacted_to) };
-            read_on(store, environment, &tail, from, head).await?;
+            let head = read_on(store, environment, &tail, from, head).await?;
             tail.head.send_if_modified(|known| std::mem::replace(known, head) != head);
         }
         if another {
@@ -134,21 +134,21 @@ impl Follower {
     }
 }
 
-/// Reads entries after `from` up to `head` into the tail.
+/// Reads entries after `from` up to at least `head` into the tail. Returns up to where: there may be newer ones already.
 async fn read_on(
     store: &Store,
     environment: EnvironmentId,
     tail: &Tail,
     mut from: Position,
     head: Position,
-) -> sluice_store::Result<()> {
+) -> sluice_store::Result<Position> {
     while from < head {
         let entries = journal::entries_after(store.read(), environment, from, PAGE).await?;
-        let Some(last) = entries.last() else { return Ok(()) };
+        let Some(last) = entries.last() else { return Ok(head) };
         from = last.position;
         tail.push(&entries);
     }
-    Ok(())
+    Ok(from)
 }
 
 /// Follows until the control plane stops.

@@ -108,10 +108,12 @@ async fn a_gateway_enrols_over_tls_with_the_fingerprint_of_its_token_and_with_no
 #[tokio::test]
 async fn control_planes_on_one_database_have_one_certificate_and_need_one_master_key() {
     each_database(|app| async move {
-        let store = app.app.store.clone();
-        let mut settings = app.app.settings.clone();
+        let served = Served::start(app).await;
+        let app = &served.app.app;
+        let store = app.store.clone();
+        let mut settings = app.settings.clone();
         let same = App::new(settings.clone(), store.clone()).await.unwrap();
-        assert_eq!(same.link_fingerprint(), app.app.link_fingerprint());
+        assert_eq!(same.link_fingerprint(), app.link_fingerprint());
         settings.master_key = sluice_control::MasterKey::generate().unwrap();
         let error = App::new(settings, store).await.err().unwrap();
         assert!(format!("{error:#}").contains("master key"), "{error:#}");
