@@ -6,4 +6,4 @@ mod timer;
 
 pub(crate) use request::{BodyFault, BodyWatch, RequestBody};
 pub use response::Body;
-pub(crate) use response::{Origin, UpstreamBody};
+pub(crate) use response::{BodyError, Origin, UpstreamBody};

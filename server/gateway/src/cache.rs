@@ -1,7 +1,26 @@
 //! The response cache: a shared cache by RFC 9111, and what keeps purged responses gone.
+//!
+//! [`serve`] reads top to bottom what happens to a call on a route with the cache policy. Rules are pure functions
+//! ([`rules`], [`freshness`], [`conditional`], [`vary`]); what is stored is in [`store`], what is being fetched in
+//! [`flight`] and [`fill`].
 
+mod conditional;
+mod directives;
+mod fill;
+mod flight;
+mod freshness;
+mod invalidate;
 pub mod key;
 mod purges;
+mod rules;
+mod serve;
+mod status;
+mod store;
+mod stored;
+mod vary;
 
+pub(crate) use fill::FillReader;
 pub use key::purged_urls;
 pub use purges::{ApiPurges, Purges, Stamp};
+pub(crate) use serve::serve;
+pub use store::Cache;

@@ -32,7 +32,8 @@ pub(crate) use authorise::Authorised;
 pub(crate) use call::Call;
 pub(crate) use failure::Outcome;
 pub use failure::{Failure, Kind};
-pub(crate) use forward::{Answer, Outbound, forward};
+pub(crate) use forward::{Answer, Fetched, Outbound, fetch, forward};
+pub(crate) use transform::Head;
 
 /// A request whose body has not been read.
 pub(crate) struct Arrived {
@@ -95,10 +96,11 @@ async fn decide(
     // Limits after authorisation, so that strangers cannot use up what callers have paid for.
     limit::take(snapshot, call, &authorised)?;
 
-    // The request's transform before the cache: the key is of what the upstream would see.
+    // The request's path is transformed before the cache, whose key is of what the upstream would see; its headers only
+    // when it goes to the upstream, so that a hit does not pay for them.
     call.mark("decide");
     let wants = transform::wants_upgrade(&mut arrived);
-    let head = transform::outbound(snapshot, call, connection, &authorised, &mut arrived)?;
+    let head = transform::head(call, &authorised, &mut arrived)?;
     let limits = &snapshot.settings.limits;
     let idle = std::time::Duration::from_millis(limits.body_idle_ms);
     let body = RequestBody::of(arrived.body, limits.body_bytes, idle, Rc::clone(&call.body_in));
@@ -106,12 +108,13 @@ async fn decide(
 
     // Another protocol on this connection is neither cached nor changed.
     if let Some(wants) = wants {
-        return upgrade::tunnel(call, &authorised, outbound, wants).await;
+        return upgrade::tunnel(call, snapshot, &authorised, outbound, wants).await;
     }
 
     // Cache before the upstream; it stores what the upstream said, before any change for one caller.
     let answer = match authorised.cache_rule() {
-        Some(_) | None => forward(call, &authorised, outbound).await?,
+        Some(rule) => crate::cache::serve(call, snapshot, &authorised, rule, outbound).await?,
+        None => forward(call, snapshot, &authorised, outbound).await?,
     };
 
     // The response's transform after the cache: one stored response serves routes and callers that change it differently.

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use sluice_contract::guard::Guard;
 use sluice_contract::journal::{Position, Purge, PurgeScope};
 
-use crate::cache::Stamp;
+use crate::cache::{Cache, Stamp};
 use crate::clock::Clock;
 use crate::compile::Compiler;
 use crate::link::LinkStatus;
@@ -18,6 +18,7 @@ use crate::telemetry::Recorders;
 pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     pub compiler: Compiler,
+    pub cache: Arc<Cache>,
     pub recorders: Arc<Recorders>,
     pub clock: Clock,
     /// Networks that this gateway itself allows upstreams in, besides those of the environment's settings.
@@ -41,11 +42,12 @@ pub struct Stats {
 }
 
 impl Shared {
-    /// An empty gateway: not ready until a snapshot is published.
-    pub fn new(recorders: Arc<Recorders>, guard: Guard) -> Self {
+    /// An empty gateway: not ready until a snapshot is published. Its cache holds so many bytes at most.
+    pub fn new(recorders: Arc<Recorders>, guard: Guard, cache_bytes: u64) -> Self {
         Self {
             snapshot: ArcSwap::default(),
             compiler: Compiler::default(),
+            cache: Arc::new(Cache::new(cache_bytes)),
             recorders,
             clock: Clock::start(),
             guard,

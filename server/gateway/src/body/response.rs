@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::timer::IdleTimer;
+use crate::cache::FillReader;
 use crate::pipeline::Call;
 use crate::upstream::Lease;
 
@@ -26,6 +27,8 @@ pub(crate) enum Origin {
     Empty,
     Full(Bytes),
     Upstream(Box<UpstreamBody>),
+    /// A response that is being stored while it is read.
+    Fill(FillReader),
 }
 
 /// An upstream's body as it arrives.
@@ -51,7 +54,7 @@ impl Body {
     }
 
     pub(crate) fn full(bytes: Bytes) -> Self {
-        Self::new(if bytes.is_empty() { Origin::Empty } else { Origin::Full(bytes) })
+        Self::new(Origin::of(bytes))
     }
 
     pub(crate) fn empty() -> Self {
@@ -113,6 +116,7 @@ impl HttpBody for Body {
             Origin::Empty => SizeHint::with_exact(0),
             Origin::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Origin::Upstream(body) => body.inner.size_hint(),
+            Origin::Fill(reader) => reader.size_hint(),
         }
     }
 }
@@ -125,11 +129,17 @@ impl Drop for Body {
 }
 
 impl Origin {
+    /// Bytes in memory.
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        if bytes.is_empty() { Self::Empty } else { Self::Full(bytes) }
+    }
+
     pub(crate) fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
             Self::Full(_) => false,
             Self::Upstream(body) => body.is_end_stream(),
+            Self::Fill(reader) => reader.is_end_stream(),
         }
     }
 
@@ -142,6 +152,7 @@ impl Origin {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Self::Upstream(body) => body.poll(context),
+            Self::Fill(reader) => reader.poll(context),
         }
     }
 }

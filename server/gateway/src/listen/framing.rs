@@ -304,8 +304,8 @@ mod tests {
 
     #[test]
     fn what_is_seen_does_not_depend_on_how_the_bytes_arrive() {
-        let stream = b"\r\nPOST /a HTTP/1.1\r\nContent-Length: 26\r\n\r\nGET /evil HTTP/1.1\nX: y\r\n\r\n\
-            POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1a;x=y\r\nGET /evil HTTP/1.1\nX: y\r\n\r\n\r\n\
+        let stream = b"\r\nPOST /a HTTP/1.1\r\nContent-Length: 27\r\n\r\nGET /evil HTTP/1.1\nX: y\r\n\r\n\
+            POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1b;x=y\r\nGET /evil HTTP/1.1\nX: y\r\n\r\n\r\n\
             0\r\nTrailer: t\r\n\r\nGET /c HTTP/1.1\r\n\r\nGET /d HTTP/1.1\r\nContent-Length: x\r\n\r\nrest";
         let whole: Vec<_> = events(&[stream]).into_iter().filter(|e| *e != Event::HeadBegins).collect();
         let expected =

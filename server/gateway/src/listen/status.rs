@@ -92,6 +92,8 @@ fn metrics(shared: &Shared) -> String {
             "counter",
             stats.malformed.load(Ordering::Relaxed),
         ),
+        ("sluice_cache_entries", "Keys with stored responses, about.", "gauge", shared.cache.entries()),
+        ("sluice_cache_bytes", "Bytes of stored responses, about.", "gauge", shared.cache.bytes()),
         ("sluice_journal_position", "Journal position that is served.", "gauge", snapshot.position),
         ("sluice_apis", "APIs that are served.", "gauge", snapshot.apis.len() as u64),
         ("sluice_credentials", "Keys that are known.", "gauge", snapshot.credentials.len() as u64),

@@ -28,11 +28,6 @@ pub(super) fn client(snapshot: &Snapshot, connection: &Connection, headers: &Hea
     client
 }
 
-/// Whether this connection's own forwarding headers are believed.
-pub(super) fn is_trusted(snapshot: &Snapshot, connection: &Connection) -> bool {
-    snapshot.settings.trusts(connection.peer.ip().to_canonical())
-}
-
 /// `for=` of each element (RFC 7239 §4); None for an unknown or hidden one.
 fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let elements = headers.get_all(FORWARDED).iter().filter_map(|value| value.to_str().ok());

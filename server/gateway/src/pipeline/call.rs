@@ -38,7 +38,12 @@ pub(crate) struct Call {
     pub(crate) host: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
     pub(crate) origin: Option<HeaderValue>,
+    /// The answer says already what pages may do.
+    pub(crate) answered_preflight: bool,
+    /// Who is connected; the client or a proxy.
+    pub(crate) peer: IpAddr,
     pub(crate) client: IpAddr,
+    pub(crate) version: http::Version,
     pub(crate) api: Option<Arc<Api>>,
     /// Index in the API's routes.
     pub(crate) route: Option<usize>,
@@ -77,7 +82,10 @@ impl Call {
             host: headers.get(HOST).cloned().or_else(|| authority(request.uri())),
             user_agent: headers.get(USER_AGENT).cloned(),
             origin: headers.get(http::header::ORIGIN).cloned(),
-            client: connection.peer.ip(),
+            answered_preflight: false,
+            peer: connection.peer.ip().to_canonical(),
+            client: connection.peer.ip().to_canonical(),
+            version: request.version(),
             api: None,
             route: None,
             credential: None,
@@ -102,6 +110,14 @@ impl Call {
 
     pub(crate) fn request_id_value(&self) -> &HeaderValue {
         &self.request_id
+    }
+
+    /// The query, without any key.
+    pub(crate) fn query(&self) -> Option<&str> {
+        match &self.clean_query {
+            Some(clean) => clean.as_deref(),
+            None => self.uri.query(),
+        }
     }
 
     /// Microseconds since the head arrived.
@@ -162,10 +178,7 @@ impl Call {
     pub(crate) fn end(&mut self, bytes_out: u64) {
         let Some(open) = self.open.take() else { return };
         self.mark("respond");
-        let query = match &self.clean_query {
-            Some(clean) => clean.as_deref(),
-            None => self.uri.query(),
-        };
+        let query = self.query();
         let subscription = self
             .credential
             .as_ref()

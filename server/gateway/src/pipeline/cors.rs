@@ -26,13 +26,15 @@ pub(super) fn preflight(
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     *response.headers_mut() = rule.preflight(&head.headers, origin, &allowed(matched.route()));
-    // The answer is marked already.
-    call.origin = None;
+    call.answered_preflight = true;
     Some(response)
 }
 
 /// Marks any answer on a route with CORS, refusals too: a page could not even read why.
 pub(super) fn mark(snapshot: &Snapshot, call: &Call, headers: &mut HeaderMap) {
+    if call.answered_preflight {
+        return;
+    }
     let Some(route) = call.api.as_ref().zip(call.route).and_then(|(api, index)| api.routes.get(index)) else {
         return;
     };

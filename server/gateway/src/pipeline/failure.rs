@@ -90,6 +90,11 @@ kinds! {
 }
 
 impl Kind {
+    /// Whether the upstream could not be reached or did not answer, so that a stored answer may stand in.
+    pub(crate) fn is_upstream_down(self) -> bool {
+        self.source() == ErrorSource::Upstream
+    }
+
     /// A failure of this kind.
     pub fn because(self, detail: impl Into<Cow<'static, str>>) -> Box<Failure> {
         Box::new(Failure { kind: self, detail: detail.into(), headers: Vec::new(), close: false })

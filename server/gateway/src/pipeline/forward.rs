@@ -7,9 +7,10 @@ use http::{Request, Uri, response};
 
 use super::failure::{Failure, Kind, Outcome};
 use super::transform::{Head, path_and_query};
-use super::{Authorised, Call, headers};
-use crate::body::{BodyFault, Origin, RequestBody};
+use super::{Authorised, Call, headers, transform};
+use crate::body::{BodyFault, Origin, RequestBody, UpstreamBody};
 use crate::compile::{HostRule, Target, Upstream};
+use crate::state::Snapshot;
 use crate::upstream::{ConnectError, SendError, Sent, send};
 
 /// A request on its way to an upstream.
@@ -24,18 +25,58 @@ pub(crate) struct Answer {
     pub(crate) body: Origin,
 }
 
+/// A response's body that nobody has begun to read.
+pub(crate) enum Fetched {
+    Empty,
+    Body(Box<UpstreamBody>),
+}
+
+impl Fetched {
+    /// Bytes that are announced.
+    pub(crate) fn announced(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Body(body) => body.size_hint().exact(),
+        }
+    }
+
+    pub(crate) fn into_origin(self) -> Origin {
+        match self {
+            Self::Empty => Origin::Empty,
+            Self::Body(body) => Origin::Upstream(body),
+        }
+    }
+}
+
 /// Sends the request to an upstream and waits for the response head.
-pub(crate) async fn forward(call: &mut Call, authorised: &Authorised, outbound: Outbound) -> Outcome<Answer> {
-    let (sent, upstream) = exchange(call, authorised, outbound, None).await?;
+pub(crate) async fn forward(
+    call: &mut Call,
+    snapshot: &Snapshot,
+    authorised: &Authorised,
+    outbound: Outbound,
+) -> Outcome<Answer> {
+    let (head, body) = fetch(call, snapshot, authorised, outbound).await?;
+    Ok(Answer { head, body: body.into_origin() })
+}
+
+/// Like [`forward`], with the body apart.
+pub(crate) async fn fetch(
+    call: &mut Call,
+    snapshot: &Snapshot,
+    authorised: &Authorised,
+    outbound: Outbound,
+) -> Outcome<(response::Parts, Fetched)> {
+    let (sent, upstream) = exchange(call, snapshot, authorised, outbound, None).await?;
     let (mut head, body) = sent.into_parts(upstream.timeouts.idle);
     headers::strip_response(&mut head.headers);
-    let empty = body.is_end_stream();
-    Ok(Answer { head, body: if empty { Origin::Empty } else { Origin::Upstream(Box::new(body)) } })
+    let body = if body.is_end_stream() { Fetched::Empty } else { Fetched::Body(Box::new(body)) };
+    Ok((head, body))
 }
 
 /// Tries the targets in turn: a target that cannot be connected to has seen nothing, so another may be tried.
 pub(super) async fn exchange(
     call: &mut Call,
+    snapshot: &Snapshot,
     authorised: &Authorised,
     outbound: Outbound,
     upgrade: Option<&HeaderValue>,
@@ -43,6 +84,7 @@ pub(super) async fn exchange(
     let no_target = || Kind::NoTarget.because("No target of the route's upstream has a share of the calls.");
     let upstream = Arc::clone(authorised.matched.route().upstream.as_ref().ok_or_else(no_target)?);
     let Outbound { mut head, body } = outbound;
+    transform::for_upstream(call, snapshot, authorised, &mut head);
     let mut request = Box::new(request(&mut head, body, upgrade));
     let mut last = no_target();
     for (index, target) in upstream.order() {

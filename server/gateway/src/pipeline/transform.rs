@@ -1,6 +1,7 @@
 //! What the upstream sees of the request, and the caller of the response.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, UPGRADE};
@@ -8,12 +9,11 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Response};
 
-use super::address::{self, X_FORWARDED_FOR};
+use super::address::X_FORWARDED_FOR;
 use super::call::REQUEST_ID;
 use super::failure::{Kind, Outcome};
 use super::{Answer, Arrived, Authorised, Call, authenticate, headers};
 use crate::body::Body;
-use crate::listen::Connection;
 use crate::state::Snapshot;
 
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -50,40 +50,34 @@ pub(super) fn wants_upgrade(arrived: &mut Arrived) -> Option<Wish> {
     Some(Wish { protocol, connection: arrived.upgrade.take()? })
 }
 
-/// Makes the upstream's request of the client's.
-pub(super) fn outbound(
-    snapshot: &Snapshot,
-    call: &Call,
-    connection: &Connection,
-    authorised: &Authorised,
-    arrived: &mut Arrived,
-) -> Outcome<Head> {
-    let Parts { method, headers, version, .. } = &mut arrived.head;
+/// The request with the path that the upstream will see; headers are the client's still.
+pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) -> Outcome<Head> {
+    let Parts { method, headers, .. } = &mut arrived.head;
     let mut headers = std::mem::take(headers);
-    headers::strip_request(&mut headers);
-    headers::strip_console_cookies(&mut headers);
-    authenticate::rule(snapshot, &authorised.matched).strip_headers(&mut headers, authorised.key_place());
-    let client_host = headers.remove(HOST).or_else(|| call.host.clone());
-    forwarding(snapshot, connection, client_host.as_ref(), &mut headers);
-    headers::add_via(&mut headers, *version);
-    headers.insert(REQUEST_ID.clone(), call.request_id_value().clone());
-    call.trace.write(&mut headers);
-    let rules =
-        authorised.matched.policies().headers.as_ref().or(snapshot.settings.policies.headers.as_ref());
-    if let Some(rules) = rules {
-        rules.request.apply(&mut headers);
-    }
-    let query = match &call.clean_query {
-        Some(clean) => clean.as_deref(),
-        None => call.uri.query(),
-    };
     Ok(Head {
         method: method.clone(),
         path: path(authorised)?,
-        query: query.map(Box::from),
+        query: call.query().map(Box::from),
+        client_host: headers.remove(HOST).or_else(|| call.host.clone()),
         headers,
-        client_host,
     })
+}
+
+/// Makes the headers those that the upstream will see.
+pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Authorised, head: &mut Head) {
+    let headers = &mut head.headers;
+    headers::strip_request(headers);
+    headers::strip_console_cookies(headers);
+    authenticate::rule(snapshot, &authorised.matched).strip_headers(headers, authorised.key_place());
+    forwarding(snapshot, call.peer, head.client_host.as_ref(), headers);
+    headers::add_via(headers, call.version);
+    headers.insert(REQUEST_ID.clone(), call.request_id_value().clone());
+    call.trace.write(headers);
+    let rules =
+        authorised.matched.policies().headers.as_ref().or(snapshot.settings.policies.headers.as_ref());
+    if let Some(rules) = rules {
+        rules.request.apply(headers);
+    }
 }
 
 /// The path below the target's base: the one asked for, or what the rewrite makes of it.
@@ -104,19 +98,12 @@ fn path(authorised: &Authorised) -> Outcome<Box<str>> {
 
 /// `X-Forwarded-*` and `Forwarded` (RFC 7239): what a trusted proxy said goes on with the peer added; what anybody else
 /// said is replaced.
-fn forwarding(
-    snapshot: &Snapshot,
-    connection: &Connection,
-    host: Option<&HeaderValue>,
-    headers: &mut HeaderMap,
-) {
-    let trusted = address::is_trusted(snapshot, connection);
-    if !trusted {
+fn forwarding(snapshot: &Snapshot, peer: IpAddr, host: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    if !snapshot.settings.trusts(peer) {
         for name in [&FORWARDED, &X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST] {
             headers.remove(name);
         }
     }
-    let peer = connection.peer.ip().to_canonical();
     let mut text = String::with_capacity(96);
     said_before(headers, &X_FORWARDED_FOR, &mut text);
     let _ = write!(text, "{peer}");
@@ -130,8 +117,8 @@ fn forwarding(
     text.clear();
     said_before(headers, &FORWARDED, &mut text);
     let _ = match peer {
-        std::net::IpAddr::V4(v4) => write!(text, "for={v4}"),
-        std::net::IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\""),
+        IpAddr::V4(v4) => write!(text, "for={v4}"),
+        IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\""),
     };
     if let Some(host) = host.and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\'])) {
         let _ = write!(text, ";host=\"{host}\"");

@@ -14,16 +14,18 @@ use super::forward::exchange;
 use super::transform::Wish;
 use super::{Authorised, Call, Outbound, headers};
 use crate::body::{Body, Origin};
+use crate::state::Snapshot;
 
 /// Asks the upstream for the protocol. If it agrees, the call ends when the tunnel does.
 pub(super) async fn tunnel(
     call: &mut Call,
+    snapshot: &Snapshot,
     authorised: &Authorised,
     outbound: Outbound,
     wish: Wish,
 ) -> Outcome<Response<Body>> {
     let Wish { protocol, connection } = wish;
-    let (mut sent, upstream) = exchange(call, authorised, outbound, Some(&protocol)).await?;
+    let (mut sent, upstream) = exchange(call, snapshot, authorised, outbound, Some(&protocol)).await?;
     if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(declined(sent.into_parts(upstream.timeouts.idle)));
     }

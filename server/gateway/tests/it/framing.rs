@@ -106,7 +106,7 @@ async fn a_body_that_is_too_large_is_refused_when_announced_and_cut_when_not() {
     let sent = tokio::time::timeout(Duration::from_secs(5), sender).await.unwrap().unwrap();
     assert!(sent >= 1000, "{sent}");
     let calls = rig.calls(3).await;
-    assert_eq!(calls[2].error.as_deref(), Some("body_too_large"));
+    assert_eq!(calls.iter().filter(|call| call.error.as_deref() == Some("body_too_large")).count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

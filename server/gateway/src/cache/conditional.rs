@@ -1,0 +1,148 @@
+//! Conditions: of clients, answered from what is stored; of the cache itself, put to the upstream (RFC 9110 §13).
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, HeaderName, HeaderValue, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, VARY,
+};
+use http::{HeaderMap, StatusCode, response};
+
+use super::freshness::date;
+
+/// A client's conditions, taken out of its request: the cache asks for the whole response and answers them itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conditions {
+    none_match: Vec<HeaderValue>,
+    modified_since: Option<HeaderValue>,
+}
+
+/// Whether a request is about a part, or about a state that only the upstream knows: not for the cache.
+pub(super) fn is_for_upstream(headers: &HeaderMap) -> bool {
+    [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+}
+
+impl Conditions {
+    pub(super) fn take(headers: &mut HeaderMap) -> Self {
+        let none_match = headers.get_all(IF_NONE_MATCH).iter().cloned().collect();
+        headers.remove(IF_NONE_MATCH);
+        Self { none_match, modified_since: headers.remove(IF_MODIFIED_SINCE) }
+    }
+
+    /// Whether the client has what this response says (RFC 9110 §13.2.2).
+    pub(super) fn hold_for(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        if status != StatusCode::OK {
+            return false;
+        }
+        if !self.none_match.is_empty() {
+            let tag = headers.get(ETAG).map(|tag| opaque(tag.as_bytes()));
+            let mut listed = self.none_match.iter().flat_map(|value| tags(value.as_bytes()));
+            return listed.any(|listed| listed == b"*" || Some(opaque(listed)) == tag);
+        }
+        let since = self
+            .modified_since
+            .as_ref()
+            .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+        since.zip(date(headers, &LAST_MODIFIED)).is_some_and(|(since, modified)| modified <= since)
+    }
+}
+
+/// Puts the cache's own condition to the upstream. False when the stored response has nothing to compare.
+pub(super) fn validate(stored: &HeaderMap, request: &mut HeaderMap) -> bool {
+    let mut any = false;
+    for (validator, condition) in [(ETAG, IF_NONE_MATCH), (LAST_MODIFIED, IF_MODIFIED_SINCE)] {
+        if let Some(value) = stored.get(validator) {
+            request.insert(condition, value.clone());
+            any = true;
+        }
+    }
+    any
+}
+
+/// Makes a 304 of the head of a 200 (RFC 9110 §15.4.5).
+pub(super) fn not_modified(head: &mut response::Parts) {
+    static AGE: HeaderName = http::header::AGE;
+    static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+    head.status = StatusCode::NOT_MODIFIED;
+    let kept = [
+        &CACHE_CONTROL,
+        &CONTENT_LOCATION,
+        &DATE,
+        &ETAG,
+        &EXPIRES,
+        &VARY,
+        &LAST_MODIFIED,
+        &AGE,
+        &CACHE_STATUS,
+    ];
+    let gone: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("content-") && !kept.contains(name))
+        .cloned()
+        .collect();
+    for name in gone {
+        head.headers.remove(name);
+    }
+}
+
+/// Weak comparison (RFC 9110 §8.8.3.2) sees only what is between the quotes.
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
+}
+
+/// The tags of a list; a comma inside a tag does not separate.
+fn tags(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
+        rest = rest.trim_ascii_start();
+        while let Some(after) = rest.strip_prefix(b",") {
+            rest = after.trim_ascii_start();
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let mut quoted = false;
+        let end = rest.iter().position(|&byte| {
+            quoted ^= byte == b'"';
+            byte == b',' && !quoted
+        });
+        let (tag, after) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = after;
+        Some(tag.trim_ascii())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for &(name, value) in pairs {
+            headers.append(name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn holds(request: &[(&'static str, &'static str)], response: &[(&'static str, &'static str)]) -> bool {
+        Conditions::take(&mut map(request)).hold_for(StatusCode::OK, &map(response))
+    }
+
+    #[test]
+    fn tags_are_compared_weakly_and_come_before_dates() {
+        let old = ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let modified = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert!(holds(&[("if-none-match", "\"x\", W/\"a,b\"")], &[("etag", "\"a,b\"")]));
+        assert!(holds(&[("if-none-match", "*")], &[]));
+        assert!(!holds(&[("if-none-match", "\"x\""), old], &[("etag", "\"a\""), modified]));
+        assert!(holds(&[old], &[modified]));
+        assert!(!holds(&[old], &[("last-modified", "Sun, 06 Nov 1994 08:49:38 GMT")]));
+        assert!(!holds(&[("if-modified-since", "yesterday")], &[modified]));
+        assert!(!holds(&[], &[("etag", "\"a\"")]));
+    }
+
+    #[test]
+    fn only_a_200_can_be_not_modified() {
+        let conditions = Conditions::take(&mut map(&[("if-none-match", "*")]));
+        assert!(!conditions.hold_for(StatusCode::NOT_FOUND, &HeaderMap::new()));
+    }
+}

@@ -1,0 +1,140 @@
+//! `Cache-Control` of requests and responses (RFC 9111 §5.2).
+
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, PRAGMA};
+
+/// What a message says about caching. Directives that are not known are ignored; a delta that is not a number counts as
+/// stale (§4.2.1), one that is too large as the largest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Directives {
+    pub(super) no_store: bool,
+    /// With or without field names: with them, the whole response counts, which is the safe side.
+    pub(super) no_cache: bool,
+    pub(super) private: bool,
+    pub(super) public: bool,
+    /// `must-revalidate` or `proxy-revalidate`.
+    pub(super) must_revalidate: bool,
+    pub(super) only_if_cached: bool,
+    pub(super) max_age: Option<u64>,
+    pub(super) s_maxage: Option<u64>,
+    pub(super) min_fresh: Option<u64>,
+    /// Some(None): any staleness.
+    pub(super) max_stale: Option<Option<u64>>,
+}
+
+/// The largest delta that counts (§1.2.2).
+const MAX_DELTA: u64 = 1 << 31;
+
+impl Directives {
+    pub(super) fn of_response(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for value in headers.get_all(CACHE_CONTROL) {
+            if let Ok(text) = value.to_str() {
+                split(text).for_each(|(name, value)| found.set(name, value));
+            }
+        }
+        found
+    }
+
+    /// Without `Cache-Control`, `Pragma: no-cache` counts (§5.4).
+    pub(super) fn of_request(headers: &HeaderMap) -> Self {
+        let mut found = Self::of_response(headers);
+        if !headers.contains_key(CACHE_CONTROL) {
+            let pragma = headers.get_all(PRAGMA).iter().filter_map(|value| value.to_str().ok());
+            found.no_cache = pragma.flat_map(split).any(|(name, _)| name.eq_ignore_ascii_case("no-cache"));
+        }
+        found
+    }
+
+    fn set(&mut self, name: &str, value: Option<&str>) {
+        match name.to_ascii_lowercase().as_str() {
+            "no-store" => self.no_store = true,
+            "no-cache" => self.no_cache = true,
+            "private" => self.private = true,
+            "public" => self.public = true,
+            "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
+            "only-if-cached" => self.only_if_cached = true,
+            "max-age" => keep_least(&mut self.max_age, delta(value)),
+            "s-maxage" => keep_least(&mut self.s_maxage, delta(value)),
+            "min-fresh" => self.min_fresh = Some(delta(value)),
+            "max-stale" => self.max_stale = Some(value.map(|value| delta(Some(value)))),
+            _ => {}
+        }
+    }
+}
+
+/// Of several values the least: the one that serves the least stale.
+fn keep_least(kept: &mut Option<u64>, value: u64) {
+    *kept = Some(kept.map_or(value, |kept| kept.min(value)));
+}
+
+fn delta(value: Option<&str>) -> u64 {
+    let digits = value.map(|text| text.trim().trim_matches('"')).unwrap_or_default();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    digits.parse().unwrap_or(MAX_DELTA).min(MAX_DELTA)
+}
+
+/// Directives of a list; commas in quoted strings do not separate.
+fn split(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut quoted = false;
+        let end = rest.bytes().position(|byte| {
+            quoted ^= byte == b'"';
+            byte == b',' && !quoted
+        });
+        let (item, after) = end.map_or((rest, ""), |end| (&rest[..end], &rest[end + 1..]));
+        rest = after;
+        Some(match item.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim())),
+            None => (item.trim(), None),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &'static str) -> Directives {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, text.parse().unwrap());
+        Directives::of_response(&headers)
+    }
+
+    #[test]
+    fn directives_are_read_whatever_their_case_spacing_and_quotes() {
+        let found = of(" Max-Age=60 ,S-MAXAGE=\"30\", private=\"set-cookie, x\",, unknown=a,no-cache=\"a\"");
+        assert_eq!((found.max_age, found.s_maxage), (Some(60), Some(30)));
+        assert!(found.private && found.no_cache && !found.no_store);
+    }
+
+    #[test]
+    fn values_that_are_no_numbers_count_as_stale_and_too_large_ones_as_the_largest() {
+        for (text, expected) in [
+            ("max-age", 0),
+            ("max-age=", 0),
+            ("max-age=-1", 0),
+            ("max-age=1.5", 0),
+            ("max-age=a", 0),
+            ("max-age=99999999999999999999", MAX_DELTA),
+            ("max-age=10, max-age=5", 5),
+        ] {
+            assert_eq!(of(text).max_age, Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn pragma_counts_only_without_cache_control() {
+        let mut headers = HeaderMap::new();
+        headers.insert(PRAGMA, "no-cache".parse().unwrap());
+        assert!(Directives::of_request(&headers).no_cache);
+        headers.insert(CACHE_CONTROL, "max-age=5".parse().unwrap());
+        assert!(!Directives::of_request(&headers).no_cache);
+    }
+}

@@ -1,0 +1,259 @@
+//! A response that is stored while it is read: its first reader, and those who joined, read along as it arrives.
+//!
+//! The upstream is read at its own pace, not at that of the slowest reader: what is being stored is bounded in size
+//! anyway. A body that turns out too large to store loses its store and is then read at its one reader's pace.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, response};
+use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
+
+use super::flight::{Flight, Stage};
+use super::purges::Stamp;
+use super::rules::Storable;
+use super::stored::Stored;
+use super::vary::Selecting;
+use crate::body::{BodyError, UpstreamBody};
+
+/// Bytes that wait for the reader of a body that is not stored any more.
+const WINDOW: u64 = 256 << 10;
+
+/// A body that is arriving.
+pub(crate) struct Fill {
+    /// What those who joined are told.
+    pub(super) head: response::Parts,
+    /// Which requests it answers.
+    pub(super) selecting: Selecting,
+    /// Bytes that are announced.
+    length: Option<u64>,
+    limit: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    pieces: Vec<Bytes>,
+    /// Pieces that were dropped from the front since nothing is stored any more.
+    dropped: usize,
+    bytes: u64,
+    /// Bytes that the one reader has taken, when nothing is stored any more.
+    taken: u64,
+    end: Option<Result<(), BodyError>>,
+    too_large: bool,
+    readers: usize,
+    wakers: Vec<Waker>,
+    source: Option<Waker>,
+}
+
+/// Reads a fill from its beginning.
+pub(crate) struct FillReader {
+    fill: Arc<Fill>,
+    next: usize,
+    read: u64,
+}
+
+impl Fill {
+    pub(super) fn new(
+        head: response::Parts,
+        selecting: Selecting,
+        length: Option<u64>,
+        limit: u64,
+    ) -> Arc<Self> {
+        Arc::new(Self { head, selecting, length, limit, state: Mutex::default() })
+    }
+
+    /// Whether others may read along: only when it is certain that the whole of it will be kept.
+    pub(super) fn is_open_to_others(&self) -> bool {
+        self.length.is_some_and(|length| length <= self.limit)
+    }
+
+    pub(super) fn reader(self: &Arc<Self>) -> FillReader {
+        self.state.lock().readers += 1;
+        FillReader { fill: Arc::clone(self), next: 0, read: 0 }
+    }
+
+    /// Reads the upstream to its end. `store` is called with the whole body, before any reader can see its end: who
+    /// has read a response finds it stored.
+    pub(super) async fn pump(&self, mut body: UpstreamBody, store: impl FnOnce(Bytes)) {
+        let mut store = Some(store);
+        loop {
+            let frame = body.next().await;
+            let last = body.is_end_stream();
+            match frame {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    if last {
+                        self.finish(Some(data), &mut store);
+                        return;
+                    }
+                    self.push(data);
+                    if !self.room().await {
+                        return;
+                    }
+                }
+                Some(Err(error)) => return self.end(Err(error)),
+                None => {
+                    self.finish(None, &mut store);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn push(&self, data: Bytes) {
+        let mut state = self.state.lock();
+        state.bytes += data.len() as u64;
+        state.pieces.push(data);
+        state.too_large |= state.bytes > self.limit;
+        state.wake();
+    }
+
+    fn finish(&self, last: Option<Bytes>, store: &mut Option<impl FnOnce(Bytes)>) {
+        let whole = {
+            let mut state = self.state.lock();
+            if let Some(data) = last {
+                state.bytes += data.len() as u64;
+                state.pieces.push(data);
+                state.too_large |= state.bytes > self.limit;
+            }
+            // One piece of memory of its own: pieces point into larger buffers of the connection.
+            (!state.too_large).then(|| Bytes::from(state.pieces.concat()))
+        };
+        if let (Some(whole), Some(store)) = (whole, store.take()) {
+            store(whole);
+        }
+        self.end(Ok(()));
+    }
+
+    fn end(&self, end: Result<(), BodyError>) {
+        let mut state = self.state.lock();
+        state.end = Some(end);
+        state.wake();
+    }
+
+    /// Waits until there is room. False when nobody reads and nothing is stored.
+    async fn room(&self) -> bool {
+        std::future::poll_fn(|context| {
+            let mut state = self.state.lock();
+            if !state.too_large {
+                return Poll::Ready(true);
+            }
+            if state.readers == 0 {
+                return Poll::Ready(false);
+            }
+            if state.bytes - state.taken < WINDOW {
+                return Poll::Ready(true);
+            }
+            state.source = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// What has been read is not needed for the store any more.
+    fn drop_read(&mut self, next: usize) {
+        if self.too_large && self.readers == 1 {
+            let read = next - self.dropped;
+            self.taken += self.pieces.drain(..read).map(|piece| piece.len() as u64).sum::<u64>();
+            self.dropped = next;
+        }
+        if let Some(source) = self.source.take() {
+            source.wake();
+        }
+    }
+}
+
+impl FillReader {
+    pub(crate) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut state = self.fill.state.lock();
+        if let Some(piece) = state.pieces.get(self.next - state.dropped) {
+            let piece = piece.clone();
+            self.next += 1;
+            self.read += piece.len() as u64;
+            state.drop_read(self.next);
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        match state.end {
+            Some(Ok(())) => Poll::Ready(None),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => {
+                state.wakers.push(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        let state = self.fill.state.lock();
+        state.end == Some(Ok(())) && self.next - state.dropped >= state.pieces.len()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self.fill.length {
+            Some(length) => SizeHint::with_exact(length.saturating_sub(self.read)),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for FillReader {
+    fn drop(&mut self) {
+        let mut state = self.fill.state.lock();
+        state.readers -= 1;
+        if let Some(source) = state.source.take() {
+            source.wake();
+        }
+    }
+}
+
+/// All of a stored response but its body.
+pub(super) struct Recipe {
+    pub(super) cache: Arc<super::Cache>,
+    pub(super) hash: u64,
+    pub(super) key: Box<[u8]>,
+    pub(super) url: u64,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) selecting: Selecting,
+    pub(super) initial_age: Duration,
+    pub(super) arrived: u64,
+    pub(super) stamp: Stamp,
+    pub(super) storable: Storable,
+}
+
+impl Recipe {
+    /// Stores it with its body, and hands it to those who wait.
+    pub(super) fn store(self, body: Bytes, flight: Option<&Flight>) {
+        let Self { cache, hash, key, url, status, headers, selecting, initial_age, arrived, stamp, storable } =
+            self;
+        let stored = Arc::new(Stored {
+            key,
+            url,
+            status,
+            headers,
+            body,
+            selecting,
+            stamp,
+            arrived,
+            initial_age,
+            storable,
+        });
+        cache.put(hash, Arc::clone(&stored));
+        if let Some(flight) = flight {
+            flight.is_now(Stage::Stored(stored));
+        }
+    }
+}

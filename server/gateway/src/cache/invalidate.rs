@@ -1,0 +1,60 @@
+//! Unsafe methods that succeed make what is stored of the same URLs unusable (RFC 9111 §4.4).
+
+use http::header::{CONTENT_LOCATION, LOCATION};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use sluice_policies::cache::CacheRule;
+
+use super::key;
+use super::purges::Stamp;
+use crate::pipeline::{Authorised, Call, path};
+
+/// Forgets the request's URL, and those that the response names on the same host.
+pub(super) fn after(
+    call: &Call,
+    authorised: &Authorised,
+    rule: &CacheRule,
+    status: StatusCode,
+    response: &HeaderMap,
+) {
+    let succeeded = status.is_success() || status.is_redirection();
+    if call.method.is_safe() || !succeeded {
+        return;
+    }
+    let purges = &authorised.matched.api.purges;
+    let stamp = Stamp { position: 0, at: call.worker.shared.clock.now() };
+    let query = call.query();
+    purges.url(key::url(&authorised.matched.path, &rule.query_key(query)), stamp);
+    purges.url(key::url(&authorised.matched.path, query.unwrap_or_default()), stamp);
+    for name in [LOCATION, CONTENT_LOCATION] {
+        let named = response.get(name).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
+        for url in named.iter().flat_map(|uri| same_host(call, authorised, uri)) {
+            purges.url(url, stamp);
+        }
+    }
+}
+
+/// The URL below the API's base, when the URI is on the host that the client or the gateway asked.
+fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<u64> {
+    if let Some(authority) = uri.authority() {
+        let client = call.host.as_ref().is_some_and(|host| host.as_bytes() == authority.as_str().as_bytes());
+        let upstream = authorised.matched.route().upstream.as_ref();
+        let target = upstream.is_some_and(|upstream| {
+            upstream.targets.iter().any(|target| target.authority.as_bytes() == authority.as_str().as_bytes())
+        });
+        if !client && !target {
+            return Vec::new();
+        }
+    }
+    let Ok(whole) = path::normalise(uri.path()) else { return Vec::new() };
+    let api = &authorised.matched.api;
+    let base = format!("/{}/{}", api.tenant_slug, api.slug);
+    let query = uri.query().unwrap_or_default();
+    // The upstream may name it in its own space or in the gateway's: both are forgotten.
+    let below = whole.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    [Some(&*whole), below].into_iter().flatten().map(|path| key::url(path, query)).collect()
+}
+
+/// Whether a method can be answered from the cache at all.
+pub(super) fn is_cacheable(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}

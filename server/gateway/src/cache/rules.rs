@@ -1,0 +1,157 @@
+//! What may be stored, and for whom (RFC 9111 §3).
+
+use std::time::Duration;
+
+use http::header::{ETAG, LAST_MODIFIED, SET_COOKIE, VARY};
+use http::{HeaderMap, StatusCode};
+use sluice_policies::cache::CacheRule;
+
+use super::directives::Directives;
+use super::freshness;
+
+/// Who may be served a stored response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    Everyone,
+    /// Who asked for it, by the same credentials.
+    Caller,
+}
+
+/// How a response is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Storable {
+    pub(super) audience: Audience,
+    pub(super) lifetime: Duration,
+    /// Must be validated before each use.
+    pub(super) no_cache: bool,
+    /// Must not be used stale, whatever happens.
+    pub(super) must_revalidate: bool,
+}
+
+/// Decides it for a response to GET; `identified` says whether the request carried anything that tells callers apart.
+pub(super) fn storable(
+    status: StatusCode,
+    headers: &HeaderMap,
+    identified: bool,
+    rule: &CacheRule,
+) -> Option<Storable> {
+    // 206 is a part and 304 is about another response; neither stands for the resource.
+    let whole = status.as_u16() >= 200 && !matches!(status.as_u16(), 206 | 304);
+    if !whole || headers.get_all(VARY).iter().any(|value| value.as_bytes().contains(&b'*')) {
+        return None;
+    }
+    let directives = Directives::of_response(headers);
+    let lifetime = freshness::lifetime(status, headers, &directives, rule);
+    if rule.override_origin {
+        let audience = audience(identified, false, rule);
+        return lifetime.map(|lifetime| Storable {
+            audience,
+            lifetime,
+            no_cache: false,
+            must_revalidate: false,
+        });
+    }
+    if directives.no_store || directives.private {
+        return None;
+    }
+    // §3.5: what the origin marks for everybody may be shared although the request had credentials.
+    let open = directives.public || directives.s_maxage.is_some();
+    if headers.contains_key(SET_COOKIE) && !open {
+        return None;
+    }
+    // Silence is no permission: without a lifetime only what the policy allows is stored, `public` or not.
+    let lifetime = lifetime?;
+    let validators = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
+    if (lifetime.is_zero() || directives.no_cache) && !validators {
+        return None;
+    }
+    Some(Storable {
+        audience: audience(identified, open, rule),
+        lifetime,
+        no_cache: directives.no_cache,
+        must_revalidate: directives.must_revalidate || directives.s_maxage.is_some(),
+    })
+}
+
+fn audience(identified: bool, open: bool, rule: &CacheRule) -> Audience {
+    if identified && !open && !rule.shared { Audience::Caller } else { Audience::Everyone }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_policies::cache::Cache;
+
+    use super::*;
+
+    fn decide(pairs: &[(&'static str, &str)], identified: bool, settings: Cache) -> Option<Storable> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        storable(StatusCode::OK, &headers, identified, &CacheRule::compile(settings).unwrap())
+    }
+
+    fn audience_of(cache_control: &str, identified: bool, shared: bool) -> Option<Audience> {
+        let settings = Cache { shared, ..Cache::default() };
+        decide(&[("cache-control", cache_control)], identified, settings).map(|storable| storable.audience)
+    }
+
+    #[test]
+    fn callers_are_kept_apart_unless_somebody_says_otherwise() {
+        use Audience::{Caller, Everyone};
+        assert_eq!(audience_of("max-age=5", false, false), Some(Everyone));
+        assert_eq!(audience_of("max-age=5", true, false), Some(Caller));
+        assert_eq!(audience_of("max-age=5, public", true, false), Some(Everyone));
+        assert_eq!(audience_of("s-maxage=5", true, false), Some(Everyone));
+        assert_eq!(audience_of("max-age=5", true, true), Some(Everyone));
+    }
+
+    #[test]
+    fn what_must_not_be_stored_is_not() {
+        let with_ttl = || Cache { ttl_s: Some(60), ..Cache::default() };
+        for pairs in [
+            &[("cache-control", "no-store, max-age=5")][..],
+            &[("cache-control", "private, max-age=5")],
+            &[("cache-control", "private=\"x\"")],
+            &[("cache-control", "max-age=5"), ("vary", "accept, *")],
+            &[("cache-control", "max-age=5"), ("set-cookie", "a=1")],
+            &[("cache-control", "max-age=0")],
+            &[("cache-control", "no-cache")],
+        ] {
+            assert_eq!(decide(pairs, false, with_ttl()), None, "{pairs:?}");
+        }
+        assert_eq!(decide(&[], false, Cache::default()), None, "silence is no permission");
+        assert_eq!(decide(&[("cache-control", "public")], false, Cache::default()), None);
+        assert!(decide(&[], false, with_ttl()).is_some());
+        assert!(
+            decide(&[("cache-control", "public, max-age=5"), ("set-cookie", "a=1")], false, with_ttl())
+                .is_some()
+        );
+        let rule = CacheRule::compile(with_ttl()).unwrap();
+        for status in [206, 304] {
+            assert_eq!(
+                storable(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), false, &rule),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn what_can_be_validated_is_stored_although_it_is_never_fresh() {
+        let stored = decide(
+            &[("cache-control", "no-cache"), ("etag", "\"a\""), ("expires", "0")],
+            false,
+            Cache::default(),
+        );
+        assert!(stored.unwrap().no_cache);
+        let stored = decide(&[("cache-control", "max-age=0"), ("etag", "\"a\"")], false, Cache::default());
+        assert!(stored.unwrap().lifetime.is_zero());
+    }
+
+    #[test]
+    fn a_policy_that_overrides_stores_what_the_origin_forbids() {
+        let settings = Cache { ttl_s: Some(60), override_origin: true, ..Cache::default() };
+        let stored = decide(&[("cache-control", "no-store"), ("set-cookie", "a=1")], true, settings).unwrap();
+        assert_eq!((stored.audience, stored.lifetime.as_secs()), (Audience::Caller, 60));
+    }
+}

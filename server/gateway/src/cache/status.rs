@@ -1,0 +1,72 @@
+//! `Cache-Status` (RFC 9211): what the cache did, for people who debug.
+
+use std::fmt::Write as _;
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+
+static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// What the cache did with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Did {
+    /// Served from the store; seconds for which it is still fresh (negative: stale).
+    Hit { ttl: i64 },
+    /// Went to the upstream.
+    Forwarded { why: Forward, status: Option<u16>, stored: bool, collapsed: bool },
+}
+
+/// Why a request went to the upstream (RFC 9211 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forward {
+    Bypass,
+    Method,
+    UriMiss,
+    VaryMiss,
+    Request,
+    Stale,
+}
+
+impl Forward {
+    fn token(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// Says that a request went to the upstream and nothing was stored.
+pub(super) fn forwarded(headers: &mut HeaderMap, why: Forward) {
+    say(headers, Did::Forwarded { why, status: None, stored: false, collapsed: false });
+}
+
+/// Says it, after what caches nearer to the origin say (RFC 9211 §2).
+pub(super) fn say(headers: &mut HeaderMap, did: Did) {
+    let mut text = String::with_capacity(48);
+    text.push_str("sluice; ");
+    match did {
+        Did::Hit { ttl } => {
+            let _ = write!(text, "hit; ttl={ttl}");
+        }
+        Did::Forwarded { why, status, stored, collapsed } => {
+            let _ = write!(text, "fwd={}", why.token());
+            if let Some(status) = status {
+                let _ = write!(text, "; fwd-status={status}");
+            }
+            if stored {
+                text.push_str("; stored");
+            }
+            if collapsed {
+                text.push_str("; collapsed");
+            }
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        headers.append(CACHE_STATUS.clone(), value);
+    }
+}

@@ -1,0 +1,85 @@
+//! A stored response.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue,
+    PROXY_AUTHENTICATE, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, StatusCode, Version, response};
+
+use super::purges::Stamp;
+use super::rules::Storable;
+use super::vary::Selecting;
+
+/// A response that was stored whole.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// The whole key, compared on every use: its hash alone could meet another's.
+    pub(super) key: Box<[u8]>,
+    /// Names the URL for purges.
+    pub(super) url: u64,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) selecting: Selecting,
+    /// When its fetch began.
+    pub(super) stamp: Stamp,
+    /// Nanoseconds of the gateway's clock when it had arrived.
+    pub(super) arrived: u64,
+    /// How old it was then.
+    pub(super) initial_age: Duration,
+    pub(super) storable: Storable,
+}
+
+impl Stored {
+    /// How old it is (RFC 9111 §4.2.3).
+    pub(super) fn age(&self, now: u64) -> Duration {
+        self.initial_age + Duration::from_nanos(now.saturating_sub(self.arrived))
+    }
+
+    /// Bytes that it takes in memory, about.
+    pub(super) fn weight(&self) -> usize {
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| 96 + name.as_str().len() + value.len()).sum();
+        320 + self.key.len() + self.body.len() + headers + self.selecting.bytes()
+    }
+
+    /// The head of an answer from it, with its age.
+    pub(super) fn head(&self, now: u64) -> response::Parts {
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.status = self.status;
+        head.version = Version::HTTP_11;
+        head.headers = self.headers.clone();
+        head.headers.insert(AGE, HeaderValue::from(self.age(now).as_secs()));
+        head
+    }
+}
+
+/// The fields that are stored: none for one hop, no cookies (RFC 9111 §3.1).
+pub(super) fn stored_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = headers.clone();
+    for name in [SET_COOKIE, CONNECTION, TRANSFER_ENCODING, TRAILER, UPGRADE, PROXY_AUTHENTICATE] {
+        kept.remove(name);
+    }
+    kept
+}
+
+/// A validated response has the fields of the 304, but those that describe the body that is stored (RFC 9111 §3.2).
+pub(super) fn updated_headers(stored: &HeaderMap, validation: &HeaderMap) -> HeaderMap {
+    let mut updated = stored.clone();
+    let about_body = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, CONTENT_RANGE];
+    let fields = stored_headers(validation);
+    for name in fields.keys().filter(|name| !about_body.contains(name)) {
+        updated.remove(name);
+        for value in fields.get_all(name) {
+            updated.append(name.clone(), value.clone());
+        }
+    }
+    updated.remove(AGE);
+    if let Some(age) = validation.get(AGE) {
+        updated.insert(AGE, age.clone());
+    }
+    updated
+}

@@ -1,0 +1,70 @@
+//! Which requests a stored response answers (RFC 9111 §4.1).
+
+use http::header::VARY;
+use http::{HeaderMap, HeaderName};
+
+/// Header names that make a difference, each with the value of the request that was answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Selecting(Box<[(HeaderName, Option<Box<[u8]>>)]>);
+
+impl Selecting {
+    /// What `Vary` of a response and the policy name, taken from the request.
+    pub(super) fn new(response: &HeaderMap, policy: &[HeaderName], request: &HeaderMap) -> Self {
+        let listed = response.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
+        let listed = listed.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse().ok());
+        let mut names: Vec<HeaderName> = listed.chain(policy.iter().cloned()).collect();
+        names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        names.dedup();
+        Self(names.into_iter().map(|name| (name.clone(), normal(request, &name))).collect())
+    }
+
+    /// Whether another request would get the same response.
+    pub(super) fn matches(&self, request: &HeaderMap) -> bool {
+        self.0.iter().all(|(name, value)| match (value, request.get(name)) {
+            (None, None) => true,
+            (Some(value), Some(_)) => normal(request, name).as_ref() == Some(value),
+            _ => false,
+        })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.0
+            .iter()
+            .map(|(name, value)| 48 + name.as_str().len() + value.as_ref().map_or(0, |v| v.len()))
+            .sum()
+    }
+}
+
+/// The values of a field in one form: lines joined, white space around list items gone.
+fn normal(headers: &HeaderMap, name: &HeaderName) -> Option<Box<[u8]>> {
+    let mut lines = headers.get_all(name).iter().peekable();
+    lines.peek()?;
+    let items = lines.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    Some(items.collect::<Vec<_>>().join(&b","[..]).into_boxed_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for &(name, value) in pairs {
+            headers.append(name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn only_named_headers_make_a_difference() {
+        let response = map(&[("vary", "Accept , Accept-Language"), ("vary", "X-Absent")]);
+        let policy = ["x-tier".parse().unwrap()];
+        let asked = map(&[("accept", "a, b"), ("x-tier", "1"), ("user-agent", "x")]);
+        let selecting = Selecting::new(&response, &policy, &asked);
+        assert!(selecting.matches(&map(&[("accept", "a"), ("accept", " b"), ("x-tier", "1")])));
+        assert!(!selecting.matches(&map(&[("accept", "b, a"), ("x-tier", "1")])));
+        assert!(!selecting.matches(&map(&[("accept", "a, b"), ("x-tier", "2")])));
+        assert!(!selecting.matches(&map(&[("accept", "a, b"), ("x-tier", "1"), ("x-absent", "")])));
+        assert!(!selecting.matches(&map(&[("x-tier", "1")])));
+    }
+}

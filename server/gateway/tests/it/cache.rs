@@ -1,0 +1,386 @@
+//! The response cache through the front door.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use serde_json::{Value, json};
+use sluice_contract::calls::CacheOutcome;
+use sluice_contract::ids::{ApiId, PurgeId};
+use sluice_contract::journal::{Change, Purge, PurgeScope};
+
+use crate::support::{Answer, Rig, Upstream, text};
+
+fn cached(settings: Value) -> Value {
+    json!({ "policies": [{ "type": "cache", "settings": settings }] })
+}
+
+/// An upstream that counts in its body and answers with these fields.
+async fn counting(fields: &'static [(&'static str, &'static str)]) -> Upstream {
+    let count = Arc::new(AtomicUsize::new(0));
+    Upstream::new(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move { text(200, fields, number.to_string()) }
+    })
+    .await
+}
+
+fn purge(scope: PurgeScope) -> Change {
+    Change::Purge(Purge { id: PurgeId::generate(), scope })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_response_is_served_again_with_its_age_and_status() {
+    let upstream = counting(&[("cache-control", "max-age=60"), ("x-own", "1")]).await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(json!({})));
+    let first = rig.get("/acme/c/a?x=1", &[]).await;
+    assert_eq!((first.header("cache-status"), &first.body[..]), ("sluice; fwd=uri-miss; stored", &b"1"[..]));
+    let second = rig.get("/acme/c/a?x=1", &[]).await;
+    assert_eq!((&second.body[..], second.header("x-own")), (&b"1"[..], "1"));
+    assert!(
+        second.header("cache-status").starts_with("sluice; hit; ttl="),
+        "{}",
+        second.header("cache-status")
+    );
+    assert!(second.header("age").parse::<u64>().unwrap() <= 1);
+    assert_ne!(second.header("x-request-id"), first.header("x-request-id"));
+    let head = rig.send(Method::HEAD, "/acme/c/a?x=1", &[], "").await;
+    assert!(head.header("cache-status").contains("hit") && head.body.is_empty());
+    assert_eq!(rig.get("/acme/c/a?x=2", &[]).await.body, "2", "another query is another response");
+    assert_eq!(upstream.count(), 2);
+    let outcomes: Vec<_> = rig.calls(4).await.iter().map(|call| call.cache).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == CacheOutcome::Hit).count(), 2, "{outcomes:?}");
+    assert!(rig.shared.cache.entries() <= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_nothing_is_stored_only_when_the_policy_says_how_long() {
+    let upstream = counting(&[]).await;
+    let mut rig = Rig::start();
+    rig.api("silent", upstream.address, cached(json!({})));
+    rig.api("ttl", upstream.address, cached(json!({ "ttl_s": 60 })));
+    rig.api("none", upstream.address, json!({}));
+    for (slug, hits) in [("silent", false), ("ttl", true), ("none", false)] {
+        let path = format!("/acme/{slug}/a");
+        let first = rig.get(&path, &[]).await;
+        let second = rig.get(&path, &[]).await;
+        assert_eq!(first.body == second.body, hits, "{slug}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_do_not_see_each_other_s_responses_unless_they_are_public() {
+    for (fields, settings, shared) in [
+        (&[("cache-control", "max-age=60")][..], json!({}), false),
+        (&[("cache-control", "max-age=60, public")], json!({}), true),
+        (&[("cache-control", "s-maxage=60")], json!({}), true),
+        (&[], json!({ "ttl_s": 60 }), false),
+        (&[], json!({ "ttl_s": 60, "shared": true }), true),
+    ] {
+        let upstream = counting(fields).await;
+        let mut rig = Rig::start();
+        let definition =
+            json!({ "access": "subscription", "policies": [{ "type": "cache", "settings": settings }] });
+        let api = rig.api("c", upstream.address, definition);
+        rig.key("one", &[api]);
+        rig.key("two", &[api]);
+        let get = async |key: &str, more: &[(&str, &str)]| {
+            let headers = [&[("x-api-key", key)][..], more].concat();
+            rig.get("/acme/c/a", &headers).await.body
+        };
+        let first = get("one", &[]).await;
+        assert_eq!(get("one", &[]).await, first, "{fields:?}");
+        assert_eq!(get("two", &[]).await == first, shared, "{fields:?}");
+        assert_eq!(get("one", &[("authorization", "Bearer person-1")]).await == first, shared, "{fields:?}");
+        assert_eq!(get("one", &[("cookie", "session=1")]).await == first, shared, "{fields:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn responses_vary_by_what_the_upstream_and_the_policy_name() {
+    let upstream = Upstream::new(|request: Request<Incoming>| async move {
+        let language =
+            request.headers().get("accept-language").map_or("none", |v| v.to_str().unwrap()).to_owned();
+        text(200, &[("cache-control", "max-age=60"), ("vary", "accept-language")], language)
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("v", upstream.address, cached(json!({ "vary_headers": ["x-tier"] })));
+    for _ in 0..2 {
+        for language in ["de", "fr"] {
+            let seen = rig.get("/acme/v/a", &[("accept-language", language), ("user-agent", "x")]).await;
+            assert_eq!(seen.body, language);
+        }
+    }
+    assert_eq!(upstream.count(), 2, "both variants are kept");
+    rig.get("/acme/v/a", &[("accept-language", "de"), ("x-tier", "gold")]).await;
+    assert_eq!(upstream.count(), 3);
+    let miss = rig.get("/acme/v/a", &[("accept-language", "it")]).await;
+    assert_eq!(miss.header("cache-status"), "sluice; fwd=vary-miss; stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stored_responses_are_validated_and_clients_get_304() {
+    let upstream = Upstream::new(|request: Request<Incoming>| async move {
+        let fields = [("cache-control", "max-age=0"), ("etag", "\"v1\""), ("x-time", "new")];
+        if request.headers().get("if-none-match").is_some_and(|tag| tag == "\"v1\"") {
+            return text(304, &fields, "");
+        }
+        text(200, &[("cache-control", "max-age=0"), ("etag", "\"v1\""), ("x-time", "old")], "body")
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("v", upstream.address, cached(json!({})));
+    rig.get("/acme/v/a", &[]).await;
+    let again = rig.get("/acme/v/a", &[]).await;
+    assert_eq!((again.status.as_u16(), &again.body[..], again.header("x-time")), (200, &b"body"[..], "new"));
+    assert_eq!(again.header("cache-status"), "sluice; fwd=stale; fwd-status=304; stored");
+    let same = rig.get("/acme/v/a", &[("if-none-match", "W/\"v1\"")]).await;
+    assert_eq!((same.status.as_u16(), same.body.len(), same.header("etag")), (304, 0, "\"v1\""));
+    let outcomes: Vec<_> = rig.calls(3).await.iter().map(|call| call.cache).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == CacheOutcome::Revalidated).count(), 2);
+
+    let fresh = counting(&[("cache-control", "max-age=60"), ("etag", "\"f\"")]).await;
+    rig.api("f", fresh.address, cached(json!({})));
+    let first = rig.get("/acme/f/a", &[("if-none-match", "\"f\"")]).await;
+    assert_eq!(first.status, 304, "the whole response was fetched and the condition answered here");
+    assert_eq!(rig.get("/acme/f/a", &[]).await.body, "1");
+    assert_eq!(fresh.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_may_ask_for_more_than_the_cache_has() {
+    let upstream = counting(&[("cache-control", "max-age=60"), ("age", "10")]).await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(json!({})));
+    let get = async |field: &str, value: &str| rig.get("/acme/c/a", &[(field, value)]).await;
+    assert_eq!(get("cache-control", "only-if-cached").await.code(), "not_cached");
+    assert_eq!(get("x", "y").await.body, "1");
+    assert_eq!(get("cache-control", "max-age=30").await.body, "1");
+    assert_eq!(get("cache-control", "only-if-cached").await.body, "1");
+    assert_eq!(get("cache-control", "max-age=5").await.body, "2");
+    assert_eq!(get("cache-control", "min-fresh=55").await.body, "3");
+    assert_eq!(get("pragma", "no-cache").await.body, "4");
+    assert_eq!(get("cache-control", "no-store").await.body, "5");
+    assert_eq!(get("x", "y").await.body, "4", "what was not to be stored was not");
+    assert_eq!(get("range", "bytes=0-0").await.header("cache-status"), "sluice; fwd=bypass");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_requests_that_miss_together_share_one_fetch() {
+    for announced in [true, false] {
+        let upstream = Upstream::new(move |_| slow_body(announced)).await;
+        let mut rig = Rig::start();
+        rig.api("co", upstream.address, cached(json!({})));
+        let rig = Arc::new(rig);
+        let requests: Vec<_> = (0..100)
+            .map(|_| {
+                let rig = Arc::clone(&rig);
+                tokio::spawn(async move { rig.get("/acme/co/a", &[]).await })
+            })
+            .collect();
+        for request in requests {
+            let seen = request.await.unwrap();
+            assert_eq!((seen.status.as_u16(), seen.body.len()), (200, 40_000));
+        }
+        assert_eq!(upstream.count(), 1, "announced length: {announced}");
+        let calls = rig.calls(100).await;
+        let coalesced = calls.iter().filter(|call| call.cache == CacheOutcome::Coalesced).count();
+        assert!(coalesced >= 50, "{coalesced}");
+    }
+}
+
+async fn slow_body(announced: bool) -> Answer {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let pieces = futures_util::stream::unfold(0, |number| async move {
+        if number == 4 {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Some((Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b'x'; 10_000]))), number + 1))
+    });
+    let body = StreamBody::new(
+        Box::pin(pieces) as std::pin::Pin<Box<dyn futures_core::Stream<Item = _> + Send + Sync>>
+    );
+    let mut response = http::Response::builder().header("cache-control", "max-age=60");
+    if announced {
+        response = response.header("content-length", 40_000);
+    }
+    response.body(BodyExt::boxed(body)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_for_what_cannot_be_stored_do_not_wait_for_one_another() {
+    let upstream = Upstream::new(|_| async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        text(200, &[("cache-control", "no-store")], "x")
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("un", upstream.address, cached(json!({})));
+    rig.get("/acme/un/a", &[]).await;
+    let rig = Arc::new(rig);
+    let begun = std::time::Instant::now();
+    let requests: Vec<_> = (0..20)
+        .map(|_| {
+            let rig = Arc::clone(&rig);
+            tokio::spawn(async move { rig.get("/acme/un/a", &[]).await.status })
+        })
+        .collect();
+    for request in requests {
+        assert_eq!(request.await.unwrap(), 200);
+    }
+    assert!(begun.elapsed() < Duration::from_millis(1_000), "{:?}", begun.elapsed());
+    assert_eq!(upstream.count(), 21);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_does_not_spoil_the_fill_and_a_body_too_large_is_passed_whole() {
+    let upstream = Upstream::new(move |_| slow_body(true)).await;
+    let mut rig = Rig::start();
+    rig.api("co", upstream.address, cached(json!({})));
+    rig.api("small", upstream.address, cached(json!({ "max_body_bytes": 39_999 })));
+    let address = rig.address();
+    let request = Request::get("/acme/co/a")
+        .header("host", "gateway.test")
+        .body(http_body_util::Full::default())
+        .unwrap();
+    let response = crate::support::exchange(address, request).await;
+    drop(response);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let seen = rig.get("/acme/co/a", &[]).await;
+    assert!(seen.header("cache-status").contains("hit"), "{:?}", seen.headers);
+    assert_eq!(upstream.count(), 1);
+    for _ in 0..2 {
+        assert_eq!(rig.get("/acme/small/a", &[]).await.body.len(), 40_000);
+    }
+    assert_eq!(upstream.count(), 3);
+
+    let chunked = Upstream::new(move |_| slow_body(false)).await;
+    rig.api("chunked", chunked.address, cached(json!({ "max_body_bytes": 15_000 })));
+    for _ in 0..2 {
+        assert_eq!(rig.get("/acme/chunked/a", &[]).await.body.len(), 40_000);
+    }
+    assert_eq!(chunked.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn purges_by_url_and_api_remove_every_caller_s_copy_and_nothing_else() {
+    let upstream = counting(&[("cache-control", "max-age=60")]).await;
+    let mut rig = Rig::start();
+    let definition = json!({ "access": "subscription", "policies": [{ "type": "cache", "settings": {} }] });
+    let api = rig.api("p", upstream.address, definition.clone());
+    let other = rig.api("other", upstream.address, definition);
+    rig.key("one", &[api, other]);
+    rig.key("two", &[api, other]);
+    let paths = ["/acme/p/a?x=1", "/acme/p/a", "/acme/other/a"];
+    let all = async |rig: &Rig| {
+        let mut bodies = Vec::new();
+        for path in paths {
+            for key in ["one", "two"] {
+                bodies.push(
+                    String::from_utf8(rig.get(path, &[("x-api-key", key)]).await.body.to_vec()).unwrap(),
+                );
+            }
+        }
+        bodies
+    };
+    let before = all(&rig).await;
+    assert_eq!(all(&rig).await, before);
+    rig.apply(purge(PurgeScope::Url { api, path: "/a?x=1".to_owned() }));
+    let after_url = all(&rig).await;
+    assert!(after_url[..2].iter().zip(&before).all(|(new, old)| new != old), "{after_url:?}");
+    assert_eq!(after_url[2..], before[2..]);
+    rig.apply(purge(PurgeScope::Api { api }));
+    let after_api = all(&rig).await;
+    assert!(after_api[..4].iter().zip(&after_url).all(|(new, old)| new != old), "{after_api:?}");
+    assert_eq!(after_api[4..], before[4..]);
+    assert_eq!(all(&rig).await, after_api, "what is fetched after a purge is stored again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fill_that_is_in_flight_does_not_bring_back_what_was_purged() {
+    let upstream = Upstream::new(|_| async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        text(200, &[("cache-control", "max-age=60")], "old")
+    })
+    .await;
+    let mut rig = Rig::start();
+    let api: ApiId = rig.api("late", upstream.address, cached(json!({})));
+    let address = rig.address();
+    let request = Request::get("/acme/late/a")
+        .header("host", "gateway.test")
+        .body(http_body_util::Full::default())
+        .unwrap();
+    let fill = tokio::spawn(async move { crate::support::exchange(address, request).await.status() });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    rig.apply(purge(PurgeScope::Url { api, path: "/a".to_owned() }));
+    assert_eq!(fill.await.unwrap(), 200);
+    let after = rig.get("/acme/late/a", &[]).await;
+    assert!(after.header("cache-status").contains("fwd="), "{:?}", after.headers);
+    assert_eq!(upstream.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsafe_method_that_succeeds_forgets_the_url_and_one_that_fails_does_not() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::new(move |request: Request<Incoming>| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if request.method() == Method::GET {
+                return text(200, &[("cache-control", "max-age=60")], number.to_string());
+            }
+            let failed = request.uri().query() == Some("fail");
+            text(if failed { 500 } else { 204 }, &[("location", "/b")], "")
+        }
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("u", upstream.address, cached(json!({ "query": { "mode": "none" } })));
+    let get = async |path: &str| rig.get(path, &[]).await.body;
+    let (a, b, c) = (get("/acme/u/a").await, get("/acme/u/b").await, get("/acme/u/c").await);
+    rig.send(Method::POST, "/acme/u/a?fail", &[], "").await;
+    assert_eq!(get("/acme/u/a").await, a);
+    let posted = rig.send(Method::POST, "/acme/u/a", &[], "x").await;
+    assert_eq!(posted.header("cache-status"), "sluice; fwd=method");
+    assert_ne!(get("/acme/u/a").await, a);
+    assert_ne!(get("/acme/u/b").await, b, "the response named it");
+    assert_eq!(get("/acme/u/c").await, c);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_response_stands_in_when_the_upstream_is_gone_unless_it_must_not() {
+    for (fields, expected) in [
+        (&[("cache-control", "max-age=0"), ("etag", "\"a\"")][..], 200),
+        (&[("cache-control", "max-age=0, must-revalidate"), ("etag", "\"a\"")], 502),
+    ] {
+        let served = Arc::new(AtomicUsize::new(0));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let fields_text: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let counted = Arc::clone(&served);
+        tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut buffer = [0; 2048];
+                let _ = stream.read(&mut buffer).await;
+                if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\n{fields_text}content-length: 2\r\nconnection: close\r\n\r\nok"
+                    );
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            }
+        });
+        let mut rig = Rig::start();
+        rig.api("gone", address, cached(json!({})));
+        assert_eq!(rig.get("/acme/gone/a", &[]).await.status, 200);
+        let second = rig.get("/acme/gone/a", &[]).await;
+        assert_eq!(second.status, expected, "{fields:?}");
+    }
+}
