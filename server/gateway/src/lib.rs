@@ -16,5 +16,5 @@ mod upstream;
 mod worker;
 
 pub use listen::{Gateway, GatewayOptions, Running};
-pub use shared::{Shared, Stats};
+pub use shared::{Shared, Stats, Switches};
 pub use upstream::{Resolver, Resolving, SystemResolver};

@@ -1,7 +1,7 @@
-//! What all threads of a gateway share: the snapshot, limits, cache, recorders, and how well the link does.
+//! What all threads of a gateway share: the snapshot, limits, cache, recorders, and the link's switches.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use sluice_contract::guard::Guard;
@@ -10,9 +10,10 @@ use sluice_contract::journal::{Position, Purge, PurgeScope};
 use crate::cache::{Cache, Stamp};
 use crate::clock::Clock;
 use crate::compile::Compiler;
-use crate::link::LinkStatus;
 use crate::state::Snapshot;
 use crate::telemetry::Recorders;
+
+const DEFAULT_CACHE_BYTES: u64 = 256 << 20;
 
 /// Everything that threads share. The link writes, calls read.
 pub struct Shared {
@@ -23,11 +24,19 @@ pub struct Shared {
     pub clock: Clock,
     /// Networks that this gateway itself allows upstreams in, besides those of the environment's settings.
     pub guard: Guard,
-    /// Whether calls may be served and stored responses trusted.
-    pub link: LinkStatus,
+    pub switches: Switches,
     pub stats: Stats,
     /// Calls in flight are no longer waited for.
     pub(crate) stopping: AtomicBool,
+}
+
+/// Set by the link.
+#[derive(Default)]
+pub struct Switches {
+    /// Nothing was heard from the control plane for a while: stored responses are validated before they are served.
+    pub link_stale: AtomicBool,
+    /// The configuration is older than it may be, or the gateway was removed: every call gets 503.
+    pub refuse_all: AtomicBool,
 }
 
 /// Counted by the data path.
@@ -42,19 +51,25 @@ pub struct Stats {
 }
 
 impl Shared {
-    /// An empty gateway: not ready until a snapshot is published. Its cache holds so many bytes at most.
-    pub fn new(recorders: Arc<Recorders>, guard: Guard, cache_bytes: u64) -> Self {
+    /// An empty gateway: not ready until a snapshot is published.
+    pub fn new(recorders: Arc<Recorders>, guard: Guard) -> Self {
         Self {
             snapshot: ArcSwap::default(),
             compiler: Compiler::default(),
-            cache: Arc::new(Cache::new(cache_bytes)),
+            cache: Arc::new(Cache::new(DEFAULT_CACHE_BYTES)),
             recorders,
             clock: Clock::start(),
             guard,
-            link: LinkStatus::default(),
+            switches: Switches::default(),
             stats: Stats::default(),
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// With a cache of at most so many bytes.
+    #[must_use]
+    pub fn with_cache(self, max_bytes: u64) -> Self {
+        Self { cache: Arc::new(Cache::new(max_bytes)), ..self }
     }
 
     /// What calls are decided with now.
@@ -94,6 +109,6 @@ impl Shared {
 
     /// Whether calls are served: there is a configuration and it is not too old.
     pub fn is_ready(&self) -> bool {
-        self.peek().is_ready() && self.link.may_serve()
+        self.peek().is_ready() && !self.switches.refuse_all.load(Ordering::Relaxed)
     }
 }

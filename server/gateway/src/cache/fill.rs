@@ -28,6 +28,8 @@ pub(crate) struct Fill {
     pub(super) head: response::Parts,
     /// Which requests it answers.
     pub(super) selecting: Selecting,
+    /// When its fetch began.
+    pub(super) stamp: Stamp,
     /// Bytes that are announced.
     length: Option<u64>,
     limit: u64,
@@ -58,12 +60,14 @@ pub(crate) struct FillReader {
 
 impl Fill {
     pub(super) fn new(
-        head: response::Parts,
-        selecting: Selecting,
+        mut head: response::Parts,
+        recipe: &Recipe,
         length: Option<u64>,
         limit: u64,
     ) -> Arc<Self> {
-        Arc::new(Self { head, selecting, length, limit, state: Mutex::default() })
+        let (selecting, stamp) = (recipe.selecting.clone(), recipe.stamp);
+        head.headers.clone_from(&recipe.headers);
+        Arc::new(Self { head, selecting, stamp, length, limit, state: Mutex::default() })
     }
 
     /// Whether others may read along: only when it is certain that the whole of it will be kept.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, Method, StatusCode, response};
@@ -94,7 +95,7 @@ pub(crate) async fn serve(
         head_only: outbound.head.method == Method::HEAD,
         headers: HeaderMap::new(),
         conditions: Conditions::take(&mut outbound.head.headers),
-        distrust: call.worker.shared.link.is_stale(),
+        distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
     };
     let found = asked.look_up(&outbound.head.headers);
     call.mark("cache");
@@ -236,7 +237,8 @@ impl Asked<'_> {
             }
             Stage::Arriving(fill) => {
                 let selecting = Selecting::new(&fill.head.headers, &self.rule.vary_headers, &self.headers);
-                if selecting != fill.selecting {
+                let purged = !self.authorised.matched.api.purges.allow(self.keys.url, fill.stamp);
+                if selecting != fill.selecting || purged {
                     return None;
                 }
                 Answer { head: fill.head.clone(), body: Origin::Fill(fill.reader()) }
@@ -373,10 +375,8 @@ impl Asked<'_> {
             }
             Fetched::Body(upstream) => upstream,
         };
-        let mut shown = head.clone();
-        shown.headers.clone_from(&recipe.headers);
         let length = upstream.size_hint().exact();
-        let fill = Fill::new(shown, recipe.selecting.clone(), length, self.rule.max_body_bytes);
+        let fill = Fill::new(head.clone(), &recipe, length, self.rule.max_body_bytes);
         if let Some(flight) = flight.as_ref().filter(|_| fill.is_open_to_others()) {
             flight.is_now(Stage::Arriving(Arc::clone(&fill)));
         }

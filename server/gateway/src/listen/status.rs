@@ -52,8 +52,9 @@ fn respond(shared: &Shared, path: &str) -> Response<Full<Bytes>> {
         "/healthz" => plain(StatusCode::OK, "ok\n".to_owned()),
         "/readyz" if shared.is_ready() => plain(StatusCode::OK, "ready\n".to_owned()),
         "/readyz" => {
-            let why = format!("not ready: the link is {}\n", shared.link.get().name());
-            plain(StatusCode::SERVICE_UNAVAILABLE, why)
+            let refused = shared.switches.refuse_all.load(Ordering::Relaxed);
+            let why = if refused { "the configuration is too old" } else { "there is no configuration yet" };
+            plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"))
         }
         "/metrics" => plain(StatusCode::OK, metrics(shared)),
         _ => plain(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n".to_owned()),

@@ -425,7 +425,7 @@ async fn stopping_lets_calls_in_flight_finish() {
 async fn the_status_listener_tells_when_the_gateway_is_ready() {
     use sluice_gateway::telemetry::Recorders;
     use sluice_gateway::{Gateway, GatewayOptions, Shared};
-    let shared = Arc::new(Shared::new(Recorders::in_memory(), Guard::default(), 1 << 20));
+    let shared = Arc::new(Shared::new(Recorders::in_memory(), Guard::default()));
     let free = "127.0.0.1:0".parse().unwrap();
     let running = Gateway::start(GatewayOptions::new(free, free), Arc::clone(&shared)).unwrap();
     let get = async |address, path: &str| {

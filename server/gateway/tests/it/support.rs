@@ -59,7 +59,7 @@ impl Rig {
 
     pub fn with(start: Start) -> Self {
         let Start { guard, resolver, threads } = start;
-        let shared = Arc::new(Shared::new(Recorders::in_memory(), guard, 64 << 20));
+        let shared = Arc::new(Shared::new(Recorders::in_memory(), guard));
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = GatewayOptions { threads, resolver, ..GatewayOptions::new(free, free) };
         let running = Gateway::start(options, Arc::clone(&shared)).unwrap();
