@@ -43,7 +43,8 @@ fn Frame() -> impl IntoView {
     let content = NodeRef::<html::Main>::new();
     let path = use_location().pathname;
     effect(move || {
-        path.track();
+        // Reading it, not just tracking: what nobody reads is not computed, and so never changes.
+        let _ = path.get();
         drawer.set(false);
     });
     let skip = move |event: leptos::ev::MouseEvent| {

@@ -89,6 +89,7 @@ pub fn TextField(
             class="input"
             id=words.id.clone()
             type=kind
+            step=(kind == "number").then_some("any")
             data-mono=mono
             placeholder=placeholder
             required=required

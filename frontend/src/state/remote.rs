@@ -123,7 +123,7 @@ impl<T: Clone + Send + Sync + 'static> Remote<T> {
         let there = Memo::new(move |_| self.value.with(Option::is_some));
         let failed = Memo::new(move |_| if there.get() { None } else { self.loader.problem.get() });
         move || {
-            there.track();
+            let _ = there.get();
             match (self.value.get_untracked(), failed.get()) {
                 (Some(first), _) => {
                     let latest = RwSignal::new(first);
