@@ -6,7 +6,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use http::{Method, header};
 use serde_json::{Value, json};
-use sluice_contract::rest::imports::{ImportPreview, MAX_DOCUMENT_BYTES};
+use sluice_contract::rest::imports::ImportPreview;
 use sluice_testkit::{TestApp, TestDatabase, each_database};
 
 use crate::publishing::{make_api, save_draft};
