@@ -9,6 +9,8 @@ use crate::components::{Crumb, EmptyState, LinkButton, PageHead, ToastRegion, To
 use crate::format::query_value;
 use crate::icons::HELP;
 use crate::pages::analytics::AnalyticsRoutes;
+use crate::pages::applications::ApplicationsRoutes;
+use crate::pages::approvals::ApprovalsRoutes;
 use crate::pages::audit::AuditRoutes;
 use crate::pages::calls::CallsRoutes;
 use crate::pages::gateways::GatewaysRoutes;
@@ -35,6 +37,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/welcome") view=Welcome />
                 <ParentRoute path=path!("") view=Shell>
                     <Route path=path!("/") view=Overview />
+                    <ApprovalsRoutes />
+                    <ApplicationsRoutes />
                     <AnalyticsRoutes />
                     <CallsRoutes />
                     <GatewaysRoutes />

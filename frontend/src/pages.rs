@@ -1,6 +1,8 @@
 //! The pages of the console: one module for each area, each owning its routes.
 
 pub mod analytics;
+pub mod applications;
+pub mod approvals;
 pub mod audit;
 pub mod calls;
 pub mod gateways;

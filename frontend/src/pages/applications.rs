@@ -1,0 +1,25 @@
+//! Applications: who calls APIs, with their keys and subscriptions.
+
+mod detail;
+mod edit;
+mod keys;
+mod list;
+mod subscriptions;
+
+use leptos::prelude::*;
+use leptos_router::components::{Outlet, ParentRoute, Route};
+use leptos_router::path;
+
+use detail::ApplicationDetail;
+use list::ApplicationList;
+
+#[component(transparent)]
+pub fn ApplicationsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/apps") view=Outlet>
+            <Route path=path!("") view=ApplicationList />
+            <Route path=path!(":id") view=ApplicationDetail />
+        </ParentRoute>
+    }
+    .into_inner()
+}
