@@ -72,7 +72,7 @@ async fn tail_calls(
     scope: Scope<need::ReadCalls>,
     Query(filter): Query<CallFilter>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, ApiError> {
-    let events = tail::watch(&app, scope.tenant, Matcher::new(filter)?)?;
+    let events = tail::watch(&app, scope.tenant, Matcher::new(filter)?).await?;
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 

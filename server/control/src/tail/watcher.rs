@@ -37,7 +37,7 @@ const REMEMBERED: usize = 8_192;
 ///
 /// # Errors
 /// 429 when too many watch already.
-pub(crate) fn watch(
+pub(crate) async fn watch(
     app: &App,
     tenant: TenantId,
     matcher: Matcher,
@@ -46,7 +46,7 @@ pub(crate) fn watch(
         .try_acquire_owned()
         .map_err(|_| ApiError::too_many("too_many_tails", "too many people watch calls at the moment", 10))?;
     let (events, stream) = mpsc::channel(WAITING);
-    let watcher = Watcher {
+    let mut watcher = Watcher {
         app: app.clone(),
         tenant,
         matcher,
@@ -57,6 +57,12 @@ pub(crate) fn watch(
         skipped: 0,
         _seat: seat,
     };
+    // What is in the store already was not asked for. In this order: what arrives between the two is found by the
+    // next look.
+    if app.telemetry.is_shared() {
+        let present = watcher.look().await;
+        watcher.shown.add(present.iter().map(|stored| stored.call.id));
+    }
     tokio::spawn(watcher.run(app.tail.arrivals.subscribe()));
     Ok(ReceiverStream::new(stream))
 }
@@ -77,11 +83,6 @@ struct Watcher {
 impl Watcher {
     async fn run(mut self, mut arrivals: broadcast::Receiver<Arc<Arrival>>) {
         let shared = self.app.telemetry.is_shared();
-        if shared {
-            // What is there already was not asked for.
-            let present = self.look().await;
-            self.shown.add(present.iter().map(|stored| stored.call.id));
-        }
         let (stopping, events) = (self.app.stopping.clone(), self.events.clone());
         let mut clock = interval(LOOK_EVERY);
         let end = sleep(LIFETIME);

@@ -20,6 +20,10 @@ use crate::error::{Error, Result};
 const INDEXED_PATH: usize = 256;
 /// Calls below a path up to which they are fetched and sorted, instead of walking through time.
 const FEW: i64 = 2_000;
+/// The walk through time, from the newest call.
+const WALK: &str = "at DESC, id DESC";
+/// The same order, but no index promises it: few calls are found by the filter's own index, then sorted.
+const SORT: &str = "at + 0 DESC, id DESC";
 /// From here the index of slow calls is used.
 const SLOW_US: u64 = 1_000_000;
 
@@ -121,13 +125,15 @@ fn conditions(tenant: TenantId, filter: &CallFilter) -> Result<Conditions> {
 
 fn add_status(all: &mut Conditions, status: &str) -> Result<()> {
     let (class, exact) = read_status(status)?;
-    all.add("class = ?", [class.into()]);
+    if class >= 4 {
+        // The index of errors; the literal lets it be seen that it holds them all.
+        all.add("class = ? AND status >= 400", [class.into()]);
+    } else {
+        // Most calls: decided in the index of the walk, which has the status.
+        all.add("status >= ? AND status < ?", [(class * 100).into(), (class * 100 + 100).into()]);
+    }
     if let Some(exact) = exact {
         all.add("status = ?", [exact.into()]);
-    }
-    if class >= 4 {
-        // A literal, so that the index of errors is seen to hold them all.
-        all.add("status >= 400", []);
     }
     Ok(())
 }
@@ -157,19 +163,16 @@ async fn order(
     filter: &CallFilter,
     conditions: &mut Conditions,
 ) -> Result<&'static str> {
-    const WALK: &str = "at DESC, id DESC";
-    // Not a plain column: no index promises this order, so the path's index is what remains.
-    const SORT: &str = "at + 0 DESC, id DESC";
-    let Some(path) = filter.path.as_deref().filter(|path| !path.is_empty()) else { return Ok(WALK) };
-    let start: String = path.chars().take(INDEXED_PATH).collect();
-    let end = successor(&start);
-    conditions.add("substr(path, 1, ?) = ?", [length(path).into(), path.into()]);
-    if !is_rare(db, tenant, &start, &end).await? {
-        return Ok(WALK);
+    if let Some(path) = filter.path.as_deref().filter(|path| !path.is_empty()) {
+        conditions.add("substr(path, 1, ?) = ?", [length(path).into(), path.into()]);
+        let start: String = path.chars().take(INDEXED_PATH).collect();
+        let end = successor(&start);
+        if is_rare(db, tenant, &start, &end).await? {
+            conditions.add("substr(path, 1, 256) >= ? AND substr(path, 1, 256) < ?", [start.into(), end.into()]);
+            return Ok(SORT);
+        }
     }
-    conditions.add("substr(path, 1, 256) >= ?", [start.into()]);
-    conditions.add("substr(path, 1, 256) < ?", [end.into()]);
-    Ok(SORT)
+    Ok(if filter.request_id.is_some() { SORT } else { WALK })
 }
 
 async fn is_rare(db: &impl ConnectionTrait, tenant: TenantId, start: &str, end: &str) -> Result<bool> {
