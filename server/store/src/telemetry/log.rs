@@ -168,7 +168,8 @@ async fn order(
         let start: String = path.chars().take(INDEXED_PATH).collect();
         let end = successor(&start);
         if is_rare(db, tenant, &start, &end).await? {
-            conditions.add("substr(path, 1, 256) >= ? AND substr(path, 1, 256) < ?", [start.into(), end.into()]);
+            conditions
+                .add("substr(path, 1, 256) >= ? AND substr(path, 1, 256) < ?", [start.into(), end.into()]);
             return Ok(SORT);
         }
     }

@@ -134,7 +134,12 @@ impl Watching {
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
                 let field = |name: &str| {
-                    event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
+                    event
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned()
                 };
                 let found = (field("event:"), field("data:"));
                 self.read = rest.to_owned();
@@ -201,7 +206,9 @@ async fn a_watcher_who_gets_too_much_at_once_is_told_how_much_was_left_out() {
         let left_out = loop {
             match watching.event().await {
                 (event, data) if event == "skipped" => {
-                    break serde_json::from_str::<serde_json::Value>(&data).unwrap()["at_least"].as_u64().unwrap();
+                    break serde_json::from_str::<serde_json::Value>(&data).unwrap()["at_least"]
+                        .as_u64()
+                        .unwrap();
                 }
                 (_, data) => {
                     shown += 1;
@@ -223,7 +230,8 @@ async fn a_watcher_sees_calls_that_another_control_plane_stored() {
             return;
         }
         let served = Served::start(app).await;
-        let second = App::new(served.app.app.settings.clone(), served.app.database.store.clone()).await.unwrap();
+        let second =
+            App::new(served.app.app.settings.clone(), served.app.database.store.clone()).await.unwrap();
         let gateway = served.gateway().await.at(&serve(&second).await);
         let mut watching = Watching::open(&served.app, &served.base, "").await;
         let one = call(served.app.tenant, ApiId::generate(), Utc::now());

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use sluice_contract::calls::BatchReceipt;
 use sluice_contract::ids::{
     ApiId, ApplicationId, BootId, CredentialId, EnvironmentId, GatewayId, IncarnationId, ReleaseId, TenantId,
 };
 use sluice_contract::journal::{Change, CredentialEntry, Frame, Position, ReleasedApi, Snapshot};
 use sluice_contract::link::{
-    ACKNOWLEDGE_PATH, Acknowledgement, ENROL_PATH, EnrolRequest, EnrolResponse, EnrolmentToken, FailedPart,
-    HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, LostCalls, PROTOCOL, SESSION_PATH, SNAPSHOT_PATH,
+    ACKNOWLEDGE_PATH, Acknowledgement, CALLS_PATH, ENROL_PATH, EnrolRequest, EnrolResponse, EnrolmentToken,
+    FailedPart, HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, LostCalls, PROTOCOL, SESSION_PATH, SNAPSHOT_PATH,
     SessionRequest, SessionResponse,
 };
 use sluice_contract::part::Sha256Hash;
@@ -194,6 +195,18 @@ impl Simulated {
         let request = self.http.post(self.url(path)).bearer_auth(&self.access_token).json(body);
         let reply = request.send().await.unwrap();
         if reply.status() == 204 { Ok(()) } else { Err(reply.json().await.unwrap()) }
+    }
+
+    /// Sends a batch of calls as it is.
+    pub(super) async fn send_calls(&self, encoding: &str, body: Vec<u8>) -> Result<BatchReceipt, Problem> {
+        let request = self.http.post(self.url(CALLS_PATH)).bearer_auth(&self.access_token);
+        answer(request.header("content-encoding", encoding).body(body)).await
+    }
+
+    /// The same gateway before it opened a session.
+    pub(super) fn without_session(mut self) -> Self {
+        self.access_token.clear();
+        self
     }
 
     pub(super) async fn snapshot(&self) -> Snapshot {
