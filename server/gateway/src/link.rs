@@ -19,6 +19,7 @@ mod obtain;
 mod parts;
 mod session;
 mod ship;
+mod status;
 mod stream;
 mod supervisor;
 mod tls;
@@ -45,6 +46,7 @@ use heartbeat::Pulse;
 use obtain::Obtainer;
 use parts::Parts;
 use session::{SessionOpener, Sessions};
+pub use status::{LinkState, LinkStatus};
 use supervisor::Supervisor;
 
 /// How long a stopping gateway goes on sending calls; the rest is sent by its next life.

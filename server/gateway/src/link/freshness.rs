@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
+use super::status::LinkState;
 use crate::shared::Shared;
 
 /// Cached responses are revalidated after this long without a word: a purge may have been missed. The control plane
@@ -16,7 +17,7 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 /// How often the time is written down for the next life.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-/// Keeps the time and throws the switches.
+/// Keeps the time and tells the data path.
 pub(super) struct Freshness {
     shared: Arc<Shared>,
     file: PathBuf,
@@ -70,22 +71,24 @@ impl Freshness {
         self.update();
     }
 
-    /// Throws the switches as the time says. Called several times a second.
+    /// Says how well the link does, as the time tells. Called several times a second.
     pub(super) fn update(&self) {
-        let age = self.times.lock().age();
-        let stale = age.is_none_or(|age| age > STALE_AFTER);
-        let expired = self.bound().is_some_and(|bound| age.is_none_or(|age| age > bound));
-        let refuse = expired || self.removed.load(Ordering::Relaxed);
-        let switches = &self.shared.switches;
-        if switches.link_stale.swap(stale, Ordering::Relaxed) != stale && self.shared.peek().is_ready() {
-            tracing::info!(stale, "cached responses are {}", if stale { "revalidated" } else { "trusted" });
+        let state = self.state();
+        if self.shared.link.set(state) {
+            tracing::info!(state = state.name(), "the link to the control plane");
         }
-        if switches.refuse_all.swap(refuse, Ordering::Relaxed) != refuse {
-            tracing::warn!(
-                refuse,
-                "calls are {}",
-                if refuse { "refused: the configuration is too old" } else { "served" }
-            );
+    }
+
+    fn state(&self) -> LinkState {
+        let age = self.times.lock().age();
+        if self.removed.load(Ordering::Relaxed) {
+            LinkState::Removed
+        } else if self.bound().is_some_and(|bound| age.is_none_or(|age| age > bound)) {
+            LinkState::Expired
+        } else if age.is_none_or(|age| age > STALE_AFTER) {
+            LinkState::Stale
+        } else {
+            LinkState::Fresh
         }
     }
 
