@@ -1,6 +1,7 @@
 //! One request to the admin API. All of it is in [`exchange`]; the rest gives it types.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 
 use gloo_net::http::{Method, Request, RequestBuilder};
 use serde::Serialize;
@@ -96,7 +97,17 @@ pub fn version_tag(version: u64) -> String {
     format!("\"{version}\"")
 }
 
-async fn exchange(
+/// Boxed, so that what waits for an answer is small, whatever the answer is.
+fn exchange<'a>(
+    method: Method,
+    path: &'a str,
+    body: Option<String>,
+    etag: Option<&'a str>,
+) -> Pin<Box<dyn Future<Output = Result<Reply, Problem>> + 'a>> {
+    Box::pin(send_and_read(method, path, body, etag))
+}
+
+async fn send_and_read(
     method: Method,
     path: &str,
     body: Option<String>,
@@ -138,17 +149,21 @@ fn tagged<T: DeserializeOwned>(reply: Reply) -> Result<Tagged<T>, Problem> {
 }
 
 fn json<B: Serialize>(body: &B) -> Result<String, Problem> {
-    serde_json::to_string(body)
-        .map_err(|error| Problem::new(0, "not_sendable", "This cannot be sent").detail(error.to_string()))
+    serde_json::to_string(body).map_err(not_sendable)
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     // 204 and empty bodies read as `()`.
-    let text = if text.is_empty() { "null" } else { text };
-    serde_json::from_str(text).map_err(|error| {
-        Problem::new(0, "unexpected_answer", "The control plane answered something unexpected")
-            .detail(format!("{error}. Reload the page: the console may be older than the control plane."))
-    })
+    serde_json::from_str(if text.is_empty() { "null" } else { text }).map_err(unexpected)
+}
+
+fn not_sendable(error: serde_json::Error) -> Problem {
+    Problem::new(0, "not_sendable", "This cannot be sent").detail(error.to_string())
+}
+
+fn unexpected(error: serde_json::Error) -> Problem {
+    Problem::new(0, "unexpected_answer", "The control plane answered something unexpected")
+        .detail(format!("{error}. Reload the page: the console may be older than the control plane."))
 }
 
 fn problem_of(status: u16, text: &str) -> Problem {
