@@ -1,4 +1,4 @@
-//! Calls as they happen: server-sent events, drawn at most four times a second so that a busy tenant stays smooth.
+//! Calls as they happen: server-sent events, drawn ten times a second in small portions so that a busy tenant stays smooth.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::components::{Badge, Clock, MethodTag, StatusCode, Tone};
 use crate::format;
 
 const SHOWN: usize = 200;
-const REDRAW: Duration = Duration::from_millis(250);
+const REDRAW: Duration = Duration::from_millis(100);
 const BASE: &str = "/api/v1";
 
 /// An open tail; closes with the component that opened it.
