@@ -1,4 +1,4 @@
-//! What keeps telemetry small: rollups are folded every few seconds, what is too old goes every hour. Several control
+//! What keeps telemetry small: rollups are folded every two seconds, what is too old goes every hour. Several control
 //! planes may do it at once.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::state::App;
 
-const COMPACT_EVERY: Duration = Duration::from_secs(5);
+const COMPACT_EVERY: Duration = Duration::from_secs(2);
 const RETAIN_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Starts the jobs; they end when the control plane stops.

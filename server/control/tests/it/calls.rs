@@ -138,3 +138,33 @@ async fn calls_stay_within_their_tenant_and_with_those_who_may_read_them() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn calls_older_than_the_settings_say_are_removed() {
+    each_database(|app| async move {
+        let etag = app.admin.get("/api/v1/settings").await.expect(200).etag();
+        let settings = json!({
+            "call_retention_days": 3, "rollup_retention_days": 400, "audit_retention_days": 400,
+            "session_idle_minutes": 60, "session_absolute_hours": 12,
+        });
+        app.admin.put("/api/v1/settings", &etag, &settings).await.expect(200);
+        let api = ApiId::generate();
+        let (old, young) = (Utc::now() - TimeDelta::days(5), Utc::now() - TimeDelta::days(2));
+        let kept = call(app.tenant, api, young);
+        store(&app, vec![call(app.tenant, api, old), kept.clone()]).await;
+        assert_eq!(list(&app, "").await.items.len(), 2);
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stopping = app.app.stopping.clone();
+        tokio::spawn(sluice_control::serve(app.app.clone(), listener, stopping.clone().cancelled_owned()));
+        let gone = async {
+            while list(&app, "").await.items.len() > 1 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), gone).await.expect("the old call goes");
+        assert_eq!(list(&app, "").await.items[0].call.id, kept.id);
+        stopping.cancel();
+    })
+    .await;
+}

@@ -1,5 +1,10 @@
 //! Tests of the control plane through its front door, one module for each resource, on both databases.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says why and fails"
+)]
 
 mod analytics;
 mod apis;
