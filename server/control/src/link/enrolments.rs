@@ -23,10 +23,10 @@ pub(super) async fn create_enrolment(
     origin: Origin,
     Json(request): Json<EnrolRequest>,
 ) -> Result<(StatusCode, Json<EnrolResponse>), ApiError> {
-    app.link.refusals.check(address)?;
+    app.link.refusals.check((address, None))?;
     let enrolled = enrol(&app, origin, request).await;
     if let Err(error) = &enrolled {
-        app.link.refusals.note(address);
+        app.link.refusals.note((address, None));
         tracing::warn!(%address, code = error.code(), "enrolment refused");
     }
     Ok((StatusCode::CREATED, Json(enrolled?)))

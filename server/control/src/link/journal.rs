@@ -50,11 +50,15 @@ pub(super) async fn get_journal(
     Query(from): Query<From>,
 ) -> Result<impl IntoResponse, ApiError> {
     app.link.run(&app);
-    let incarnation = journal::incarnation(app.store.read()).await?;
+    let mut incarnation = journal::incarnation(app.store.read()).await?;
     let counter = journal::counter(app.store.read(), gateway.environment).await?;
+    if from.incarnation == Some(incarnation) && from.from > counter.head {
+        // It has seen what this database has never had.
+        incarnation = begin_new_incarnation(&app, incarnation).await?;
+    }
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let hello = line(&Frame::Hello { incarnation, head: counter.head })?;
-    match snapshot_reason(&app, &from, incarnation, counter).await? {
+    match snapshot_reason(&from, incarnation, counter) {
         Some(reason) => {
             let frame = line(&Frame::SnapshotRequired { reason: reason.to_owned() })?;
             // Fits: the channel is new.
@@ -79,33 +83,23 @@ pub(super) async fn get_journal(
 }
 
 /// Why the gateway cannot go on from where it is, if it cannot.
-async fn snapshot_reason(
-    app: &App,
-    at: &From,
-    incarnation: IncarnationId,
-    counter: Counter,
-) -> Result<Option<&'static str>, ApiError> {
-    if at.incarnation.is_some_and(|theirs| theirs != incarnation) || (at.incarnation.is_none() && at.from > 0)
-    {
-        return Ok(Some("the position is of another life of the database"));
-    }
-    if at.from > counter.head {
-        // It has seen what this database has never had: a backup was restored.
-        begin_new_incarnation(app, incarnation).await?;
-        return Ok(Some("the position is beyond the journal: the database was restored from a backup"));
+fn snapshot_reason(at: &From, incarnation: IncarnationId, counter: Counter) -> Option<&'static str> {
+    let is_new = at.incarnation.is_none() && at.from == 0;
+    if !is_new && at.incarnation != Some(incarnation) {
+        return Some("the position is of another life of the database");
     }
     if at.from < counter.compacted_to {
-        return Ok(Some("the entries after the position are compacted away"));
+        return Some("the entries after the position are compacted away");
     }
-    Ok((counter.head - at.from > FAR_BEHIND).then_some("the position is far behind"))
+    (counter.head - at.from > FAR_BEHIND).then_some("the position is far behind")
 }
 
-async fn begin_new_incarnation(app: &App, was: IncarnationId) -> Result<(), ApiError> {
+async fn begin_new_incarnation(app: &App, was: IncarnationId) -> Result<IncarnationId, ApiError> {
     let tx = app.store.begin().await?;
     let now = journal::new_incarnation(&tx, was).await?;
     app.commit(tx).await?;
     tracing::warn!(%was, %now, "a gateway is ahead of the database, which must come from a backup: new incarnation");
-    Ok(())
+    Ok(now)
 }
 
 /// One gateway's stream.

@@ -1,20 +1,25 @@
-//! Holds back who is refused too often, by address. Secrets have 256 bits, so this spares the database, not them.
+//! Holds back who is refused too often: an address that wants to enrol, a gateway that wants a session. Secrets have
+//! 256 bits, so this spares the database, not them.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use moka::sync::Cache;
+use sluice_contract::ids::GatewayId;
 
 use crate::problem::ApiError;
 
 const WINDOW: Duration = Duration::from_secs(60);
-const PER_ADDRESS: u32 = 30;
-/// Addresses remembered at once.
+const AT_MOST: u32 = 30;
+/// Who is remembered at once.
 const REMEMBERED: u64 = 10_000;
+
+/// From where, and which gateway it says that it is.
+pub(super) type Who = (IpAddr, Option<GatewayId>);
 
 /// Counts refusals of enrolments and sessions.
 pub(super) struct Refusals {
-    refused: Cache<IpAddr, u32>,
+    refused: Cache<Who, u32>,
 }
 
 impl Refusals {
@@ -22,21 +27,21 @@ impl Refusals {
         Self { refused: Cache::builder().max_capacity(REMEMBERED).time_to_live(WINDOW).build() }
     }
 
-    /// Turns an address away that was refused too often within the last minute.
+    /// Turns away who was refused too often within the last minute.
     ///
     /// # Errors
     /// 429.
-    pub(super) fn check(&self, address: IpAddr) -> Result<(), ApiError> {
-        if self.refused.get(&address).unwrap_or(0) < PER_ADDRESS {
+    pub(super) fn check(&self, who: Who) -> Result<(), ApiError> {
+        if self.refused.get(&who).unwrap_or(0) < AT_MOST {
             return Ok(());
         }
         Err(ApiError::too_many("throttled", "refused too often; try again later", WINDOW.as_secs()))
     }
 
     /// Notes a refusal.
-    pub(super) fn note(&self, address: IpAddr) {
-        let count = self.refused.get(&address).unwrap_or(0);
-        self.refused.insert(address, count + 1);
+    pub(super) fn note(&self, who: Who) {
+        let count = self.refused.get(&who).unwrap_or(0);
+        self.refused.insert(who, count + 1);
     }
 }
 
@@ -45,14 +50,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_held_back_after_too_many_refusals_and_others_are_not() {
+    fn who_is_refused_too_often_is_held_back_and_others_at_the_same_address_are_not() {
         let refusals = Refusals::new();
         let address: IpAddr = "192.0.2.1".parse().unwrap();
-        for _ in 0..PER_ADDRESS {
-            assert!(refusals.check(address).is_ok());
-            refusals.note(address);
+        let gateway = Some(GatewayId::generate());
+        for _ in 0..AT_MOST {
+            assert!(refusals.check((address, gateway)).is_ok());
+            refusals.note((address, gateway));
         }
-        assert_eq!(refusals.check(address).unwrap_err().code(), "throttled");
-        assert!(refusals.check("192.0.2.2".parse().unwrap()).is_ok());
+        assert_eq!(refusals.check((address, gateway)).unwrap_err().code(), "throttled");
+        assert!(refusals.check((address, Some(GatewayId::generate()))).is_ok());
+        assert!(refusals.check((address, None)).is_ok());
     }
 }

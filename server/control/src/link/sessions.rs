@@ -3,12 +3,11 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sluice_contract::link::{SessionRequest, SessionResponse, UNKNOWN_GATEWAY};
+use sluice_contract::link::{GATEWAY_REMOVED, SessionRequest, SessionResponse, UNKNOWN_GATEWAY};
 use sluice_contract::part::Sha256Hash;
 use sluice_store::gateways::{self, Session};
 use sluice_store::journal;
 
-use super::access::removed;
 use super::enrolments::check_protocol;
 use crate::client_address::ClientAddress;
 use crate::extract::Json;
@@ -21,10 +20,12 @@ pub(super) async fn create_session(
     Extension(ClientAddress(address)): Extension<ClientAddress>,
     Json(request): Json<SessionRequest>,
 ) -> Result<(StatusCode, Json<SessionResponse>), ApiError> {
-    app.link.refusals.check(address)?;
+    // Each gateway of its own, or removed ones would hold back others behind the same address.
+    let who = (address, Some(request.gateway));
+    app.link.refusals.check(who)?;
     let opened = open(&app, &request).await;
     if let Err(error) = &opened {
-        app.link.refusals.note(address);
+        app.link.refusals.note(who);
         tracing::warn!(%address, gateway = %request.gateway, code = error.code(), "session refused");
     }
     Ok((StatusCode::CREATED, Json(opened?)))
@@ -47,6 +48,10 @@ async fn open(app: &App, request: &SessionRequest) -> Result<SessionResponse, Ap
     }
     let access_token = app.link.tokens.issue(request.gateway, environment, request.boot)?;
     Ok(SessionResponse { access_token, incarnation, environment_name })
+}
+
+fn removed() -> ApiError {
+    ApiError::forbidden("this gateway was removed").with_code(GATEWAY_REMOVED)
 }
 
 fn unknown() -> ApiError {

@@ -24,6 +24,9 @@ impl Default for Keep {
     }
 }
 
+/// How long it is known when a gateway acknowledged what.
+const ACKNOWLEDGEMENTS: TimeDelta = TimeDelta::days(30);
+
 /// Compacts every journal and removes parts and acknowledgements that are no longer needed.
 ///
 /// # Errors
@@ -36,8 +39,8 @@ pub async fn compact_all(store: &Store, keep: Keep) -> Result<()> {
         tx.commit().await?;
     }
     let tx = store.begin().await?;
-    let before = crate::now() - keep.age;
-    remove_parts(&tx, before).await?;
+    remove_parts(&tx, crate::now() - keep.age).await?;
+    let before = crate::now() - ACKNOWLEDGEMENTS;
     gateway_acks::Entity::delete_many().filter(gateway_acks::Column::ReceivedAt.lt(before)).exec(&tx).await?;
     tx.commit().await
 }

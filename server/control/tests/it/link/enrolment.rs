@@ -81,6 +81,16 @@ async fn who_is_refused_too_often_is_held_back() {
 }
 
 #[tokio::test]
+async fn strangers_cannot_send_much() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let refused = Simulated::enrol(&served.base, &"x".repeat(32 << 10), "worker").await.err().unwrap();
+        assert_eq!((refused.status, refused.code.as_str()), (413, "body_too_large"));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_session_needs_the_gateways_own_secret_and_every_path_needs_a_session() {
     each_database(|app| async move {
         let served = Served::start(app).await;

@@ -20,8 +20,8 @@ async fn a_removed_gateway_is_refused_at_once_everywhere() {
         let path = format!("/api/v1/gateways/{}", gateway.id);
         served.app.admin.delete(&path).await.expect(204);
         assert!(stream.news().await.is_none(), "its stream ends");
-        assert_eq!(gateway.heartbeat(0).await.unwrap_err().code, "gateway_removed");
-        assert_eq!(gateway.follow(1).await.err().unwrap().code, "gateway_removed");
+        assert_eq!(gateway.heartbeat(0).await.unwrap_err().code, "no_session");
+        assert_eq!(gateway.follow(1).await.err().unwrap().code, "no_session");
         let refused = gateway.open_session(Vec::new()).await.unwrap_err();
         assert_eq!((refused.status, refused.code.as_str()), (403, "gateway_removed"));
         served.app.admin.delete(&path).await.expect_problem(404, "not_found");
