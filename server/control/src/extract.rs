@@ -47,6 +47,21 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
+/// [`parse`] for bodies of megabytes that are one long text: the text is moved into the result, not read again.
+///
+/// # Errors
+/// 422 with the field at fault.
+pub(crate) fn parse_large<T: DeserializeOwned>(body: Vec<u8>) -> Result<T, ApiError> {
+    let text =
+        String::from_utf8(body).map_err(|_| ApiError::invalid_field("", "not_json", "not UTF-8 text"))?;
+    let value: serde_json::Value = text.parse().map_err(|error| misfit(String::new(), &error))?;
+    drop(text);
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let pointer = pointer(error.path());
+        misfit(pointer, error.inner())
+    })
+}
+
 fn misfit(mut pointer: String, error: &serde_json::Error) -> ApiError {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();

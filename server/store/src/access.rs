@@ -1,8 +1,8 @@
 //! What keys may do, as gateways are told: one entry for each key, with the application's subscriptions and plans in it.
 //!
 //! Whoever changes anything that goes into those entries holds the application's row until the transaction ends, so that
-//! an entry made from older rows can never follow a newer one. Locks are taken in this order: plan, applications by id,
-//! then keys and subscriptions.
+//! an entry made from older rows can never follow a newer one. Locks are taken in this order: API, plans, applications by
+//! id, then keys and subscriptions.
 
 use std::collections::{BTreeMap, HashMap};
 

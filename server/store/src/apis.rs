@@ -17,7 +17,7 @@ use sluice_entity::{apis, live_apis, subscriptions};
 use crate::audit::Actor;
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
-use crate::{Tx, access, check_version, definition, releases, text};
+use crate::{Tx, access, check_version, definition, plans, releases, text};
 
 pub use draft::draft;
 pub(crate) use view::base_path;
@@ -163,6 +163,7 @@ pub async fn delete(tx: &Tx, actor: &Actor, tenant: TenantId, id: ApiId, version
         let message = format!("`{}` still serves the API: withdraw it there first.", live.environment_slug);
         return Err(Error::conflict("live", message));
     }
+    plans::lock_all(tx, tenant, id).await?;
     let subscribers = access::subscribers_of_api(tx, tenant, id).await?;
     access::lock(tx, tenant, &subscribers).await?;
     // In this order, since plans and revisions are referred to by what goes before them.

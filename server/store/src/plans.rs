@@ -142,6 +142,12 @@ pub(crate) async fn lock(tx: &Tx, tenant: TenantId, api: ApiId, id: PlanId) -> R
     select.one(tx).await?.ok_or(Error::NotFound)
 }
 
+/// All plans of an API, kept as they are until the transaction ends.
+pub(crate) async fn lock_all(tx: &Tx, tenant: TenantId, api: ApiId) -> Result<()> {
+    of(tenant, api).order_by_asc(plans::Column::Id).lock_exclusive().all(tx).await?;
+    Ok(())
+}
+
 fn of(tenant: TenantId, api: ApiId) -> Select<plans::Entity> {
     plans::Entity::find().filter(plans::Column::TenantId.eq(tenant.0)).filter(plans::Column::ApiId.eq(api.0))
 }

@@ -5,7 +5,8 @@ mod view;
 
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, Select, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select,
+    Set,
 };
 use sluice_contract::ids::{SubscriptionId, TenantId};
 use sluice_contract::rest::page::{Page, PageQuery};
@@ -98,7 +99,7 @@ pub async fn request(
     let RequestSubscription { application, api, plan, message } = new;
     let message = text::free("/message", message, TEXT_MAX)?;
     let visible = if anything { apis::of(tenant) } else { apis::in_catalogue(tenant) };
-    let visible = visible.filter(api_rows::Column::Id.eq(api.0)).one(tx).await?;
+    let visible = visible.filter(api_rows::Column::Id.eq(api.0)).lock_shared().one(tx).await?;
     visible.ok_or_else(|| Error::invalid("/api", "unknown", "There is no such API."))?;
     let plan =
         plans::lock(tx, tenant, *api, *plan).await.map_err(unknown("/plan", "The API has no such plan."))?;

@@ -7,7 +7,7 @@ use axum::http::header;
 use http_body_util::BodyExt;
 use sluice_contract::rest::imports::{MAX_DOCUMENT_BYTES, PreviewImport};
 
-use crate::extract::parse;
+use crate::extract::parse_large;
 use crate::problem::ApiError;
 
 /// A document as a JSON text is a little longer: line ends and quotes are escaped.
@@ -27,7 +27,7 @@ pub(super) async fn read(request: Request) -> Result<PreviewImport, ApiError> {
     }
     let body = collect(request.into_body()).await?;
     // Megabytes of JSON keep a thread busy.
-    tokio::task::spawn_blocking(move || parse(&body)).await.map_err(ApiError::internal)?
+    tokio::task::spawn_blocking(move || parse_large(body)).await.map_err(ApiError::internal)?
 }
 
 /// The whole body; 413 as soon as it is longer than a body may be, so that no more than that is ever held.
