@@ -296,10 +296,7 @@ fn ApprovePicked(picked: RwSignal<Vec<Subscription>>, list: Paged<Subscription>)
 
 /// A decision against somebody, with the reason that they will read.
 #[component]
-fn Refuse(
-    refusing: RwSignal<Option<(Subscription, Decision)>>,
-    list: Paged<Subscription>,
-) -> impl IntoView {
+fn Refuse(refusing: RwSignal<Option<(Subscription, Decision)>>, list: Paged<Subscription>) -> impl IntoView {
     let current = use_current();
     let toasts = use_toasts();
     let waiting = use_context::<PendingApprovals>();

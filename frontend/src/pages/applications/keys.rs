@@ -13,8 +13,8 @@ use sluice_contract::rest::session::Permission;
 
 use crate::api;
 use crate::components::{
-    Ago, Badge, Button, Column, DataTable, Dialog, EmptyState, Kind, Notice, Panel, Rollout, Secret, Segments,
-    SelectField, TaskProblem, TextField, Tone, use_toasts,
+    Ago, Badge, Button, Column, DataTable, Dialog, EmptyState, Kind, Notice, Panel, Rollout, Secret,
+    Segments, SelectField, TaskProblem, TextField, Tone, use_toasts,
 };
 use crate::icons::{KEY, PLUS};
 use crate::session::use_current;
@@ -144,9 +144,8 @@ fn Create(
             on_change.run(());
         });
     };
-    let options = Signal::derive(move || {
-        items.get().into_iter().map(|it| (it.slug, it.name)).collect::<Vec<_>>()
-    });
+    let options =
+        Signal::derive(move || items.get().into_iter().map(|it| (it.slug, it.name)).collect::<Vec<_>>());
     let body = move || match created.get() {
         Some(made) => view! {
             <div class="stack">

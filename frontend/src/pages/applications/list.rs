@@ -19,8 +19,11 @@ pub fn ApplicationList() -> impl IntoView {
     let current = use_current();
     let (search, sort) = (url_text("q"), url_text("sort"));
     let list = paged::<Application>(move || {
-        current
-            .path(&format!("/applications?q={}&sort={}", query_value(&search.get()), query_value(&sort.get())))
+        current.path(&format!(
+            "/applications?q={}&sort={}",
+            query_value(&search.get()),
+            query_value(&sort.get())
+        ))
     });
     let creating = RwSignal::new(false);
     let go = go();

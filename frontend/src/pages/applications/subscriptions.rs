@@ -7,8 +7,7 @@ use sluice_contract::rest::subscriptions::{DecideSubscription, Subscription, Sub
 
 use crate::api;
 use crate::components::{
-    Ago, Button, Column, ConfirmDialog, DataTable, EmptyState, Kind, LinkButton, Panel,
-    use_toasts,
+    Ago, Button, Column, ConfirmDialog, DataTable, EmptyState, Kind, LinkButton, Panel, use_toasts,
 };
 use crate::icons::LIBRARY;
 use crate::pages::approvals::state_badge;

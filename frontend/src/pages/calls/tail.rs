@@ -1,4 +1,5 @@
-//! Calls as they happen: server-sent events, drawn ten times a second in small portions so that a busy tenant stays smooth.
+//! Calls as they happen: server-sent events, drawn ten times a second in small portions, so that a busy tenant
+//! stays smooth.
 
 use std::time::Duration;
 
