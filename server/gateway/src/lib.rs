@@ -8,6 +8,7 @@ pub mod link;
 pub mod listen;
 pub mod pipeline;
 pub mod router;
+mod run;
 pub mod settings;
 mod shared;
 pub mod state;
@@ -16,5 +17,6 @@ mod upstream;
 mod worker;
 
 pub use listen::{Gateway, GatewayOptions, Running};
+pub use run::{RunningGateway, StartError, run};
 pub use shared::{Shared, Stats, Switches};
 pub use upstream::{Resolver, Resolving, SystemResolver};

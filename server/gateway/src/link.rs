@@ -19,6 +19,7 @@ mod obtain;
 mod parts;
 mod session;
 mod ship;
+mod signals;
 mod status;
 mod stream;
 mod supervisor;
@@ -105,6 +106,7 @@ impl Link {
 
 impl Work {
     async fn run(self, stopped: oneshot::Receiver<()>, ready: &std::sync::mpsc::Sender<io::Result<()>>) {
+        signals::survive_file_size_limit();
         let sessions = Sessions::new();
         let (supervisor, newest) = match self.prepare(&sessions) {
             Ok(prepared) => prepared,
