@@ -20,7 +20,6 @@ mod parts;
 mod session;
 mod ship;
 mod signals;
-mod status;
 mod stream;
 mod supervisor;
 mod tls;
@@ -47,7 +46,6 @@ use heartbeat::Pulse;
 use obtain::Obtainer;
 use parts::Parts;
 use session::{SessionOpener, Sessions};
-pub use status::{LinkState, LinkStatus};
 use supervisor::Supervisor;
 
 /// How long a stopping gateway goes on sending calls; the rest is sent by its next life.

@@ -34,7 +34,7 @@ fn command() -> Command {
                 .value_name("FILTER")
                 .help("What is logged: error, warn, info, debug, or a filter by module [default: info]"),
         );
-    GatewaySettings::command(command)
+    GatewaySettings::schema().command(command)
 }
 
 fn serve(settings: GatewaySettings) -> anyhow::Result<()> {

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
-use super::status::LinkState;
 use crate::shared::Shared;
 
 /// Cached responses are revalidated after this long without a word: a purge may have been missed. The control plane
@@ -24,6 +23,19 @@ pub(super) struct Freshness {
     max_offline: Option<Duration>,
     removed: AtomicBool,
     times: Mutex<Times>,
+    told: Mutex<State>,
+}
+
+/// How well the link does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Fresh,
+    /// Not heard of for some seconds: a purge may have been missed, so cached responses are revalidated.
+    Stale,
+    /// Not heard of for longer than is allowed: revocations may have been missed, so nothing is served.
+    Expired,
+    /// The control plane has removed this gateway: nothing is served.
+    Removed,
 }
 
 struct Times {
@@ -40,8 +52,14 @@ impl Freshness {
         let file = data.join("heard");
         let times =
             Times { started: Instant::now(), age_at_start: read_age(&file), heard: None, written: None };
-        let freshness =
-            Self { shared, file, max_offline, removed: AtomicBool::new(false), times: Mutex::new(times) };
+        let freshness = Self {
+            shared,
+            file,
+            max_offline,
+            removed: AtomicBool::new(false),
+            times: Mutex::new(times),
+            told: Mutex::new(State::Stale),
+        };
         freshness.update();
         freshness
     }
@@ -74,21 +92,25 @@ impl Freshness {
     /// Says how well the link does, as the time tells. Called several times a second.
     pub(super) fn update(&self) {
         let state = self.state();
-        if self.shared.link.set(state) {
-            tracing::info!(state = state.name(), "the link to the control plane");
+        let switches = &self.shared.switches;
+        switches.link_stale.store(state != State::Fresh, Ordering::Relaxed);
+        switches.refuse_all.store(matches!(state, State::Expired | State::Removed), Ordering::Relaxed);
+        let before = std::mem::replace(&mut *self.told.lock(), state);
+        if before != state {
+            tracing::info!(?state, ?before, "the link to the control plane");
         }
     }
 
-    fn state(&self) -> LinkState {
+    fn state(&self) -> State {
         let age = self.times.lock().age();
         if self.removed.load(Ordering::Relaxed) {
-            LinkState::Removed
+            State::Removed
         } else if self.bound().is_some_and(|bound| age.is_none_or(|age| age > bound)) {
-            LinkState::Expired
+            State::Expired
         } else if age.is_none_or(|age| age > STALE_AFTER) {
-            LinkState::Stale
+            State::Stale
         } else {
-            LinkState::Fresh
+            State::Fresh
         }
     }
 

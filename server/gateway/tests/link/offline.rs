@@ -1,5 +1,7 @@
 //! Without the control plane: what is on disk serves, for as long as it may.
 
+use std::sync::atomic::Ordering;
+
 use sluice_contract::environment::EnvironmentSettings;
 use sluice_contract::ids::ApiId;
 use sluice_contract::journal::Change;
@@ -40,7 +42,7 @@ fn cached_responses_are_trusted_only_while_the_control_plane_speaks() {
     let mut control = FakeControl::start();
     let data = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(data.path(), &control);
-    let is_stale = || gateway.shared.link.is_stale();
+    let is_stale = || gateway.shared.switches.link_stale.load(Ordering::Relaxed);
     eventually("it is fresh", || !is_stale());
     control.down();
     eventually("it is stale", is_stale);
