@@ -43,6 +43,9 @@ pub enum CompileError {
     Network(#[from] sluice_contract::guard::NotANetwork),
 }
 
+/// Turns by API and upstream.
+type Rotations = HashMap<(ApiId, Box<str>), Arc<AtomicUsize>>;
+
 /// Compiles, and keeps what must outlive a version: limit counters, purges, names of connection pools, turns.
 #[derive(Default)]
 pub struct Compiler {
@@ -51,5 +54,5 @@ pub struct Compiler {
     /// Numbers of connection pools.
     pools: Mutex<HashMap<PoolKey, PoolSlot>>,
     /// Whose turn it is in each upstream.
-    rotations: Mutex<HashMap<(ApiId, Box<str>), Arc<AtomicUsize>>>,
+    rotations: Mutex<Rotations>,
 }

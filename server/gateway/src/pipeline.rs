@@ -67,7 +67,7 @@ pub(crate) async fn answer(
 /// before something cheaper that could refuse.
 async fn decide(
     call: &mut Call,
-    snapshot: &Rc<std::sync::Arc<Snapshot>>,
+    snapshot: &Snapshot,
     connection: &Connection,
     request: Request<Incoming>,
 ) -> Outcome<Response<Body>> {

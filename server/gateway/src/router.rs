@@ -108,22 +108,22 @@ impl Search<'_> {
             Some(at) => (&path[..at], Some(&path[at + 1..])),
             None => (path, None),
         };
-        if let Some(&child) = node.literals.get(segment) {
-            if let Some(route) = self.after(child, rest) {
-                return Some(route);
-            }
+        if let Some(&child) = node.literals.get(segment)
+            && let Some(route) = self.after(child, rest)
+        {
+            return Some(route);
         }
         for (mixed, child) in &node.mixed {
-            if mixed.match_one(segment, &mut Vec::new()) {
-                if let Some(route) = self.after(*child, rest) {
-                    return Some(route);
-                }
-            }
-        }
-        if let Some(child) = node.parameter.filter(|_| !segment.is_empty()) {
-            if let Some(route) = self.after(child, rest) {
+            if mixed.match_one(segment, &mut Vec::new())
+                && let Some(route) = self.after(*child, rest)
+            {
                 return Some(route);
             }
+        }
+        if let Some(child) = node.parameter.filter(|_| !segment.is_empty())
+            && let Some(route) = self.after(child, rest)
+        {
+            return Some(route);
         }
         self.multi(node.multi?, path)
     }

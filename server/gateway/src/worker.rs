@@ -21,28 +21,38 @@ pub struct Worker {
     pub(crate) tls: TlsConnectors,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) ids: Ids,
-    /// The snapshot that this thread saw last. Counting references in memory of its own spares the threads from
-    /// fighting over one counter for each call.
-    snapshot: RefCell<Rc<Arc<Snapshot>>>,
+    snapshot: RefCell<Rc<LocalSnapshot>>,
+}
+
+/// The snapshot that a thread saw last. Counting references in memory of its own spares the threads from fighting over
+/// one counter for each call.
+pub(crate) struct LocalSnapshot(Arc<Snapshot>);
+
+impl std::ops::Deref for LocalSnapshot {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
 }
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, tls: TlsConnectors, resolver: Arc<dyn Resolver>) -> Rc<Self> {
-        let snapshot = RefCell::new(Rc::new(shared.snapshot()));
+        let snapshot = RefCell::new(Rc::new(LocalSnapshot(shared.snapshot())));
         let recorder = shared.recorders.recorder();
         Rc::new(Self { shared, recorder, pools: Rc::default(), tls, resolver, ids: Ids::new(), snapshot })
     }
 
     /// What calls are decided with now.
-    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+    pub(crate) fn snapshot(&self) -> Rc<LocalSnapshot> {
         let newest = self.shared.peek();
         let mut mine = self.snapshot.borrow_mut();
-        if !Arc::ptr_eq(&mine, &newest) {
+        if !Arc::ptr_eq(&mine.0, &newest) {
             if !Arc::ptr_eq(&mine.settings, &newest.settings) {
                 // Idle connections may lead where connections may no longer go.
                 self.pools.clear();
             }
-            *mine = Rc::new(Arc::clone(&newest));
+            *mine = Rc::new(LocalSnapshot(Arc::clone(&newest)));
         }
         Rc::clone(&mine)
     }

@@ -26,8 +26,10 @@ pub(super) enum Stage {
 /// The fetches of all threads, by the whole key.
 #[derive(Default)]
 pub(super) struct Flights {
-    shards: [Mutex<HashMap<Box<[u8]>, watch::Receiver<Stage>, ahash::RandomState>>; 16],
+    shards: [Shard; 16],
 }
+
+type Shard = Mutex<HashMap<Box<[u8]>, watch::Receiver<Stage>, ahash::RandomState>>;
 
 /// A request that misses: the first fetches, the others wait.
 pub(super) enum Boarding {
@@ -55,7 +57,7 @@ impl Flights {
         Boarding::Leader(Flight { cache: Arc::clone(cache), hash, key: key.into(), stage })
     }
 
-    fn shard(&self, hash: u64) -> &Mutex<HashMap<Box<[u8]>, watch::Receiver<Stage>, ahash::RandomState>> {
+    fn shard(&self, hash: u64) -> &Shard {
         &self.shards[hash as usize % self.shards.len()]
     }
 }

@@ -34,7 +34,7 @@ const MAX_STALE: Duration = Duration::from_secs(86_400);
 struct Asked<'a> {
     worker: Rc<Worker>,
     authorised: &'a Authorised,
-    snapshot: &'a Rc<Arc<Snapshot>>,
+    snapshot: &'a Snapshot,
     rule: &'a CacheRule,
     keys: Keys,
     directives: Directives,
@@ -64,7 +64,7 @@ enum Found {
 /// Answers from the store, or from the upstream, storing what it says.
 pub(crate) async fn serve(
     call: &mut Call,
-    snapshot: &Rc<Arc<Snapshot>>,
+    snapshot: &Snapshot,
     authorised: &Authorised,
     rule: &CacheRule,
     mut outbound: Outbound,

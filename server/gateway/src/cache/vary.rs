@@ -5,7 +5,10 @@ use http::{HeaderMap, HeaderName};
 
 /// Header names that make a difference, each with the value of the request that was answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Selecting(Box<[(HeaderName, Option<Box<[u8]>>)]>);
+pub(super) struct Selecting(Box<[(HeaderName, Value)]>);
+
+/// None: the request did not have the field.
+type Value = Option<Box<[u8]>>;
 
 impl Selecting {
     /// What `Vary` of a response and the policy name, taken from the request.
@@ -36,7 +39,7 @@ impl Selecting {
 }
 
 /// The values of a field in one form: lines joined, white space around list items gone.
-fn normal(headers: &HeaderMap, name: &HeaderName) -> Option<Box<[u8]>> {
+fn normal(headers: &HeaderMap, name: &HeaderName) -> Value {
     let mut lines = headers.get_all(name).iter().peekable();
     lines.peek()?;
     let items = lines.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);

@@ -9,6 +9,7 @@ use super::policies::{LimitOf, Policies};
 use super::{CompileError, Compiler, RoutePolicies};
 
 /// [`EnvironmentSettings`] as calls are decided with.
+#[derive(Default)]
 pub struct Settings {
     /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -19,18 +20,6 @@ pub struct Settings {
     pub max_offline_s: Option<u64>,
     /// What APIs and routes that say nothing themselves do.
     pub policies: RoutePolicies,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            trusted_proxies: Vec::new(),
-            guard: Guard::default(),
-            limits: RequestLimits::default(),
-            max_offline_s: None,
-            policies: RoutePolicies::default(),
-        }
-    }
 }
 
 impl Settings {

@@ -75,7 +75,7 @@ impl Gateway {
         // Ports are taken before any thread starts, so that a taken one is one clear error.
         exclusive(listen)?;
         let mut listeners = vec![bind(listen)?];
-        let address = listeners.iter().next().map_or(Ok(listen), std::net::TcpListener::local_addr)?;
+        let address = listeners.first().map_or(Ok(listen), std::net::TcpListener::local_addr)?;
         for _ in 1..threads.max(1) {
             listeners.push(bind(address)?);
         }

@@ -129,8 +129,8 @@ impl Failure {
     }
 
     /// The answer.
-    pub fn into_response(self: Box<Self>, request_id: &str) -> Response<Body> {
-        let Self { kind, detail, headers, close } = *self;
+    pub fn into_response(self, request_id: &str) -> Response<Body> {
+        let Self { kind, detail, headers, close } = self;
         let mut problem = Problem::new(kind.status().as_u16(), kind.code(), kind.title()).detail(detail);
         problem.request_id = Some(request_id.to_owned());
         problem.source = Some(kind.source());

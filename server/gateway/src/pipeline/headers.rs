@@ -92,10 +92,10 @@ pub(super) fn strip_console_cookies(headers: &mut HeaderMap) {
         .map(|pair| pair.trim().to_owned())
         .collect();
     headers.remove(COOKIE);
-    if let Ok(value) = HeaderValue::from_str(&kept.join("; ")) {
-        if !value.is_empty() {
-            headers.insert(COOKIE, value);
-        }
+    if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
+        && !value.is_empty()
+    {
+        headers.insert(COOKIE, value);
     }
 }
 

@@ -63,13 +63,13 @@ pub(crate) async fn send(
 ) -> Result<Sent, SendError> {
     let deadline = timeouts.total.map(|total| Instant::now() + total);
     let patience = Patience { first_byte: timeouts.first_byte, deadline, watch };
-    if target.pool.http2 {
-        if let Some(connection) = worker.pools.http2(target.slot) {
-            match patience.http2(connection, request).await {
-                Tried::Sent(response) => return Ok(Sent { response, lease: None, deadline }),
-                Tried::Again(unsent) => request = unsent,
-                Tried::Failed(error) => return Err(error),
-            }
+    if target.pool.http2
+        && let Some(connection) = worker.pools.http2(target.slot)
+    {
+        match patience.http2(connection, request).await {
+            Tried::Sent(response) => return Ok(Sent { response, lease: None, deadline }),
+            Tried::Again(unsent) => request = unsent,
+            Tried::Failed(error) => return Err(error),
         }
     }
     while let Some((mut connection, idle)) = worker.pools.take(target.slot) {

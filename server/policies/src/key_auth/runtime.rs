@@ -55,10 +55,9 @@ impl KeyRule {
         if let Some(value) = headers.get(&self.header) {
             return Some(FoundKey { key: Cow::Borrowed(value.as_bytes()), place: Place::Header });
         }
-        if self.bearer {
-            if let Some(token) = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes())) {
-                return Some(FoundKey { key: Cow::Borrowed(token), place: Place::Bearer });
-            }
+        let token = || headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+        if let Some(token) = self.bearer.then(token).flatten() {
+            return Some(FoundKey { key: Cow::Borrowed(token), place: Place::Bearer });
         }
         let name = self.query.as_deref()?;
         let value = query?.split('&').find_map(|pair| value_of(pair, name))?;
