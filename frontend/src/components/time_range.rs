@@ -4,7 +4,7 @@ use chrono::{DateTime, Local, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use leptos::prelude::*;
 use sluice_contract::problem::Problem;
 
-use super::{Button, Dialog, Kind, Segments, TaskProblem, TextField};
+use super::{Button, Dialog, DialogForm, Segments, TextField};
 use crate::format;
 use crate::icons::CLOCK;
 use crate::state::{Task, UrlText, effect, set_url_values, url_text};
@@ -117,36 +117,24 @@ fn CustomRange(range: Range, open: RwSignal<bool>) -> impl IntoView {
             task.clear();
         }
     });
-    let apply = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        match (local(&from.get_untracked()), local(&to.get_untracked())) {
-            (Some(start), Some(end)) if start < end => {
-                set.run(vec![
-                    ("range", String::new()),
-                    ("from", start.to_rfc3339()),
-                    ("to", end.to_rfc3339()),
-                ]);
-                open.set(false);
-            }
-            _ => task.fail(
-                Problem::new(0, "invalid_range", "This is not a time range")
-                    .detail("The start must come before the end."),
-            ),
+    let apply = move |()| match (local(&from.get_untracked()), local(&to.get_untracked())) {
+        (Some(start), Some(end)) if start < end => {
+            set.run(vec![("range", String::new()), ("from", start.to_rfc3339()), ("to", end.to_rfc3339())]);
+            open.set(false);
         }
+        _ => task.fail(
+            Problem::new(0, "invalid_range", "This is not a time range")
+                .detail("The start must come before the end."),
+        ),
     };
     view! {
         <Dialog open title="Time range">
-            <form class="form" on:submit=apply>
-                <TaskProblem task />
+            <DialogForm open task action="Apply" on_submit=apply fields_shown=false>
                 <div class="form-row">
                     <TextField label="From" kind="datetime-local" value=from required=true />
                     <TextField label="To" kind="datetime-local" value=to required=true />
                 </div>
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true>"Apply"</Button>
-                </div>
-            </form>
+            </DialogForm>
         </Dialog>
     }
 }

@@ -1,11 +1,12 @@
 //! One action of a person: busy while it runs, and what went wrong when it failed.
 
 use std::future::Future;
-use std::pin::Pin;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use sluice_contract::problem::Problem;
+
+use super::loader::{Arrival, Fetch};
 
 /// The state of an action such as "save" or "delete". At most one runs at a time.
 #[derive(Clone, Copy)]
@@ -33,12 +34,12 @@ impl Task {
     ) {
         self.start(Box::pin(async move {
             let value = work.await?;
-            Ok(Box::new(move || done(value)) as Box<dyn FnOnce()>)
+            Ok(Box::new(move || done(value)) as Arrival)
         }));
     }
 
     /// The same for every type, so that it is compiled once.
-    fn start(self, work: Pin<Box<dyn Future<Output = Result<Box<dyn FnOnce()>, Problem>>>>) {
+    fn start(self, work: Fetch) {
         if self.busy.get_untracked() {
             return;
         }

@@ -8,11 +8,11 @@ use sluice_contract::rest::gateways::Gateway;
 use sluice_contract::rest::page::Page;
 
 use crate::api;
-use crate::components::{Button, Dialog, Kind, SelectField, TextField};
+use crate::components::{Button, Dialog, DialogForm, SelectField, TextField};
 use crate::format::query_value;
 use crate::icons::{FILTER, Glyph, X};
 use crate::session::use_current;
-use crate::state::{UrlText, effect, remote, set_url_values, url_text};
+use crate::state::{Task, UrlText, effect, remote, set_url_values, url_text};
 
 /// What can be filtered by, in the order of the chips: parameter of the URL and of the API, and its name.
 const KEYS: [(&str, &str); 9] = [
@@ -155,6 +155,7 @@ fn FilterDialog(filters: CallFilters, names: Signal<Names>, open: RwSignal<bool>
     let set = set_url_values();
     let drafts = KEYS.map(|_| RwSignal::new(String::new()));
     let slower = RwSignal::new(String::new());
+    let task = Task::new();
     effect(move || {
         if open.get() {
             for (draft, text) in drafts.iter().zip(filters.texts) {
@@ -163,8 +164,7 @@ fn FilterDialog(filters: CallFilters, names: Signal<Names>, open: RwSignal<bool>
             slower.set(ms_of(&filters.min_duration.get_untracked()));
         }
     });
-    let apply = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let apply = move |()| {
         let mut values: Vec<_> = KEYS
             .iter()
             .zip(drafts)
@@ -189,7 +189,7 @@ fn FilterDialog(filters: CallFilters, names: Signal<Names>, open: RwSignal<bool>
     };
     view! {
         <Dialog open title="Filter calls">
-            <form class="form" on:submit=apply>
+            <DialogForm open task action="Apply" on_submit=apply>
                 <div class="form-row">
                     <TextField label="Status" value=status placeholder="404 or 4xx" optional=true />
                     <SelectField
@@ -228,11 +228,7 @@ fn FilterDialog(filters: CallFilters, names: Signal<Names>, open: RwSignal<bool>
                     <TextField label="Slower than (ms)" kind="number" value=slower optional=true />
                 </div>
                 <TextField label="Request id" value=request_id mono=true optional=true />
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true>"Apply"</Button>
-                </div>
-            </form>
+            </DialogForm>
         </Dialog>
     }
 }

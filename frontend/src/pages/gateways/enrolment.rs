@@ -8,8 +8,8 @@ use sluice_contract::rest::page::Page;
 
 use crate::api;
 use crate::components::{
-    Ago, Badge, Button, CodeBlock, Column, ConfirmDialog, Crumb, DataTable, Dialog, EmptyState, Kind, Notice,
-    PageHead, Segments, SelectField, TaskProblem, TextField, Tone, set_page, use_toasts,
+    Ago, Badge, Button, CodeBlock, Column, ConfirmDialog, Crumb, DataTable, Dialog, DialogForm, EmptyState,
+    Kind, Notice, PageHead, Segments, SelectField, TextField, Tone, set_page, use_toasts,
 };
 use crate::icons::{KEY, PLUS};
 use crate::session::use_current;
@@ -132,8 +132,7 @@ fn Create(
             task.clear();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move |()| {
         let Some(environment) = environment.get_untracked() else {
             task.fail(Problem::new(0, "no_environment", "There is no environment to join"));
             return;
@@ -161,8 +160,7 @@ fn Create(
         }
         .into_any(),
         None => view! {
-            <form class="form" on:submit=submit>
-                <TaskProblem task fields_shown=true />
+            <DialogForm open task action="Create token" on_submit=submit>
                 <TextField label="Name" value=name required=true autofocus=true placeholder="Frankfurt fleet" error=task.field("/name") />
                 <Segments
                     label="Valid for"
@@ -170,11 +168,7 @@ fn Create(
                     options=vec![("1", "1 hour"), ("24", "1 day"), ("720", "30 days"), ("8760", "1 year")]
                     on_pick=move |picked| hours.set(picked)
                 />
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true busy=task.busy()>"Create token"</Button>
-                </div>
-            </form>
+            </DialogForm>
         }
         .into_any(),
     }

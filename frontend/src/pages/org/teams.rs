@@ -8,8 +8,8 @@ use sluice_contract::rest::users::User;
 
 use crate::api;
 use crate::components::{
-    Ago, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, EmptyState, Kind, SearchField,
-    TaskProblem, TextField, set_page, use_toasts,
+    Ago, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, DialogForm, EmptyState, Kind,
+    SearchField, TextField, set_page, use_toasts,
 };
 use crate::format;
 use crate::icons::{PENCIL, PLUS, TRASH, USERS};
@@ -104,8 +104,7 @@ fn Edit(subject: RwSignal<Option<Team>>, open: RwSignal<bool>, list: Paged<Team>
             task.clear();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move |()| {
         let body = SaveTeam { name: name.get_untracked(), members: members.get_untracked() };
         let team = subject.get_untracked();
         let path = untrack(|| match &team {
@@ -130,17 +129,10 @@ fn Edit(subject: RwSignal<Option<Team>>, open: RwSignal<bool>, list: Paged<Team>
     });
     view! {
         <Dialog open title>
-            <form class="form" on:submit=submit>
-                <TaskProblem task fields_shown=true />
+            <DialogForm open task action="Save" on_submit=submit>
                 <TextField label="Name" value=name required=true autofocus=true error=task.field("/name") />
                 <Members members />
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true busy=task.busy()>
-                        "Save"
-                    </Button>
-                </div>
-            </form>
+            </DialogForm>
         </Dialog>
     }
 }

@@ -6,7 +6,7 @@ use sluice_contract::rest::tenants::{CreateTenant, Tenant, UpdateTenant};
 
 use crate::api;
 use crate::components::{
-    Ago, Button, Column, Crumb, DataTable, Dialog, EmptyState, Kind, TaskProblem, TextField, set_page,
+    Ago, Button, Column, Crumb, DataTable, Dialog, DialogForm, EmptyState, Kind, TextField, set_page,
     use_toasts,
 };
 use crate::format;
@@ -84,8 +84,7 @@ fn Edit(subject: RwSignal<Option<Tenant>>, open: RwSignal<bool>, list: Paged<Ten
             task.clear();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move |()| {
         let (name, slug) = (name.get_untracked(), slug.get_untracked());
         let save = async move {
             match subject.get_untracked() {
@@ -112,8 +111,7 @@ fn Edit(subject: RwSignal<Option<Tenant>>, open: RwSignal<bool>, list: Paged<Ten
     let title = Signal::derive(move || if is_new() { "New tenant" } else { "Rename tenant" }.to_owned());
     view! {
         <Dialog open title>
-            <form class="form" on:submit=submit>
-                <TaskProblem task fields_shown=true />
+            <DialogForm open task action="Save" on_submit=submit>
                 <TextField label="Name" value=name required=true autofocus=true error=task.field("/name") />
                 <Show when=is_new>
                     <TextField
@@ -126,13 +124,7 @@ fn Edit(subject: RwSignal<Option<Tenant>>, open: RwSignal<bool>, list: Paged<Ten
                         error=task.field("/slug")
                     />
                 </Show>
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true busy=task.busy()>
-                        "Save"
-                    </Button>
-                </div>
-            </form>
+            </DialogForm>
         </Dialog>
     }
 }

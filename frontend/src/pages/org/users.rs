@@ -6,8 +6,9 @@ use sluice_contract::rest::users::{CreateUser, CreatedUser, Role, UpdateUser, Us
 use super::roles::{ROLES, title};
 use crate::api;
 use crate::components::{
-    Ago, Badge, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, EmptyState, Kind, Menu,
-    MenuItem, Notice, SearchField, Secret, Switch, TaskProblem, TextField, Tone, set_page, use_toasts,
+    Ago, Badge, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, DialogForm, EmptyState,
+    Kind, Menu, MenuItem, Notice, SearchField, Secret, Switch, TaskProblem, TextField, Tone, set_page,
+    use_toasts,
 };
 use crate::format;
 use crate::icons::{ELLIPSIS, Glyph, LINK, PENCIL, TRASH, USER_PLUS, USERS};
@@ -162,8 +163,7 @@ fn Invite(open: RwSignal<bool>, list: Paged<User>) -> impl IntoView {
             task.clear();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move |()| {
         let path = untrack(|| current.path("/users"));
         let body = CreateUser {
             email: email.get_untracked().trim().to_owned(),
@@ -179,16 +179,11 @@ fn Invite(open: RwSignal<bool>, list: Paged<User>) -> impl IntoView {
         match created.get() {
         Some(made) => view! { <Invited made open /> }.into_any(),
         None => view! {
-            <form class="form" on:submit=submit>
-                <TaskProblem task fields_shown=true />
+            <DialogForm open task action="Invite" on_submit=submit>
                 <TextField label="E-mail" kind="email" value=email required=true autofocus=true error=task.field("/email") />
                 <TextField label="Name" value=name required=true error=task.field("/name") />
                 <RolePicker roles />
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true busy=task.busy()>"Invite"</Button>
-                </div>
-            </form>
+            </DialogForm>
         }
         .into_any(),
     }
@@ -260,8 +255,7 @@ fn Edit(intent: RwSignal<Option<Intent>>, list: Paged<User>) -> impl IntoView {
             task.clear();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move |()| {
         let Some(user) = untrack(|| subject(intent)) else { return };
         let path = untrack(|| current.path(&format!("/users/{}", user.id)));
         let etag = api::version_tag(user.version);
@@ -279,8 +273,7 @@ fn Edit(intent: RwSignal<Option<Intent>>, list: Paged<User>) -> impl IntoView {
     let note = Signal::derive(move || subject(intent).map(|user| user.email).unwrap_or_default());
     view! {
         <Dialog open title="Edit user" note>
-            <form class="form" on:submit=submit>
-                <TaskProblem task fields_shown=true />
+            <DialogForm open task action="Save" on_submit=submit>
                 <TextField label="Name" value=name required=true error=task.field("/name") />
                 <RolePicker roles />
                 <Switch
@@ -288,13 +281,7 @@ fn Edit(intent: RwSignal<Option<Intent>>, list: Paged<User>) -> impl IntoView {
                     checked=disabled
                     help="Cannot sign in; open sessions end at once."
                 />
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true busy=task.busy()>
-                        "Save"
-                    </Button>
-                </div>
-            </form>
+            </DialogForm>
         </Dialog>
     }
 }

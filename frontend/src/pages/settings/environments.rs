@@ -6,8 +6,8 @@ use sluice_contract::rest::environments::{CreateEnvironment, Environment};
 
 use crate::api;
 use crate::components::{
-    Badge, Button, Column, Crumb, DataTable, Dialog, EmptyState, JsonForm, Kind, TaskProblem, TextField,
-    Tone, set_page, use_toasts,
+    Badge, Button, Column, Crumb, DataTable, Dialog, DialogForm, EmptyState, JsonForm, Kind, TextField, Tone,
+    set_page, use_toasts,
 };
 use crate::icons::{LAYERS, PENCIL, PLUS};
 use crate::session::use_current;
@@ -78,8 +78,7 @@ fn Create(open: RwSignal<bool>, list: Paged<Environment>) -> impl IntoView {
             task.clear();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move |()| {
         let body =
             CreateEnvironment { slug: slug.get_untracked(), name: name.get_untracked(), dedicated_to: None };
         task.run(async move { api::post::<_, Environment>("/environments", &body).await }, move |made| {
@@ -90,8 +89,7 @@ fn Create(open: RwSignal<bool>, list: Paged<Environment>) -> impl IntoView {
     };
     view! {
         <Dialog open title="New environment">
-            <form class="form" on:submit=submit>
-                <TaskProblem task fields_shown=true />
+            <DialogForm open task action="Create" on_submit=submit>
                 <TextField label="Name" value=name required=true autofocus=true placeholder="Staging" error=task.field("/name") />
                 <TextField
                     label="Slug"
@@ -102,13 +100,7 @@ fn Create(open: RwSignal<bool>, list: Paged<Environment>) -> impl IntoView {
                     help="Lower-case letters, digits, hyphens. It never changes."
                     error=task.field("/slug")
                 />
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true busy=task.busy()>
-                        "Create"
-                    </Button>
-                </div>
-            </form>
+            </DialogForm>
         </Dialog>
     }
 }
@@ -168,8 +160,7 @@ fn Edit(editing: RwSignal<Option<Environment>>, list: Paged<Environment>) -> imp
     });
     // After the value: the form is built from it when the dialog opens.
     let open = opened_by(editing);
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move |()| {
         let Some(environment) = editing.get_untracked() else { return };
         let (path, etag) =
             (format!("/environments/{}", environment.id), api::version_tag(environment.version));
@@ -184,16 +175,9 @@ fn Edit(editing: RwSignal<Option<Environment>>, list: Paged<Environment>) -> imp
         Signal::derive(move || task.problem().get().map(|problem| problem.fields).unwrap_or_default());
     view! {
         <Dialog open wide=true title="Edit environment">
-            <form class="form" on:submit=submit>
-                <TaskProblem task />
+            <DialogForm open task action="Save" on_submit=submit fields_shown=false>
                 <JsonForm schema=schema() value errors />
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true busy=task.busy()>
-                        "Save"
-                    </Button>
-                </div>
-            </form>
+            </DialogForm>
         </Dialog>
     }
 }

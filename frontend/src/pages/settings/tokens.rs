@@ -7,8 +7,8 @@ use sluice_contract::rest::session::Permission;
 
 use crate::api;
 use crate::components::{
-    Ago, Badge, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, EmptyState, Kind, Notice,
-    Secret, Segments, TaskProblem, TextField, Tone, set_page, use_toasts,
+    Ago, Badge, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, DialogForm, EmptyState,
+    Kind, Notice, Secret, Segments, TextField, Tone, set_page, use_toasts,
 };
 use crate::icons::{KEY, PLUS};
 use crate::session::use_current;
@@ -115,8 +115,7 @@ fn Create(open: RwSignal<bool>, list: Paged<ApiToken>) -> impl IntoView {
             task.clear();
         }
     });
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
+    let submit = move |()| {
         let path = untrack(|| current.path("/tokens"));
         let body = CreateApiToken {
             name: name.get_untracked(),
@@ -146,8 +145,7 @@ fn Create(open: RwSignal<bool>, list: Paged<ApiToken>) -> impl IntoView {
         }
         .into_any(),
         None => view! {
-            <form class="form" on:submit=submit>
-                <TaskProblem task fields_shown=true />
+            <DialogForm open task action="Create token" on_submit=submit>
                 <TextField label="Name" value=name required=true autofocus=true placeholder="deploy pipeline" error=task.field("/name") />
                 <fieldset class="fieldset">
                     <legend>"It may"</legend>
@@ -159,11 +157,7 @@ fn Create(open: RwSignal<bool>, list: Paged<ApiToken>) -> impl IntoView {
                     options=vec![("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("never", "Never")]
                     on_pick=move |picked| days.set(picked)
                 />
-                <div class="form-actions">
-                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
-                    <Button kind=Kind::Primary submit=true busy=task.busy()>"Create token"</Button>
-                </div>
-            </form>
+            </DialogForm>
         }
         .into_any(),
     }
