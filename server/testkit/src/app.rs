@@ -25,6 +25,13 @@ pub struct TestApp {
     router: Router,
 }
 
+/// Ends streams and jobs with the test.
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.app.stopping.cancel();
+    }
+}
+
 impl TestApp {
     /// On a SQLite database of its own.
     pub async fn sqlite() -> Self {

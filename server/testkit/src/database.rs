@@ -10,11 +10,31 @@ use uuid::Uuid;
 
 use crate::app::TestApp;
 
-/// A migrated database that goes when it is dropped (a Postgres one when the server goes).
+/// A migrated database that goes when it is dropped.
 pub struct TestDatabase {
     pub store: Store,
     /// A directory of the test's own; holds the SQLite file.
     pub directory: TempDir,
+    /// The Postgres server and the name of the database there.
+    on_server: Option<(String, String)>,
+}
+
+/// Takes the Postgres database with it: each is several megabytes.
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Some((server, name)) = self.on_server.take() else { return };
+        let remove = async move {
+            let admin = Database::connect(&server).await.expect("the Postgres of SLUICE_TEST_POSTGRES");
+            let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            admin.execute_unprepared(&drop).await.expect("removing the test's database");
+        };
+        // A thread, because a runtime cannot wait inside of another.
+        let thread = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(remove);
+        });
+        drop(thread.join());
+    }
 }
 
 impl fmt::Display for TestDatabase {
@@ -28,7 +48,7 @@ impl TestDatabase {
     pub async fn sqlite() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let url = DatabaseUrl::Sqlite(directory.path().join("sluice.db"));
-        Self::migrated(&url, directory).await
+        Self::migrated(&url, directory, None).await
     }
 
     /// A Postgres database of its own; None when `SLUICE_TEST_POSTGRES` is not set.
@@ -40,13 +60,15 @@ impl TestDatabase {
         admin.close().await.expect("closing");
         let (base, _) = server.rsplit_once('/').expect("SLUICE_TEST_POSTGRES ends with /database");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Some(Self::migrated(&DatabaseUrl::Postgres(format!("{base}/{name}")), directory).await)
+        let url = DatabaseUrl::Postgres(format!("{base}/{name}"));
+        Some(Self::migrated(&url, directory, Some((server, name))).await)
     }
 
-    async fn migrated(url: &DatabaseUrl, directory: TempDir) -> Self {
+    async fn migrated(url: &DatabaseUrl, directory: TempDir, on_server: Option<(String, String)>) -> Self {
+        log();
         let store = Store::connect(url).await.expect("connecting");
         store.migrate().await.expect("migrating");
-        Self { store, directory }
+        Self { store, directory, on_server }
     }
 }
 
@@ -77,6 +99,12 @@ where
 {
     let test = &test;
     each_store(|database| async move { test(TestApp::on(database).await).await }).await;
+}
+
+/// Warnings and errors are shown with a failed test. The first test of a process starts it.
+fn log() {
+    let level = tracing_subscriber::filter::LevelFilter::WARN;
+    drop(tracing_subscriber::fmt().with_test_writer().with_max_level(level).try_init());
 }
 
 /// Shown with a failed test only.
