@@ -16,7 +16,7 @@ use crate::random;
 use crate::state::App;
 
 /// What every token starts with, so that secret scanners recognise it.
-const PREFIX: &str = "slt_";
+pub(crate) const PREFIX: &str = "slt_";
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_api_tokens, create_api_token)).routes(routes!(delete_api_token))

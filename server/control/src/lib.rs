@@ -15,6 +15,7 @@ mod jobs;
 pub mod link;
 mod middleware;
 mod ownership;
+pub mod operator;
 mod passwords;
 mod problem;
 mod random;

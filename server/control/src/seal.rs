@@ -2,6 +2,10 @@
 //! (associated data), so that a ciphertext moved to another row does not open.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -39,6 +43,10 @@ pub enum SealError {
     UnknownKey(String),
     #[error("the sealed text was changed, or belongs elsewhere")]
     Broken,
+    #[error("{path}: {cause}")]
+    File { path: String, cause: std::io::Error },
+    #[error("{0}: others may read the master key; chmod 600 it")]
+    Open(String),
 }
 
 impl MasterKey {
@@ -48,6 +56,35 @@ impl MasterKey {
     /// When the operating system has no random numbers.
     pub fn generate() -> Result<Self, SealError> {
         Ok(Self { current: random::bytes()?, older: Vec::new() })
+    }
+
+    /// Reads the keys from a file that only its owner may read; makes it with a new key when it is absent.
+    ///
+    /// # Errors
+    /// When the file cannot be read or made, others may read it, or it holds no key.
+    pub fn load_or_create(file: &Path) -> Result<Self, SealError> {
+        let failed = |cause| SealError::File { path: file.display().to_string(), cause };
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+            Ok(mut new) => {
+                let key = Self::generate()?;
+                new.write_all(key.encode().as_bytes()).and_then(|()| new.sync_all()).map_err(failed)?;
+                Ok(key)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Self::load(file),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Reads the keys from a file that only its owner may read.
+    ///
+    /// # Errors
+    /// When the file cannot be read, others may read it, or it holds no key.
+    pub fn load(file: &Path) -> Result<Self, SealError> {
+        let failed = |cause| SealError::File { path: file.display().to_string(), cause };
+        if std::fs::metadata(file).map_err(failed)?.permissions().mode() & 0o077 != 0 {
+            return Err(SealError::Open(file.display().to_string()));
+        }
+        Self::decode(&std::fs::read_to_string(file).map_err(failed)?)
     }
 
     /// Reads keys as [`MasterKey::encode`] writes them: base64, one on each line, the current one first.
@@ -148,6 +185,17 @@ mod tests {
         let fresh = Sealer::new(&both).seal("a", b"secret").unwrap();
         assert_eq!(Sealer::new(&new).open("a", &fresh).unwrap(), b"secret");
         assert!(matches!(Sealer::new(&new).open("a", &sealed), Err(SealError::UnknownKey(_))));
+    }
+
+    #[test]
+    fn a_key_file_is_made_once_and_refused_when_others_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("master.key");
+        let made = MasterKey::load_or_create(&file).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(MasterKey::load_or_create(&file).unwrap().encode(), made.encode());
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(MasterKey::load_or_create(&file), Err(SealError::Open(_))));
     }
 
     #[test]

@@ -7,17 +7,28 @@
 )]
 
 mod analytics;
+mod api_tokens;
 mod apis;
 mod applications;
+mod audit;
 mod calls;
 mod catalogue;
 mod credentials;
+mod environments;
+mod front_door;
 mod imports;
 mod link;
+mod operator;
 mod plans;
 mod publishing;
 mod purges;
+mod refusals;
 mod releases;
 mod revisions;
+mod session;
+mod settings;
+mod setup;
 mod subscriptions;
 mod teams;
+mod tenants;
+mod users;

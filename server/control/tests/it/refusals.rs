@@ -1,0 +1,209 @@
+//! Every operation of the OpenAPI document refuses strangers, members of other tenants, and the ids of other tenants.
+//!
+//! A new operation is tested here without anybody writing a test. What is exempt is listed, and the lists may only
+//! shrink.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::body::Body;
+use http::{Method, header};
+use serde_json::{Value, json};
+use sluice_contract::rest::session::Session;
+use sluice_contract::rest::users::Role;
+use sluice_testkit::{Client, Reply, TestApp, each_database};
+
+/// Operations that are for strangers.
+const OPEN: [&str; 5] = ["accept_invitation", "complete_setup", "get_setup", "sign_in", "sign_out"];
+
+/// Operations for everybody who is signed in, whatever their tenant.
+const FOR_EVERYBODY: [&str; 3] = ["change_password", "get_about", "get_session"];
+
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl Operation {
+    /// The path with its parameters filled in.
+    fn filled(&self, values: &BTreeMap<&str, String>) -> String {
+        let mut path = self.path.clone();
+        for (name, value) in values {
+            path = path.replace(&format!("{{{name}}}"), value);
+        }
+        while let Some((start, rest)) = path.split_once('{') {
+            let (_, end) = rest.split_once('}').unwrap();
+            path = format!("{start}{}{end}", uuid::Uuid::new_v4());
+        }
+        path
+    }
+
+    async fn send(&self, client: &Client, path: &str) -> Reply {
+        let request = client.request(self.method.clone(), path).header(header::IF_MATCH, "\"1\"");
+        match &self.body {
+            Some(body) => client.send_json(request, body).await,
+            None => client.send(request, Body::empty()).await,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        OPEN.contains(&self.id.as_str())
+    }
+
+    /// The parameters besides the tenant.
+    fn parameters(&self) -> impl Iterator<Item = &str> {
+        let names = self.path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+        names.map(|(name, _)| name).filter(|name| *name != "tenant")
+    }
+}
+
+fn document() -> Value {
+    serde_json::to_value(sluice_control::document()).unwrap()
+}
+
+fn operations() -> Vec<Operation> {
+    let document = document();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in ["get", "put", "post", "delete", "patch"] {
+            let Some(operation) = item.get(method) else { continue };
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            operations.push(Operation {
+                id: operation["operationId"].as_str().unwrap().to_owned(),
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+                body: (!schema.is_null()).then(|| sample(&document, schema)),
+            });
+        }
+    }
+    assert!(operations.len() > 25, "the document is complete");
+    operations
+}
+
+/// A body that fits the schema: what is required, and the first of each choice.
+fn sample(document: &Value, schema: &Value) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = document.pointer(reference.trim_start_matches('#')).unwrap();
+        return sample(document, target);
+    }
+    for choice in ["oneOf", "anyOf"] {
+        if let Some(first) = schema[choice].as_array().and_then(|choices| choices.first()) {
+            return sample(document, first);
+        }
+    }
+    if let Some(all) = schema["allOf"].as_array() {
+        let parts = all.iter().filter_map(|part| sample(document, part).as_object().cloned());
+        return parts.flatten().collect::<serde_json::Map<_, _>>().into();
+    }
+    if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
+        return first.clone();
+    }
+    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str()).unwrap_or("object");
+    match kind {
+        "string" => match schema["format"].as_str() {
+            Some("uuid") => json!(uuid::Uuid::new_v4()),
+            Some("date-time") => json!("2099-01-01T00:00:00Z"),
+            _ => json!("sample"),
+        },
+        "integer" | "number" => schema.get("minimum").cloned().unwrap_or_else(|| json!(1)),
+        "boolean" => json!(false),
+        "array" => json!([]),
+        _ => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let fields =
+                required.map(|name| (name.to_owned(), sample(document, &schema["properties"][name])));
+            Value::Object(fields.collect())
+        }
+    }
+}
+
+#[test]
+fn operations_are_named_once_and_described() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let Some(id) = operation["operationId"].as_str() else { continue };
+            assert!(ids.insert(id.to_owned()), "{id} is there twice");
+            assert!(operation["summary"].is_string(), "{method} {path} says what it does");
+            assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{method} {path} has one tag");
+        }
+    }
+    for exempt in OPEN.iter().chain(&FOR_EVERYBODY) {
+        assert!(ids.contains(*exempt), "{exempt} is exempt but does not exist: shrink the list");
+    }
+}
+
+#[tokio::test]
+async fn no_operation_is_for_strangers() {
+    each_database(|app| async move {
+        let tenant = BTreeMap::from([("tenant", app.tenant.to_string())]);
+        for operation in operations().iter().filter(|operation| !operation.is_open()) {
+            let stranger = app.stranger();
+            let reply = operation.send(&stranger, &operation.filled(&tenant)).await;
+            assert_eq!(reply.status, 401, "{}: {}", operation.id, reply.text());
+            let forged = app.with_token("slt_forged");
+            let reply = operation.send(&forged, &operation.filled(&tenant)).await;
+            assert_eq!(reply.status, 401, "{}: {}", operation.id, reply.text());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn to_members_of_another_tenant_a_tenant_does_not_exist() {
+    each_database(|app| async move {
+        let other = app.another_tenant("other").await;
+        let their_admin = app.member_of(other, &[Role::TenantAdmin]).await;
+        let tenant = BTreeMap::from([("tenant", app.tenant.to_string())]);
+        for operation in operations() {
+            if operation.is_open() || FOR_EVERYBODY.contains(&operation.id.as_str()) {
+                continue;
+            }
+            let expected = if operation.path.contains("{tenant}") { 404 } else { 403 };
+            let reply = operation.send(&their_admin, &operation.filled(&tenant)).await;
+            assert_eq!(reply.status, expected, "{}: {}", operation.id, reply.text());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn things_of_another_tenant_do_not_exist_in_ones_own() {
+    each_database(|app| async move {
+        let things = things(&app).await;
+        let other = app.another_tenant("other").await;
+        let their_admin = app.member_of(other, &[Role::TenantAdmin]).await;
+        let mut values = things.clone();
+        values.insert("tenant", other.to_string());
+        for operation in operations().iter().filter(|operation| operation.path.contains("{tenant}")) {
+            if operation.parameters().next().is_none() {
+                continue;
+            }
+            for name in operation.parameters() {
+                assert!(things.contains_key(name), "{}: make a {name} in `things`", operation.id);
+            }
+            let reply = operation.send(&their_admin, &operation.filled(&values)).await;
+            assert_eq!(reply.status, 404, "{}: {}", operation.id, reply.text());
+        }
+    })
+    .await;
+}
+
+/// One of each thing in the first tenant, by the name of its path parameter.
+async fn things(app: &TestApp) -> BTreeMap<&'static str, String> {
+    let make = async |path: &str, body: Value| -> Value {
+        app.admin.post(&app.path(path), &body).await.expect(201).json()
+    };
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let team = make("/teams", json!({"name": "Payments", "members": []})).await;
+    let token = make("/tokens", json!({"name": "ci", "permissions": ["read_audit"]})).await;
+    let member = app.member(&[Role::Viewer]).await;
+    let user: Session = member.get("/api/v1/session").await.expect(200).json();
+    BTreeMap::from([
+        ("team", text(&team["id"])),
+        ("token", text(&token["token"]["id"])),
+        ("user", user.user.to_string()),
+    ])
+}
