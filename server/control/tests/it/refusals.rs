@@ -3,14 +3,15 @@
 //! A new operation is tested here without anybody writing a test. What is exempt is listed, and the lists may only
 //! shrink.
 
+mod things;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use http::{Method, header};
 use serde_json::{Value, json};
-use sluice_contract::rest::session::Session;
 use sluice_contract::rest::users::Role;
-use sluice_testkit::{Client, Reply, TestApp, each_database};
+use sluice_testkit::{Client, Reply, each_database};
 
 /// Operations that are for strangers.
 const OPEN: [&str; 5] = ["accept_invitation", "complete_setup", "get_setup", "sign_in", "sign_out"];
@@ -172,7 +173,7 @@ async fn to_members_of_another_tenant_a_tenant_does_not_exist() {
 #[tokio::test]
 async fn things_of_another_tenant_do_not_exist_in_ones_own() {
     each_database(|app| async move {
-        let things = things(&app).await;
+        let things = things::make(&app).await;
         let other = app.another_tenant("other").await;
         let their_admin = app.member_of(other, &[Role::TenantAdmin]).await;
         let mut values = things.clone();
@@ -182,28 +183,11 @@ async fn things_of_another_tenant_do_not_exist_in_ones_own() {
                 continue;
             }
             for name in operation.parameters() {
-                assert!(things.contains_key(name), "{}: make a {name} in `things`", operation.id);
+                assert!(things.contains_key(name), "{}: make a {name} in refusals/things.rs", operation.id);
             }
             let reply = operation.send(&their_admin, &operation.filled(&values)).await;
             assert_eq!(reply.status, 404, "{}: {}", operation.id, reply.text());
         }
     })
     .await;
-}
-
-/// One of each thing in the first tenant, by the name of its path parameter.
-async fn things(app: &TestApp) -> BTreeMap<&'static str, String> {
-    let make = async |path: &str, body: Value| -> Value {
-        app.admin.post(&app.path(path), &body).await.expect(201).json()
-    };
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let team = make("/teams", json!({"name": "Payments", "members": []})).await;
-    let token = make("/tokens", json!({"name": "ci", "permissions": ["read_audit"]})).await;
-    let member = app.member(&[Role::Viewer]).await;
-    let user: Session = member.get("/api/v1/session").await.expect(200).json();
-    BTreeMap::from([
-        ("team", text(&team["id"])),
-        ("token", text(&token["token"]["id"])),
-        ("user", user.user.to_string()),
-    ])
 }
