@@ -128,15 +128,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        axum::extract::Query::try_from_uri(&parts.uri).map(|axum::extract::Query(query)| Self(query)).map_err(
-            |rejection| {
-                let text = std::error::Error::source(&rejection)
-                    .map_or_else(|| rejection.to_string(), |e| e.to_string());
-                let (field, message) = text.split_once(": ").unwrap_or(("", &text));
-                ApiError::invalid_field(field, "wrong_type", message)
-            },
-        )
+        match axum::extract::Query::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => {
+                let cause = std::error::Error::source(&rejection);
+                Err(misfit_query(&cause.map_or_else(|| rejection.to_string(), ToString::to_string)))
+            }
+        }
     }
+}
+
+/// `limit: invalid digit found in string`, ``missing field `from` ``.
+fn misfit_query(text: &str) -> ApiError {
+    if let Some(field) = quoted_after(text, "missing field `") {
+        return ApiError::invalid_field(field, "required", "this query parameter is needed");
+    }
+    let (field, message) = text.split_once(": ").unwrap_or(("", text));
+    ApiError::invalid_field(field, "wrong_type", message)
 }
 
 /// The version that the caller has seen, from `If-Match` (RFC 9110 §13.1.1). Missing: 428.
