@@ -9,7 +9,7 @@ use sluice_store::audit::Actor;
 use sluice_store::{api_tokens, users};
 use tower_sessions::Session;
 
-use super::permissions::{permissions_of, platform_permissions};
+use super::permissions::permissions_of;
 use crate::client_address::ClientAddress;
 use crate::middleware::RequestId;
 use crate::problem::ApiError;
@@ -59,15 +59,6 @@ impl Caller {
         let token = matches!(self.identity, Identity::Token { .. });
         let granted = self.grants.iter().any(|(_, may)| may.contains(&Permission::ManagePlatform));
         self.is_platform_admin() || (token && granted)
-    }
-
-    /// Everything that the caller may do in the tenant.
-    pub fn permissions_in(&self, tenant: TenantId) -> Vec<Permission> {
-        if self.is_platform_admin() {
-            return platform_permissions();
-        }
-        let grant = self.grants.iter().find(|(granted, _)| *granted == tenant);
-        grant.map(|(_, may)| may.clone()).unwrap_or_default()
     }
 
     fn is_platform_admin(&self) -> bool {
