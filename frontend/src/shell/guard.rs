@@ -9,9 +9,11 @@ use sluice_contract::rest::page::Page;
 use sluice_contract::rest::session::{Permission, Session};
 use sluice_contract::rest::subscriptions::Subscription;
 
+use super::Plain;
 use crate::api;
 use crate::app::sign_in_path;
-use crate::components::{ErrorState, Skeleton};
+use crate::components::{EmptyState, ErrorState, Skeleton};
+use crate::icons::BUILDING;
 use crate::session::use_current;
 use crate::state::{Remote, go_replacing, remote};
 
@@ -52,12 +54,29 @@ pub(super) fn Guard(children: ChildrenFn) -> impl IntoView {
     }
     provide_context(PendingApprovals(remote(move || pending(current)).every(Duration::from_secs(30))));
     let there = Memo::new(move |_| current.is_signed_in());
+    let homeless = Memo::new(move |_| current.tenant().is_none());
     move || match (there.get(), problem.get()) {
+        (true, _) if homeless.get() => view! { <Homeless /> }.into_any(),
         (true, _) => children().into_any(),
         (false, Some(problem)) => {
             view! { <ErrorState problem retry=Callback::new(move |()| ask()) /> }.into_any()
         }
         (false, None) => Skeleton::Lines(3).into_any(),
+    }
+}
+
+/// Every page is about a tenant.
+#[component]
+fn Homeless() -> impl IntoView {
+    view! {
+        <Plain>
+            <h1 class="visually-hidden">"No tenant"</h1>
+            <EmptyState
+                icon=BUILDING
+                title="You belong to no tenant"
+                note="Ask an administrator to invite you, then reload this page."
+            />
+        </Plain>
     }
 }
 
