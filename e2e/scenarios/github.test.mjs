@@ -63,7 +63,8 @@ describe("GitHub's REST description", { timeout: 300_000 }, () => {
     t.diagnostic(`the preview of ${source.text.length} characters took ${took.toFixed(0)} ms`);
     assert.equal(preview.draft.routes.length, operations(document).length);
     assert.ok(took < IMPORT_LIMIT_MS, `${took} ms`);
-    const upstreams = [{ ...preview.draft.upstreams[0], targets: [{ url: upstream.url }] }];
+    // Uploads have a server, and so an upstream, of their own.
+    const upstreams = preview.draft.upstreams.map((one) => ({ ...one, targets: [{ url: upstream.url }] }));
     const draft = { ...preview.draft, access: 'public', upstreams };
     api = await scene.admin.post(`${scene.base}/apis`, { slug: 'github', name: 'GitHub', draft });
   });

@@ -46,9 +46,9 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 async fn preview_import(
     State(app): State<App>,
     scope: Scope<need::ManageApis>,
-    request: Request,
+    mut request: Request,
 ) -> Result<Json<ImportPreview>, ApiError> {
-    body::check_declared_length(&request)?;
+    body::check_declared_length(&mut request).await?;
     let _permit = AT_ONCE.acquire().await.map_err(ApiError::internal)?;
     let PreviewImport { source, api } = body::read(request).await?;
     let present = match api {

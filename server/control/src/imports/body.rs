@@ -1,7 +1,9 @@
 //! The body of a preview, which holds a document of up to 32 MiB: refused by its length before it is read where the
 //! length is known, and while it is read where it is not.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header;
 use http_body_util::BodyExt;
@@ -13,11 +15,34 @@ use crate::problem::ApiError;
 /// A document as a JSON text is a little longer: line ends and quotes are escaped.
 const MOST_BYTES: usize = MAX_DOCUMENT_BYTES + MAX_DOCUMENT_BYTES / 4;
 
-/// 413 when the caller says that the body is too large.
-pub(super) fn check_declared_length(request: &Request) -> Result<(), ApiError> {
+/// How long what is too large is still taken, unread, so that the caller gets to read the refusal: one who is cut off
+/// while sending sees a broken connection instead.
+const DRAINED: Duration = Duration::from_secs(10);
+const MOST_DRAINED: usize = 256 << 20;
+
+/// 413 when the caller says that the body is too large. None of it is kept.
+pub(super) async fn check_declared_length(request: &mut Request) -> Result<(), ApiError> {
     let declared = request.headers().get(header::CONTENT_LENGTH);
     let declared: Option<usize> = declared.and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length| length > MOST_BYTES) { Err(too_large()) } else { Ok(()) }
+    if declared.is_some_and(|length| length > MOST_BYTES) {
+        drain(request.body_mut()).await;
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+async fn drain(body: &mut Body) {
+    let all = async {
+        let mut drained = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            drained += frame.data_ref().map_or(0, Bytes::len);
+            if drained > MOST_DRAINED {
+                break;
+            }
+        }
+    };
+    // Whether it ended or not, the refusal follows.
+    let _ = tokio::time::timeout(DRAINED, all).await;
 }
 
 pub(super) async fn read(request: Request) -> Result<PreviewImport, ApiError> {
@@ -37,6 +62,8 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, ApiError> {
         let frame = frame.map_err(|_| ApiError::bad_request("the body ended early"))?;
         let Ok(data) = frame.into_data() else { continue };
         if collected.len() + data.len() > MOST_BYTES {
+            drop(collected);
+            drain(&mut body).await;
             return Err(too_large());
         }
         reserve(&mut collected, data.len());
