@@ -1,0 +1,80 @@
+//! The commands, one file each, and what several of them need.
+
+pub(crate) mod control;
+pub(crate) mod gateway;
+pub(crate) mod migrate;
+pub(crate) mod token;
+pub(crate) mod up;
+pub(crate) mod user;
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use sluice_store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::Data;
+
+/// Prints a line for the person at the terminal.
+#[expect(clippy::print_stdout, reason = "this is the one place where the program answers its user")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Prints an error for the person at the terminal.
+#[expect(clippy::print_stderr, reason = "this is the one place where the program tells its user of an error")]
+pub(crate) fn say_error(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Runs a command's future on a runtime of its own.
+pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // Every TLS connection of this process uses this library.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(future)
+}
+
+/// Connects to the database and brings its schema up to date.
+pub(crate) async fn open_store(data: &Data) -> anyhow::Result<Store> {
+    data.prepare()?;
+    let place = &data.database;
+    let store = Store::connect(place)
+        .await
+        .with_context(|| format!("cannot open the database {place}: check DATABASE_URL (or --database-url)"))?;
+    store.migrate().await.with_context(|| format!("cannot bring the database {place} up to date"))?;
+    Ok(store)
+}
+
+/// Listens, or says plainly that the port is taken and how to choose another.
+pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}: choose another with {flag}"))
+}
+
+/// A secret that nobody can guess: 256 random bits as hex digits.
+pub(crate) fn random_secret() -> anyhow::Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("the operating system gives no random numbers")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Cancelled by Ctrl-C or SIGTERM.
+pub(crate) fn stop_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,24 @@
+//! `sluice control`: the control plane of a fleet, with a TLS link for gateways on other machines.
+
+use clap::{ArgMatches, Command};
+
+use super::{block_on, listen, open_control, say, stop_signal};
+use crate::settings::{self, Control};
+
+pub(crate) fn command() -> Command {
+    let command = Command::new("control").about("Runs the control plane of a fleet");
+    settings::control_schema().command(command)
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
+    let control = Control::load(matches)?;
+    crate::logging::start(&control.log);
+    block_on(async {
+        let console = listen(control.listen, "--listen").await?;
+        let app = open_control(&control, false).await?;
+        let stop = stop_signal()?;
+        say(&format!("Console  {}", super::console_link(&control, &console, &app).await?));
+        say("Stop     Ctrl-C");
+        sluice_control::serve(app, console, stop.cancelled_owned()).await
+    })
+}

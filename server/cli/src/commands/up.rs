@@ -1,0 +1,92 @@
+//! `sluice up`: both planes on one machine, over the same HTTP contract as on many.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use sluice_control::App;
+use sluice_gateway::settings::GatewaySettings;
+use sluice_settings::{InvalidSettings, Values};
+use tokio_util::sync::CancellationToken;
+
+use super::{block_on, console_link, listen, open_control, say, stop_signal};
+use crate::settings::{self, Control};
+use crate::demo;
+
+/// What the two planes of `sluice up` are told.
+struct Up {
+    control: Control,
+    gateway: GatewaySettings,
+    demo: bool,
+}
+
+pub(crate) fn command() -> Command {
+    let demo = Arg::new("demo")
+        .long("demo")
+        .action(ArgAction::SetTrue)
+        .help("Also makes a demo tenant with published APIs, applications and a minute of traffic");
+    let command = Command::new("up").about("Runs everything on this machine: console, admin API and a gateway");
+    settings::up_schema().command(command.arg(demo))
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
+    let up = load(matches)?;
+    crate::logging::start(&up.control.log);
+    block_on(serve(up))
+}
+
+fn load(matches: &ArgMatches) -> Result<Up, InvalidSettings> {
+    let mut values = settings::up_schema().values(matches);
+    let control = Control::take(&mut values);
+    let gateway = gateway_settings(&mut values, &control.data.directory);
+    values.finish()?;
+    Ok(Up { control, gateway, demo: matches.get_flag("demo") })
+}
+
+fn gateway_settings(values: &mut Values, data: &Path) -> GatewaySettings {
+    let default = GatewaySettings::default();
+    GatewaySettings {
+        listen: values.parsed("gateway_listen").unwrap_or(default.listen),
+        status_listen: values.parsed("gateway_status_listen").unwrap_or(default.status_listen),
+        threads: values.number("gateway_threads", 1..=1024).map_or(default.threads, |count| count as usize),
+        cache_max_bytes: values.bytes("gateway_cache_max_bytes").unwrap_or(default.cache_max_bytes),
+        spool_max_bytes: values.bytes("gateway_spool_max_bytes").unwrap_or(default.spool_max_bytes),
+        data: data.join("gateway"),
+        name: "local".to_owned(),
+        ..default
+    }
+}
+
+async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
+    let console = listen(control.listen, "--listen").await?;
+    check_free(gateway.listen, "--gateway-listen").await?;
+    check_free(gateway.status_listen, "--gateway-status-listen").await?;
+    let app = open_control(&control, true).await?;
+    let stop = stop_signal()?;
+    let console_address = console.local_addr()?;
+    let link = console_link(&control, &console, &app).await?;
+    let gateway = enrol(&app, gateway, console_address).await?;
+    let gateway_address = gateway.listen;
+
+    // The gateway stops first, so that its last calls still find the control plane.
+    let control_stop = CancellationToken::new();
+    let control_task = tokio::spawn(sluice_control::serve(app, console, control_stop.clone().cancelled_owned()));
+    let gateway_stop = stop.clone();
+    let gateway_task =
+        tokio::task::spawn_blocking(move || sluice_gateway::run(gateway, gateway_stop.cancelled_owned()));
+
+    if demo {
+        seed_demo(console_address, gateway_address, &link).await?;
+    }
+    say(&format!("Console  {link}"));
+    say(&format!("Gateway  http://{gateway_address}"));
+    say("Stop     Ctrl-C");
+
+    let ended = gateway_task.await.context("the gateway failed")?;
+    stop.cancel();
+    control_stop.cancel();
+    control_task.await.context("the control plane failed")??;
+    ended.context("the gateway failed")
+}

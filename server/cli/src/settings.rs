@@ -1,0 +1,173 @@
+//! Settings of the control plane and of `sluice up`, and where data and keys are on disk.
+
+mod keys;
+mod master_key;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::ArgMatches;
+use ipnet::IpNet;
+use sluice_control::MasterKey;
+use sluice_settings::{InvalidSettings, Schema, Values};
+use sluice_store::DatabaseUrl;
+use url::Url;
+
+pub(crate) use keys::{control_schema, database_schema, up_schema};
+
+/// Where the database is and what opens its secrets.
+#[derive(Clone, Debug)]
+pub(crate) struct Data {
+    pub(crate) directory: PathBuf,
+    pub(crate) database: DatabaseUrl,
+    /// None: from [`Data::directory`], made at the first start.
+    master_key: Option<MasterKey>,
+}
+
+/// What `sluice control` and `sluice up` are told about the control plane.
+#[derive(Clone, Debug)]
+pub(crate) struct Control {
+    pub(crate) data: Data,
+    /// Console and admin API.
+    pub(crate) listen: SocketAddr,
+    /// Where people reach the console, when a proxy stands before it.
+    pub(crate) public_url: Option<Url>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The gateways' link over TLS; `sluice up` has none: its gateway is on loopback.
+    pub(crate) link: Option<Link>,
+    pub(crate) log: Log,
+}
+
+/// The gateways' link over TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) listen: SocketAddr,
+    /// What gateways dial; becomes part of enrolment tokens.
+    pub(crate) url: Option<Url>,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) filter: String,
+    pub(crate) json: bool,
+}
+
+impl Data {
+    fn take(values: &mut Values) -> Self {
+        let directory = values.text("data").map_or_else(|| PathBuf::from("data"), PathBuf::from);
+        let database = values.with("database_url", "Leave it out for SQLite in the data directory.", |text| {
+            text.parse::<DatabaseUrl>()
+        });
+        let database = database.unwrap_or_else(|| DatabaseUrl::Sqlite(directory.join("sluice.db")));
+        let master_key = values.with("master_key_file", "It holds 32 random bytes in base64.", |path| {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("`{path}`: {error}"))?;
+            MasterKey::decode(&text).map_err(|error| error.to_string())
+        });
+        Self { directory, database, master_key }
+    }
+
+    /// Makes the data directory, readable by its owner only, and tries to write to it.
+    ///
+    /// # Errors
+    /// When it cannot be made or written.
+    pub(crate) fn prepare(&self) -> anyhow::Result<()> {
+        let shown = self.directory.display();
+        make_private_directory(&self.directory)
+            .and_then(|()| {
+                let probe = self.directory.join(".writable");
+                std::fs::write(&probe, b"")?;
+                std::fs::remove_file(probe)
+            })
+            .with_context(|| format!("cannot write to the data directory {shown}: choose another with --data"))
+    }
+
+    /// The key that seals secrets: the one that was given, or the one of the data directory (made when absent).
+    ///
+    /// # Errors
+    /// When the file cannot be read or made.
+    pub(crate) fn master_key(&self) -> anyhow::Result<MasterKey> {
+        match &self.master_key {
+            Some(key) => Ok(key.clone()),
+            None => master_key::read_or_make(&self.directory.join("master.key")),
+        }
+    }
+}
+
+impl Control {
+    /// Reads what `sluice control` is told.
+    ///
+    /// # Errors
+    /// Every setting that is wrong.
+    pub(crate) fn load(matches: &ArgMatches) -> Result<Self, InvalidSettings> {
+        let mut values = control_schema().values(matches);
+        let mut control = Self::take(&mut values);
+        let listen = values.parsed("link_listen").unwrap_or_else(|| loopback(8443));
+        control.link = Some(Link { listen, url: values.secure_url("link_url") });
+        values.finish()?;
+        Ok(control)
+    }
+
+    /// Reads the settings that both commands have.
+    pub(crate) fn take(values: &mut Values) -> Self {
+        Self {
+            data: Data::take(values),
+            listen: values.parsed("listen").unwrap_or_else(|| loopback(8080)),
+            public_url: values.url("public_url"),
+            trusted_proxies: values.list("trusted_proxies").unwrap_or_default(),
+            link: None,
+            log: Log::take(values),
+        }
+    }
+}
+
+impl Log {
+    fn take(values: &mut Values) -> Self {
+        let json = values.with("log_format", "It is `text` or `json`.", |text| match text {
+            "text" => Ok(false),
+            "json" => Ok(true),
+            other => Err(format!("`{other}` is no format")),
+        });
+        let filter = values.with("log", "For example `info` or `info,sluice_control=debug`.", |text| {
+            text.parse::<tracing_subscriber::EnvFilter>()
+                .map(|_| text.to_owned())
+                .map_err(|error| format!("`{text}`: {error}"))
+        });
+        Self { filter: filter.unwrap_or_else(|| keys::LOG_DEFAULT.to_owned()), json: json.unwrap_or(false) }
+    }
+}
+
+/// Reads where the database is, for the commands that need nothing else.
+///
+/// # Errors
+/// Every setting that is wrong.
+pub(crate) fn load_data(matches: &ArgMatches) -> Result<Data, InvalidSettings> {
+    let mut values = database_schema().values(matches);
+    let data = Data::take(&mut values);
+    values.finish()?;
+    Ok(data)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+fn make_private_directory(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Every program's settings, for the reference in docs/configuration.md.
+pub(crate) fn all_schemas() -> Vec<(&'static str, &'static str, Schema)> {
+    vec![
+        ("sluice up", "Both planes on one machine.", up_schema()),
+        ("sluice control", "The control plane of a fleet.", control_schema()),
+        (
+            "sluice-gateway",
+            "One gateway; also `sluice gateway`.",
+            sluice_gateway::settings::GatewaySettings::schema(),
+        ),
+        ("sluice migrate, user, token", "Commands on the database.", database_schema()),
+    ]
+}

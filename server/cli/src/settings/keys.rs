@@ -1,0 +1,57 @@
+//! The tables of settings of the control plane and of `sluice up`.
+
+use sluice_settings::{Key, Schema, key};
+
+pub(super) const LOG_DEFAULT: &str = "info,sqlx=warn,hyper=warn";
+
+const DATA: [Key; 3] = [
+    key("data", "DIRECTORY", "data", "SQLite files and the master key"),
+    key("database_url", "URL", "SQLite in the data directory", "postgres://user:password@host/database")
+        .variable("DATABASE_URL"),
+    key(
+        "master_key_file",
+        "FILE",
+        "master.key in the data directory",
+        "Seals secrets in the database: 32 bytes in base64; older keys may follow, one on each line",
+    ),
+];
+
+const CONTROL: [Key; 5] = [
+    key("listen", "ADDRESS", "127.0.0.1:8080", "Console and admin API"),
+    key("public_url", "URL", "", "Where people reach the console, when a proxy stands before it"),
+    key("trusted_proxies", "CIDR,...", "", "Proxies before the console whose X-Forwarded-For is believed"),
+    key("log", "FILTER", LOG_DEFAULT, "What is logged"),
+    key("log_format", "FORMAT", "text", "text or json"),
+];
+
+const LINK: [Key; 2] = [
+    key("link_listen", "ADDRESS", "127.0.0.1:8443", "Where gateways connect (TLS)"),
+    key("link_url", "URL", "https:// and the address", "What gateways dial; written into enrolment tokens"),
+];
+
+const GATEWAY: [Key; 5] = [
+    key("gateway_listen", "ADDRESS", "127.0.0.1:8000", "Where clients call"),
+    key("gateway_status_listen", "ADDRESS", "127.0.0.1:8001", "Where /healthz, /readyz and /metrics answer"),
+    key("gateway_threads", "COUNT", "one for each core", "Threads of the gateway that serve"),
+    key("gateway_cache_max_bytes", "BYTES", "256MiB", "Most bytes of cached responses in memory"),
+    key("gateway_spool_max_bytes", "BYTES", "256MiB", "Most bytes of unsent call records on disk"),
+];
+
+/// Commands that only need the database.
+pub(crate) fn database_schema() -> Schema {
+    schema(&[&DATA])
+}
+
+/// `sluice control`.
+pub(crate) fn control_schema() -> Schema {
+    schema(&[&DATA, &CONTROL, &LINK])
+}
+
+/// `sluice up`.
+pub(crate) fn up_schema() -> Schema {
+    schema(&[&DATA, &CONTROL, &GATEWAY])
+}
+
+fn schema(tables: &[&[Key]]) -> Schema {
+    Schema { prefix: "SLUICE_", keys: tables.concat() }
+}
