@@ -10,11 +10,12 @@ pub(crate) mod user;
 use std::net::SocketAddr;
 
 use anyhow::Context;
+use sluice_control::{App, ControlSettings, PasswordCost};
 use sluice_store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::Data;
+use crate::settings::{Control, Data};
 
 /// Prints a line for the person at the terminal.
 #[expect(clippy::print_stdout, reason = "this is the one place where the program answers its user")]
@@ -53,6 +54,36 @@ pub(crate) async fn open_store(data: &Data) -> anyhow::Result<Store> {
 /// Listens, or says plainly that the port is taken and how to choose another.
 pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}: choose another with {flag}"))
+}
+
+/// The control plane over the database of these settings.
+pub(crate) async fn open_control(control: &Control, embedded: bool) -> anyhow::Result<App> {
+    let store = open_store(&control.data).await?;
+    let settings = ControlSettings {
+        embedded,
+        // On one machine, that is where upstreams are.
+        loopback_allowed: embedded,
+        public_origin: control.public_url.as_ref().map(|url| url.origin().ascii_serialization()),
+        link_url: Some(control.link_url()),
+        trusted_proxies: control.trusted_proxies.clone(),
+        master_key: control.data.master_key()?,
+        password_cost: PasswordCost::default(),
+    };
+    App::new(settings, store).await
+}
+
+/// Where to open the console; with the one-time setup link while nobody has set it up.
+pub(crate) async fn console_link(
+    control: &Control,
+    listener: &TcpListener,
+    app: &App,
+) -> anyhow::Result<String> {
+    let base = match &control.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("http://{}", listener.local_addr()?),
+    };
+    let path = sluice_control::setup::issue_link(&app.store).await?;
+    Ok(format!("{base}{}", path.unwrap_or_default()))
 }
 
 /// A secret that nobody can guess: 256 random bits as hex digits.

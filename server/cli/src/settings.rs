@@ -35,16 +35,19 @@ pub(crate) struct Control {
     pub(crate) public_url: Option<Url>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// The gateways' link over TLS; `sluice up` has none: its gateway is on loopback.
-    pub(crate) link: Option<Link>,
+    link: Option<Link>,
     pub(crate) log: Log,
 }
 
+/// Port of the TLS link unless one is given.
+const LINK_PORT: u16 = 8443;
+
 /// The gateways' link over TLS.
 #[derive(Clone, Debug)]
-pub(crate) struct Link {
-    pub(crate) listen: SocketAddr,
+struct Link {
+    listen: SocketAddr,
     /// What gateways dial; becomes part of enrolment tokens.
-    pub(crate) url: Option<Url>,
+    url: Option<Url>,
 }
 
 /// What is logged and how.
@@ -103,10 +106,24 @@ impl Control {
     pub(crate) fn load(matches: &ArgMatches) -> Result<Self, InvalidSettings> {
         let mut values = control_schema().values(matches);
         let mut control = Self::take(&mut values);
-        let listen = values.parsed("link_listen").unwrap_or_else(|| loopback(8443));
+        let listen = values.parsed("link_listen").unwrap_or_else(|| loopback(LINK_PORT));
         control.link = Some(Link { listen, url: values.secure_url("link_url") });
         values.finish()?;
         Ok(control)
+    }
+
+    /// Where the TLS link listens.
+    pub(crate) fn link_listen(&self) -> SocketAddr {
+        self.link.as_ref().map_or_else(|| loopback(LINK_PORT), |link| link.listen)
+    }
+
+    /// What gateways dial: the TLS link, or on one machine the console's listener.
+    pub(crate) fn link_url(&self) -> String {
+        match &self.link {
+            Some(Link { url: Some(url), .. }) => url.as_str().trim_end_matches('/').to_owned(),
+            Some(Link { listen, url: None }) => format!("https://{listen}"),
+            None => format!("http://{}", self.listen),
+        }
     }
 
     /// Reads the settings that both commands have.

@@ -15,10 +15,13 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
     crate::logging::start(&control.log);
     block_on(async {
         let console = listen(control.listen, "--listen").await?;
+        let link = listen(control.link_listen(), "--link-listen").await?;
         let app = open_control(&control, false).await?;
         let stop = stop_signal()?;
         say(&format!("Console  {}", super::console_link(&control, &console, &app).await?));
+        say(&format!("Gateways {}", control.link_url()));
         say("Stop     Ctrl-C");
-        sluice_control::serve(app, console, stop.cancelled_owned()).await
+        let gateways = sluice_control::link::serve(app.clone(), link);
+        tokio::try_join!(sluice_control::serve(app, console, stop.cancelled_owned()), gateways).map(drop)
     })
 }

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use sluice_control::App;
+use sluice_contract::link::EnrolmentToken;
+use sluice_contract::rest::gateways::CreateEnrolmentToken;
+use sluice_control::{App, enrolment_tokens};
 use sluice_gateway::settings::GatewaySettings;
 use sluice_settings::{InvalidSettings, Values};
+use sluice_store::audit::Actor;
+use sluice_store::environments;
 use tokio_util::sync::CancellationToken;
 
 use super::{block_on, console_link, listen, open_control, say, stop_signal};
@@ -67,7 +70,7 @@ async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let console_address = console.local_addr()?;
     let link = console_link(&control, &console, &app).await?;
-    let gateway = enrol(&app, gateway, console_address).await?;
+    let gateway = enrol(&app, gateway).await?;
     let gateway_address = gateway.listen;
 
     // The gateway stops first, so that its last calls still find the control plane.
@@ -89,4 +92,36 @@ async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
     control_stop.cancel();
     control_task.await.context("the control plane failed")??;
     ended.context("the gateway failed")
+}
+
+/// A taken port should be told before anything else is started.
+async fn check_free(address: SocketAddr, flag: &str) -> anyhow::Result<()> {
+    listen(address, flag).await.map(drop)
+}
+
+/// Lets the gateway of this machine in, unless it has been here before.
+async fn enrol(app: &App, gateway: GatewaySettings) -> anyhow::Result<GatewaySettings> {
+    let public_url = format!("http://{}", gateway.listen).parse().ok();
+    let control_url = app.settings.link_url.as_ref().and_then(|url| url.parse().ok());
+    let gateway = GatewaySettings { public_url, control_url, ..gateway };
+    if gateway.is_enrolled() {
+        return Ok(gateway);
+    }
+    let environment = environments::all(app.store.read()).await?.into_iter().next();
+    let environment = environment.context("there is no environment for the gateway")?.id;
+    let new = CreateEnrolmentToken { name: "sluice up".to_owned(), valid_hours: Some(1) };
+    let created = enrolment_tokens::create(app, &Actor::system(), environment, &new).await?;
+    Ok(GatewaySettings { enrolment: Some(EnrolmentToken::decode(&created.token)?), ..gateway })
+}
+
+async fn seed_demo(console: SocketAddr, gateway: SocketAddr, link: &str) -> anyhow::Result<()> {
+    let Some((_, token)) = link.split_once("/setup?token=") else {
+        say("This data directory is set up already: the demo is made only in a fresh one (choose it with --data).");
+        return Ok(());
+    };
+    say("Making the demo tenant...");
+    let demo = demo::seed(console, gateway, token).await.context("cannot make the demo tenant")?;
+    say(&format!("Sign in  {} (or {}), password {}", demo.email, demo.consumer_email, demo.password));
+    say(&format!("Try      {}", demo.curl));
+    Ok(())
 }
