@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use sluice_control::{App, ControlSettings, PasswordCost};
+use sluice_settings::StopSignal;
 use sluice_store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,12 +22,6 @@ use crate::settings::{Control, Data};
 #[expect(clippy::print_stdout, reason = "this is the one place where the program answers its user")]
 pub(crate) fn say(line: &str) {
     println!("{line}");
-}
-
-/// Prints an error for the person at the terminal.
-#[expect(clippy::print_stderr, reason = "this is the one place where the program tells its user of an error")]
-pub(crate) fn say_error(line: &str) {
-    eprintln!("{line}");
 }
 
 /// Runs a command's future on a runtime of its own.
@@ -44,16 +39,18 @@ pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> an
 pub(crate) async fn open_store(data: &Data) -> anyhow::Result<Store> {
     data.prepare()?;
     let place = &data.database;
-    let store = Store::connect(place)
-        .await
-        .with_context(|| format!("cannot open the database {place}: check DATABASE_URL (or --database-url)"))?;
+    let store = Store::connect(place).await.with_context(|| {
+        format!("cannot open the database {place}: check DATABASE_URL (or --database-url)")
+    })?;
     store.migrate().await.with_context(|| format!("cannot bring the database {place} up to date"))?;
     Ok(store)
 }
 
 /// Listens, or says plainly that the port is taken and how to choose another.
 pub(crate) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}: choose another with {flag}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: choose another with {flag}"))
 }
 
 /// The control plane over the database of these settings.
@@ -94,17 +91,12 @@ pub(crate) fn random_secret() -> anyhow::Result<String> {
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.
-pub(crate) fn stop_signal() -> anyhow::Result<CancellationToken> {
-    use tokio::signal::unix::{SignalKind, signal};
+pub(crate) fn stop_token() -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+    let signal = StopSignal::new().context("cannot wait for Ctrl-C")?;
     let stopping = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signal.wait().await;
         stopping.cancel();
     });
     Ok(stop)

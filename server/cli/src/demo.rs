@@ -45,7 +45,11 @@ pub(crate) struct Demo {
 ///
 /// # Errors
 /// When a call to the admin API fails; says which and why.
-pub(crate) async fn seed(console: SocketAddr, gateway: SocketAddr, setup_token: &str) -> anyhow::Result<Demo> {
+pub(crate) async fn seed(
+    console: SocketAddr,
+    gateway: SocketAddr,
+    setup_token: &str,
+) -> anyhow::Result<Demo> {
     let upstream = sample_upstream::start().await.context("cannot start the sample upstream")?;
     let password = random_password()?;
     let admin = Admin::set_up(console, setup_token, &password).await?;
@@ -171,7 +175,13 @@ impl Admin {
         Ok(revision.number)
     }
 
-    async fn plan(&self, api: ApiId, name: &str, approval: Approval, per_minute: u32) -> anyhow::Result<PlanId> {
+    async fn plan(
+        &self,
+        api: ApiId,
+        name: &str,
+        approval: Approval,
+        per_minute: u32,
+    ) -> anyhow::Result<PlanId> {
         let limit = json!({ "requests": per_minute, "window_s": 60 });
         let policy = PolicyAttachment { kind: "rate-limit".to_owned(), enabled: true, settings: limit };
         let plan = SavePlan {
@@ -245,7 +255,13 @@ async fn call_if_match<T: DeserializeOwned>(
     let response = request.send().await.with_context(|| format!("{method} {url}"))?;
     if !response.status().is_success() {
         let problem: Problem = response.json().await.with_context(|| format!("{method} {url}"))?;
-        bail!("{method} {url}: {} ({}) {} {:?}", problem.status, problem.code, problem.detail, problem.fields);
+        bail!(
+            "{method} {url}: {} ({}) {} {:?}",
+            problem.status,
+            problem.code,
+            problem.detail,
+            problem.fields
+        );
     }
     Ok(response.json().await?)
 }
@@ -271,10 +287,14 @@ async fn traffic(base: String, shop_key: String, planner_key: String) {
     while tokio::time::Instant::now() < end {
         turn += 1;
         let request = match turn % 12 {
-            0 => client.post(format!("{base}/bookstore/orders")).json(&json!({ "book": 1 + turn % 6, "copies": 1 })),
+            0 => client
+                .post(format!("{base}/bookstore/orders"))
+                .json(&json!({ "book": 1 + turn % 6, "copies": 1 })),
             1 => client.get(format!("{base}/bookstore/books/{}", 1 + turn % 9)),
             2 => client.get(format!("{base}/weather/forecast/oslo")),
-            3 | 4 => client.get(format!("{base}/weather/weather/{}", ["lisbon", "kyoto", "atlantis"][turn % 3])),
+            3 | 4 => {
+                client.get(format!("{base}/weather/weather/{}", ["lisbon", "kyoto", "atlantis"][turn % 3]))
+            }
             _ => client.get(format!("{base}/bookstore/books")),
         };
         let key = if matches!(turn % 12, 2..=4) { &planner_key } else { &shop_key };

@@ -2,7 +2,6 @@
 
 mod commands;
 mod demo;
-mod logging;
 mod sample_upstream;
 mod settings;
 
@@ -18,8 +17,7 @@ fn main() -> ExitCode {
     match run(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line that says what is wrong; the causes follow on it.
-            commands::say_error(&format!("sluice: {error:#}"));
+            sluice_settings::tell_error("sluice", &error);
             ExitCode::FAILURE
         }
     }

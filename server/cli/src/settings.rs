@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::ArgMatches;
 use ipnet::IpNet;
 use sluice_control::MasterKey;
-use sluice_settings::{InvalidSettings, Schema, Values};
+use sluice_settings::{InvalidSettings, Log, Schema, Values};
 use sluice_store::DatabaseUrl;
 use url::Url;
 
@@ -50,19 +50,13 @@ struct Link {
     url: Option<Url>,
 }
 
-/// What is logged and how.
-#[derive(Clone, Debug)]
-pub(crate) struct Log {
-    pub(crate) filter: String,
-    pub(crate) json: bool,
-}
-
 impl Data {
     fn take(values: &mut Values) -> Self {
         let directory = values.text("data").map_or_else(|| PathBuf::from("data"), PathBuf::from);
-        let database = values.with("database_url", "Leave it out for SQLite in the data directory.", |text| {
-            text.parse::<DatabaseUrl>()
-        });
+        let database =
+            values.with("database_url", "Leave it out for SQLite in the data directory.", |text| {
+                text.parse::<DatabaseUrl>()
+            });
         let database = database.unwrap_or_else(|| DatabaseUrl::Sqlite(directory.join("sluice.db")));
         let master_key = values.with("master_key_file", "It holds 32 random bytes in base64.", |path| {
             let text = std::fs::read_to_string(path).map_err(|error| format!("`{path}`: {error}"))?;
@@ -83,7 +77,9 @@ impl Data {
                 std::fs::write(&probe, b"")?;
                 std::fs::remove_file(probe)
             })
-            .with_context(|| format!("cannot write to the data directory {shown}: choose another with --data"))
+            .with_context(|| {
+                format!("cannot write to the data directory {shown}: choose another with --data")
+            })
     }
 
     /// The key that seals secrets: the one that was given, or the one of the data directory (made when absent).
@@ -136,22 +132,6 @@ impl Control {
             link: None,
             log: Log::take(values),
         }
-    }
-}
-
-impl Log {
-    fn take(values: &mut Values) -> Self {
-        let json = values.with("log_format", "It is `text` or `json`.", |text| match text {
-            "text" => Ok(false),
-            "json" => Ok(true),
-            other => Err(format!("`{other}` is no format")),
-        });
-        let filter = values.with("log", "For example `info` or `info,sluice_control=debug`.", |text| {
-            text.parse::<tracing_subscriber::EnvFilter>()
-                .map(|_| text.to_owned())
-                .map_err(|error| format!("`{text}`: {error}"))
-        });
-        Self { filter: filter.unwrap_or_else(|| keys::LOG_DEFAULT.to_owned()), json: json.unwrap_or(false) }
     }
 }
 

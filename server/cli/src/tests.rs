@@ -28,7 +28,9 @@ fn reference() -> String {
          start, and every problem is told at once.\n\nThis page is generated from the tables in the code.\n",
     );
     for (program, about, schema) in all_schemas() {
-        page.push_str(&format!("\n## `{program}`\n\n{about}\n\n| file | environment | default | |\n| --- | --- | --- | --- |\n"));
+        page.push_str(&format!(
+            "\n## `{program}`\n\n{about}\n\n| file | environment | default | |\n| --- | --- | --- | --- |\n"
+        ));
         for key in schema.keys.iter().filter(|key| !key.hidden) {
             let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
             page.push_str(&format!(

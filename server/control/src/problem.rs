@@ -156,6 +156,17 @@ impl ApiError {
     }
 }
 
+/// For the command line, which does some of what the API does.
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Problem { code, detail, fields, .. } = self.problem.as_ref();
+        write!(f, "{code}: {detail}")?;
+        fields.iter().try_for_each(|field| write!(f, " {}: {}", field.pointer, field.message))
+    }
+}
+
+impl std::error::Error for ApiError {}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {

@@ -53,6 +53,11 @@ const LAST_CALLS: Duration = Duration::from_secs(5);
 
 type NewestAcknowledgement = watch::Receiver<Option<Acknowledgement>>;
 
+/// Whether this data directory belongs to a gateway that has enrolled.
+pub(crate) fn has_identity(data: &std::path::Path) -> bool {
+    matches!(identity::IdentityFile::new(data).read(), Ok(Some(_)))
+}
+
 /// A running link.
 pub struct Link {
     stop: oneshot::Sender<()>,

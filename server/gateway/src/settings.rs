@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use ipnet::IpNet;
 use sluice_contract::link::EnrolmentToken;
-use sluice_settings::{InvalidSettings, Schema, Values, secure_url};
+use sluice_settings::{InvalidSettings, LOG_KEYS, Log, Schema, Values, secure_url};
 use url::Url;
 
 use crate::link::Failpoint;
@@ -48,6 +48,8 @@ pub struct GatewaySettings {
     pub drain: Duration,
     /// Networks that upstream targets may be in although they are refused by default, beside the environment's own.
     pub allowed_networks: Vec<IpNet>,
+    /// What is logged and how, when the gateway is a program of its own.
+    pub log: Log,
     /// Where the link dies on purpose, for fault tests.
     pub failpoint: Option<Failpoint>,
 }
@@ -69,6 +71,7 @@ impl Default for GatewaySettings {
             max_offline: None,
             drain: Duration::from_secs(10),
             allowed_networks: Vec::new(),
+            log: Log::default(),
             failpoint: None,
         }
     }
@@ -77,7 +80,7 @@ impl Default for GatewaySettings {
 impl GatewaySettings {
     /// The settings of the program `sluice-gateway`.
     pub fn schema() -> Schema {
-        Schema { prefix: "SLUICE_GATEWAY_", keys: KEYS.to_vec() }
+        Schema { prefix: "SLUICE_GATEWAY_", keys: [KEYS, &LOG_KEYS].concat() }
     }
 
     /// Reads settings from the flags and environment in `matches` (of [`Self::schema`]) and the file they name.
@@ -105,10 +108,16 @@ impl GatewaySettings {
             max_offline: values.duration("max_offline").or(default.max_offline),
             drain: values.duration("drain").unwrap_or(default.drain),
             allowed_networks: values.list("allowed_networks").unwrap_or(default.allowed_networks),
+            log: Log::take(&mut values),
             failpoint: values.parsed("failpoint").or(default.failpoint),
         };
         values.finish()?;
         Ok(settings)
+    }
+
+    /// Whether this data directory already belongs to a gateway, so that no enrolment is needed.
+    pub fn is_enrolled(&self) -> bool {
+        crate::link::has_identity(&self.data)
     }
 
     /// A directory below the data directory.

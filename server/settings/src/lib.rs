@@ -2,6 +2,8 @@
 //! start and validated whole, so that every problem is told at once, with what set it and what to do.
 
 mod key;
+mod log;
+mod program;
 mod values;
 
 use std::fmt;
@@ -10,6 +12,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Command};
 
 pub use key::{Key, key};
+pub use log::{LOG_KEYS, Log};
+pub use program::{StopSignal, tell_error};
 pub use values::{Values, is_loopback, secure_url};
 
 /// The settings of one program.

@@ -2,7 +2,7 @@
 
 use clap::{ArgMatches, Command};
 
-use super::{block_on, listen, open_control, say, stop_signal};
+use super::{block_on, listen, open_control, say, stop_token};
 use crate::settings::{self, Control};
 
 pub(crate) fn command() -> Command {
@@ -12,12 +12,12 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
     let control = Control::load(matches)?;
-    crate::logging::start(&control.log);
+    control.log.start();
     block_on(async {
         let console = listen(control.listen, "--listen").await?;
         let link = listen(control.link_listen(), "--link-listen").await?;
         let app = open_control(&control, false).await?;
-        let stop = stop_signal()?;
+        let stop = stop_token()?;
         say(&format!("Console  {}", super::console_link(&control, &console, &app).await?));
         say(&format!("Gateways {}", control.link_url()));
         say("Stop     Ctrl-C");

@@ -34,15 +34,20 @@ pub(crate) fn command() -> Command {
             .value_parser(value_parser!(u32))
             .help("Ends after this many days; never unless given"),
     ]);
-    let enrol = Command::new("enrol").about("Makes a token with which gateways enrol and prints it, once").args([
-        name(),
-        Arg::new("environment").long("environment").value_name("SLUG").default_value("production").help("Where they serve"),
-        Arg::new("valid-hours")
-            .long("valid-hours")
-            .value_name("HOURS")
-            .value_parser(value_parser!(u32))
-            .help("Ends after this many hours; 24 unless given"),
-    ]);
+    let enrol =
+        Command::new("enrol").about("Makes a token with which gateways enrol and prints it, once").args([
+            name(),
+            Arg::new("environment")
+                .long("environment")
+                .value_name("SLUG")
+                .default_value("production")
+                .help("Where they serve"),
+            Arg::new("valid-hours")
+                .long("valid-hours")
+                .value_name("HOURS")
+                .value_parser(value_parser!(u32))
+                .help("Ends after this many hours; 24 unless given"),
+        ]);
     Command::new("token")
         .about("Makes tokens for automation and for gateways")
         .subcommand_required(true)
@@ -62,14 +67,17 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
     let new = CreateApiToken {
         name: text(matches, "name")?,
         permissions: named::<Permission>(matches, "permission")?,
-        expires_at: matches.get_one::<u32>("valid-days").map(|days| Utc::now() + Duration::days((*days).into())),
+        expires_at: matches
+            .get_one::<u32>("valid-days")
+            .map(|days| Utc::now() + Duration::days((*days).into())),
     };
     let slug = text(matches, "tenant")?;
     block_on(async {
         let store = open_store(&data).await?;
         let secret = format!("{PREFIX}{}", random_secret()?);
         let tx = store.begin().await?;
-        let tenant = tenants::by_slug(&tx, &slug).await.with_context(|| format!("there is no tenant `{slug}`"))?;
+        let tenant =
+            tenants::by_slug(&tx, &slug).await.with_context(|| format!("there is no tenant `{slug}`"))?;
         api_tokens::create(&tx, &Actor::system(), tenant.id, &new, &secret).await?;
         tx.commit().await?;
         say(&secret);

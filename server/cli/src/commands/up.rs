@@ -14,9 +14,9 @@ use sluice_store::audit::Actor;
 use sluice_store::environments;
 use tokio_util::sync::CancellationToken;
 
-use super::{block_on, console_link, listen, open_control, say, stop_signal};
-use crate::settings::{self, Control};
+use super::{block_on, console_link, listen, open_control, say, stop_token};
 use crate::demo;
+use crate::settings::{self, Control};
 
 /// What the two planes of `sluice up` are told.
 struct Up {
@@ -30,13 +30,14 @@ pub(crate) fn command() -> Command {
         .long("demo")
         .action(ArgAction::SetTrue)
         .help("Also makes a demo tenant with published APIs, applications and a minute of traffic");
-    let command = Command::new("up").about("Runs everything on this machine: console, admin API and a gateway");
+    let command =
+        Command::new("up").about("Runs everything on this machine: console, admin API and a gateway");
     settings::up_schema().command(command.arg(demo))
 }
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
     let up = load(matches)?;
-    crate::logging::start(&up.control.log);
+    up.control.log.start();
     block_on(serve(up))
 }
 
@@ -67,7 +68,7 @@ async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
     check_free(gateway.listen, "--gateway-listen").await?;
     check_free(gateway.status_listen, "--gateway-status-listen").await?;
     let app = open_control(&control, true).await?;
-    let stop = stop_signal()?;
+    let stop = stop_token()?;
     let console_address = console.local_addr()?;
     let link = console_link(&control, &console, &app).await?;
     let gateway = enrol(&app, gateway).await?;
@@ -75,10 +76,9 @@ async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
 
     // The gateway stops first, so that its last calls still find the control plane.
     let control_stop = CancellationToken::new();
-    let control_task = tokio::spawn(sluice_control::serve(app, console, control_stop.clone().cancelled_owned()));
-    let gateway_stop = stop.clone();
-    let gateway_task =
-        tokio::task::spawn_blocking(move || sluice_gateway::run(gateway, gateway_stop.cancelled_owned()));
+    let control_task =
+        tokio::spawn(sluice_control::serve(app, console, control_stop.clone().cancelled_owned()));
+    let gateway_task = tokio::spawn(sluice_gateway::run(gateway, stop.clone().cancelled_owned()));
 
     if demo {
         seed_demo(console_address, gateway_address, &link).await?;
@@ -116,7 +116,9 @@ async fn enrol(app: &App, gateway: GatewaySettings) -> anyhow::Result<GatewaySet
 
 async fn seed_demo(console: SocketAddr, gateway: SocketAddr, link: &str) -> anyhow::Result<()> {
     let Some((_, token)) = link.split_once("/setup?token=") else {
-        say("This data directory is set up already: the demo is made only in a fresh one (choose it with --data).");
+        say(
+            "This data directory is set up already: the demo is made only in a fresh one (choose it with --data).",
+        );
         return Ok(());
     };
     say("Making the demo tenant...");

@@ -17,21 +17,22 @@ const LINK_VALID: Duration = Duration::days(7);
 
 pub(crate) fn command() -> Command {
     let email = || Arg::new("email").long("email").value_name("EMAIL").required(true).help("Who");
-    let add = Command::new("add").about("Adds a person to a tenant and prints a link to choose a password").args([
-        email(),
-        Arg::new("name").long("name").value_name("NAME").required(true).help("Name for people"),
-        Arg::new("tenant").long("tenant").value_name("SLUG").required(true).help("The tenant's slug"),
-        Arg::new("role")
-            .long("role")
-            .value_name("ROLE")
-            .action(ArgAction::Append)
-            .required(true)
-            .help("tenant_admin, publisher, approver, consumer or viewer; may be repeated"),
-        Arg::new("platform-admin")
-            .long("platform-admin")
-            .action(ArgAction::SetTrue)
-            .help("Also an admin of the whole platform"),
-    ]);
+    let add =
+        Command::new("add").about("Adds a person to a tenant and prints a link to choose a password").args([
+            email(),
+            Arg::new("name").long("name").value_name("NAME").required(true).help("Name for people"),
+            Arg::new("tenant").long("tenant").value_name("SLUG").required(true).help("The tenant's slug"),
+            Arg::new("role")
+                .long("role")
+                .value_name("ROLE")
+                .action(ArgAction::Append)
+                .required(true)
+                .help("tenant_admin, publisher, approver, consumer or viewer; may be repeated"),
+            Arg::new("platform-admin")
+                .long("platform-admin")
+                .action(ArgAction::SetTrue)
+                .help("Also an admin of the whole platform"),
+        ]);
     let reset = Command::new("reset-password").about("Prints a link to choose a new password").arg(email());
     let database = settings::database_schema();
     Command::new("user")
@@ -59,7 +60,8 @@ fn add(matches: &ArgMatches) -> anyhow::Result<()> {
     block_on(async {
         let store = open_store(&data).await?;
         let tx = store.begin().await?;
-        let tenant = tenants::by_slug(&tx, &slug).await.with_context(|| format!("there is no tenant `{slug}`"))?;
+        let tenant =
+            tenants::by_slug(&tx, &slug).await.with_context(|| format!("there is no tenant `{slug}`"))?;
         let (user, is_new) = users::create(&tx, &Actor::system(), tenant.id, &new).await?;
         if matches.get_flag("platform-admin") {
             users::set_platform_admin(&tx, user.id, true).await?;

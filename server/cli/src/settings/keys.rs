@@ -1,8 +1,6 @@
 //! The tables of settings of the control plane and of `sluice up`.
 
-use sluice_settings::{Key, Schema, key};
-
-pub(super) const LOG_DEFAULT: &str = "info,sqlx=warn,hyper=warn";
+use sluice_settings::{Key, LOG_KEYS, Schema, key};
 
 const DATA: [Key; 3] = [
     key("data", "DIRECTORY", "data", "SQLite files and the master key"),
@@ -16,12 +14,10 @@ const DATA: [Key; 3] = [
     ),
 ];
 
-const CONTROL: [Key; 5] = [
+const CONTROL: [Key; 3] = [
     key("listen", "ADDRESS", "127.0.0.1:8080", "Console and admin API"),
     key("public_url", "URL", "", "Where people reach the console, when a proxy stands before it"),
     key("trusted_proxies", "CIDR,...", "", "Proxies before the console whose X-Forwarded-For is believed"),
-    key("log", "FILTER", LOG_DEFAULT, "What is logged"),
-    key("log_format", "FORMAT", "text", "text or json"),
 ];
 
 const LINK: [Key; 2] = [
@@ -44,12 +40,12 @@ pub(crate) fn database_schema() -> Schema {
 
 /// `sluice control`.
 pub(crate) fn control_schema() -> Schema {
-    schema(&[&DATA, &CONTROL, &LINK])
+    schema(&[&DATA, &CONTROL, &LOG_KEYS, &LINK])
 }
 
 /// `sluice up`.
 pub(crate) fn up_schema() -> Schema {
-    schema(&[&DATA, &CONTROL, &GATEWAY])
+    schema(&[&DATA, &CONTROL, &LOG_KEYS, &GATEWAY])
 }
 
 fn schema(tables: &[&[Key]]) -> Schema {
