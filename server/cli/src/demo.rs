@@ -86,7 +86,7 @@ fn random_password() -> anyhow::Result<String> {
 
 fn bookstore_policies() -> Vec<PolicyAttachment> {
     let policy = |kind: &str, settings| PolicyAttachment { kind: kind.to_owned(), enabled: true, settings };
-    vec![policy("cache", json!({ "share": "all" }))]
+    vec![policy("cache", json!({ "shared": true }))]
 }
 
 /// A signed-in admin of the demo tenant.
@@ -182,7 +182,7 @@ impl Admin {
         approval: Approval,
         per_minute: u32,
     ) -> anyhow::Result<PlanId> {
-        let limit = json!({ "requests": per_minute, "window_s": 60 });
+        let limit = json!({ "requests": per_minute, "period_s": 60 });
         let policy = PolicyAttachment { kind: "rate-limit".to_owned(), enabled: true, settings: limit };
         let plan = SavePlan {
             name: name.to_owned(),

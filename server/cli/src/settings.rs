@@ -154,17 +154,3 @@ fn make_private_directory(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
-
-/// Every program's settings, for the reference in docs/configuration.md.
-pub(crate) fn all_schemas() -> Vec<(&'static str, &'static str, Schema)> {
-    vec![
-        ("sluice up", "Both planes on one machine.", up_schema()),
-        ("sluice control", "The control plane of a fleet.", control_schema()),
-        (
-            "sluice-gateway",
-            "One gateway; also `sluice gateway`.",
-            sluice_gateway::settings::GatewaySettings::schema(),
-        ),
-        ("sluice migrate, user, token", "Commands on the database.", database_schema()),
-    ]
-}

@@ -1,7 +1,10 @@
 //! The command line as a whole, and the reference that is generated from its tables.
 
+use sluice_gateway::settings::GatewaySettings;
+use sluice_settings::Schema;
+
 use crate::program;
-use crate::settings::all_schemas;
+use crate::settings::{control_schema, database_schema, up_schema};
 
 #[test]
 fn every_command_and_flag_is_well_formed() {
@@ -46,4 +49,14 @@ fn reference() -> String {
          Sizes take `KiB`, `MiB`, `GiB`; durations `ms`, `s`, `m`, `h`, `d`; lists are separated by commas.\n",
     );
     page
+}
+
+/// Every program, what it is, its settings.
+fn all_schemas() -> Vec<(&'static str, &'static str, Schema)> {
+    vec![
+        ("sluice up", "Both planes on one machine.", up_schema()),
+        ("sluice control", "The control plane of a fleet.", control_schema()),
+        ("sluice-gateway", "One gateway; also `sluice gateway`.", GatewaySettings::schema()),
+        ("sluice migrate, user, token", "Commands on the database.", database_schema()),
+    ]
 }

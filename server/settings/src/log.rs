@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::key::{Key, key};
 use crate::values::Values;
 
-const DEFAULT: &str = "info,sqlx=warn,hyper=warn";
+const DEFAULT: &str = "info,sqlx=warn,hyper=warn,sea_orm=error,sea_orm_migration=warn";
 
 /// The settings of [`Log`].
 pub const LOG_KEYS: [Key; 2] = [
