@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::ArgMatches;
 use ipnet::IpNet;
 use sluice_control::MasterKey;
-use sluice_settings::{InvalidSettings, Log, Schema, Values};
+use sluice_settings::{InvalidSettings, Log, Values};
 use sluice_store::DatabaseUrl;
 use url::Url;
 

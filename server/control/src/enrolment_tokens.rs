@@ -134,7 +134,7 @@ pub async fn create(
     app.commit(tx).await?;
     let fingerprint = url.starts_with("https:").then(|| app.link_fingerprint());
     let token = EnrolmentToken { secret, url, fingerprint }.encode();
-    let command = format!("SLUICE_ENROLMENT_TOKEN={token} sluice-gateway");
+    let command = format!("SLUICE_GATEWAY_ENROLMENT_TOKEN={token} sluice-gateway");
     Ok(CreatedEnrolmentToken { info, token, command })
 }
 

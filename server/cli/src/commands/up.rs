@@ -80,9 +80,8 @@ async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
         tokio::spawn(sluice_control::serve(app, console, control_stop.clone().cancelled_owned()));
     let gateway_task = tokio::spawn(sluice_gateway::run(gateway, stop.clone().cancelled_owned()));
 
-    if demo {
-        seed_demo(console_address, gateway_address, &link).await?;
-    }
+    // The demo uses the setup link up.
+    let link = if demo { seed_demo(console_address, gateway_address, link).await? } else { link };
     say(&format!("Console  {link}"));
     say(&format!("Gateway  http://{gateway_address}"));
     say("Stop     Ctrl-C");
@@ -114,16 +113,16 @@ async fn enrol(app: &App, gateway: GatewaySettings) -> anyhow::Result<GatewaySet
     Ok(GatewaySettings { enrolment: Some(EnrolmentToken::decode(&created.token)?), ..gateway })
 }
 
-async fn seed_demo(console: SocketAddr, gateway: SocketAddr, link: &str) -> anyhow::Result<()> {
-    let Some((_, token)) = link.split_once("/setup?token=") else {
+async fn seed_demo(console: SocketAddr, gateway: SocketAddr, link: String) -> anyhow::Result<String> {
+    let Some((base, token)) = link.split_once("/setup?token=") else {
         say(
             "This data directory is set up already: the demo is made only in a fresh one (choose it with --data).",
         );
-        return Ok(());
+        return Ok(link);
     };
     say("Making the demo tenant...");
     let demo = demo::seed(console, gateway, token).await.context("cannot make the demo tenant")?;
     say(&format!("Sign in  {} (or {}), password {}", demo.email, demo.consumer_email, demo.password));
     say(&format!("Try      {}", demo.curl));
-    Ok(())
+    Ok(base.to_owned())
 }
