@@ -384,3 +384,16 @@ async fn a_stored_response_stands_in_when_the_upstream_is_gone_unless_it_must_no
         assert_eq!(second.status, expected, "{fields:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_word_from_the_control_plane_stored_responses_are_validated_first() {
+    let upstream = counting(&[("cache-control", "max-age=60")]).await;
+    let mut rig = Rig::start();
+    rig.api("d", upstream.address, cached(json!({})));
+    let first = rig.get("/acme/d/a", &[]).await.body;
+    rig.shared.switches.link_stale.store(true, Ordering::Relaxed);
+    assert_ne!(rig.get("/acme/d/a", &[]).await.body, first);
+    rig.shared.switches.link_stale.store(false, Ordering::Relaxed);
+    let hit = rig.get("/acme/d/a", &[]).await;
+    assert!(hit.header("cache-status").contains("hit"));
+}

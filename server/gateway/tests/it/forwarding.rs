@@ -217,7 +217,7 @@ async fn a_name_that_turns_to_a_forbidden_address_is_refused_at_connect() {
     let resolver =
         Rebinding(Mutex::new(vec!["127.0.0.1".parse::<IpAddr>().unwrap(), "127.0.0.2".parse().unwrap()]));
     let guard = Guard::parse(["127.0.0.1/32"]).unwrap();
-    let mut rig = Rig::with(Start { guard, resolver: Arc::new(resolver), threads: 1 });
+    let mut rig = Rig::with(Start { guard, resolver: Arc::new(resolver), threads: 1, ..Start::default() });
     let url = format!("http://rebinding.test:{}", upstream.address.port());
     rig.api(
         "re",
@@ -449,4 +449,91 @@ async fn the_status_listener_tells_when_the_gateway_is_ready() {
     assert_eq!(get(running.address, "/acme/x/y").await.0, 404);
     let metrics = get(running.status_address, "/metrics").await.1;
     assert!(metrics.contains("sluice_calls_total 2\n") && metrics.contains("sluice_ready 1\n"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upstreams_over_tls_are_verified_and_speak_what_alpn_chooses() {
+    let authority = rcgen::generate_simple_self_signed(["upstream.test".to_owned()]).unwrap();
+    let config = |protocols: &[&[u8]]| {
+        let key = rustls::pki_types::PrivateKeyDer::try_from(authority.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![authority.cert.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        config
+    };
+    let version =
+        |request: Request<Incoming>| async move { text(200, &[], format!("{:?}", request.version())) };
+    let modern = Upstream::tls(version, config(&[b"h2", b"http/1.1"])).await;
+    let old = Upstream::tls(version, config(&[b"http/1.1"])).await;
+    let resolver = || Arc::new(Rebinding(Mutex::new(vec!["127.0.0.1".parse().unwrap()])));
+    let upstream = |upstream: &Upstream, name: &str, protocol: &str| {
+        let url = format!("https://{name}:{}", upstream.address.port());
+        json!({ "upstreams": [{ "name": "main", "protocol": protocol, "targets": [{ "url": url }] }] })
+    };
+    let roots = vec![authority.cert.der().clone()];
+    let mut rig = Rig::with(Start { resolver: resolver(), roots, ..Start::default() });
+    for (slug, server, protocol, expected) in [
+        ("a", &modern, "http2", "HTTP/2.0"),
+        ("b", &modern, "http1", "HTTP/1.1"),
+        ("c", &old, "http2", "HTTP/1.1"),
+    ] {
+        rig.api(slug, server.address, upstream(server, "upstream.test", protocol));
+        assert_eq!(rig.get(&format!("/acme/{slug}/x"), &[]).await.body, expected, "{slug}");
+    }
+    rig.api("name", modern.address, upstream(&modern, "other.test", "http1"));
+    assert_eq!(rig.get("/acme/name/x", &[]).await.code(), "upstream_tls");
+    let mut strict = Rig::with(Start { resolver: resolver(), ..Start::default() });
+    strict.api("unknown", modern.address, upstream(&modern, "upstream.test", "http1"));
+    assert_eq!(strict.get("/acme/unknown/x", &[]).await.code(), "upstream_tls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_that_the_upstream_has_closed_costs_no_call() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        // Each connection answers once, says that it stays open, and closes when the next request has arrived.
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                let _ = stream.read(&mut buffer).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+                let _ = stream.read(&mut buffer).await;
+            });
+        }
+    });
+    let mut rig = Rig::with(Start { threads: 1, ..Start::default() });
+    rig.api("idle", address, json!({}));
+    assert_eq!(rig.get("/acme/idle/a", &[]).await.status, 200);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(rig.get("/acme/idle/a", &[]).await.status, 200, "what has no effect twice is sent again");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let posted = rig.send(Method::POST, "/acme/idle/a", &[], "x").await;
+    assert_eq!(posted.code(), "upstream_closed", "what may have had an effect is not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expectation_is_answered_when_the_body_is_wanted() {
+    let upstream = Upstream::echo().await;
+    let mut rig = Rig::start();
+    rig.api("echo", upstream.address, json!({}));
+    rig.api("closed", upstream.address, json!({ "access": "subscription" }));
+    let head = "Host: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+    let mut stream = TcpStream::connect(rig.address()).await.unwrap();
+    stream.write_all(format!("POST /acme/echo/a HTTP/1.1\r\n{head}").as_bytes()).await.unwrap();
+    let mut buffer = [0; 1024];
+    let length = stream.read(&mut buffer).await.unwrap();
+    assert!(buffer[..length].starts_with(b"HTTP/1.1 100 "));
+    stream.write_all(b"ok").await.unwrap();
+    let length = stream.read(&mut buffer).await.unwrap();
+    let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    let refused = rig.raw(format!("POST /acme/closed/a HTTP/1.1\r\n{head}").as_bytes()).await;
+    assert!(refused.starts_with("HTTP/1.1 401 "), "a refusal does not ask for the body: {refused}");
 }

@@ -44,11 +44,17 @@ pub struct Start {
     pub guard: Guard,
     pub resolver: Arc<dyn Resolver>,
     pub threads: usize,
+    pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { guard: Guard::default().with_loopback(), resolver: Arc::new(SystemResolver), threads: 2 }
+        Self {
+            guard: Guard::default().with_loopback(),
+            resolver: Arc::new(SystemResolver),
+            threads: 2,
+            roots: Vec::new(),
+        }
     }
 }
 
@@ -58,10 +64,11 @@ impl Rig {
     }
 
     pub fn with(start: Start) -> Self {
-        let Start { guard, resolver, threads } = start;
+        let Start { guard, resolver, threads, roots } = start;
         let shared = Arc::new(Shared::new(Recorders::in_memory(), guard));
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = GatewayOptions { threads, resolver, ..GatewayOptions::new(free, free) };
+        let options =
+            GatewayOptions { threads, resolver, upstream_roots: roots, ..GatewayOptions::new(free, free) };
         let running = Gateway::start(options, Arc::clone(&shared)).unwrap();
         let mut snapshot = (*shared.snapshot()).clone();
         snapshot.incarnation = Some(IncarnationId::generate());
@@ -243,6 +250,23 @@ impl Upstream {
         F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
     {
+        Self::serve(answer, None).await
+    }
+
+    /// Answers as the function says, over TLS.
+    pub async fn tls<F, A>(answer: F, config: rustls::ServerConfig) -> Self
+    where
+        F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        Self::serve(answer, Some(tokio_rustls::TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn serve<F, A>(answer: F, tls: Option<tokio_rustls::TlsAcceptor>) -> Self
+    where
+        F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Answer> + Send + 'static,
+    {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let upstream = Self { address, requests: Arc::default(), connections: Arc::default() };
@@ -256,10 +280,19 @@ impl Upstream {
                     let answer = answer(request);
                     async move { Ok::<_, std::convert::Infallible>(answer.await) }
                 });
+                let tls = tls.clone();
                 tokio::spawn(async move {
-                    let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
-                        .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                        .await;
+                    let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                    match tls {
+                        None => {
+                            let _ =
+                                server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+                        }
+                        Some(tls) => {
+                            let Ok(stream) = tls.accept(stream).await else { return };
+                            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+                        }
+                    }
                 });
             }
         });
