@@ -65,6 +65,10 @@ pub(crate) async fn answer(
 
 /// The pipeline. Its order is the design's: each stage may rely on those above it, and nothing that costs more comes
 /// before something cheaper that could refuse.
+///
+/// Where further stages belong: address rules and limits before authentication, after the address; concurrency, quota and
+/// budget with the rate; request filtering and validation before the request's transform; prompt, guard and model choice
+/// of AI APIs before the cache; compression after the response's transform.
 async fn decide(
     call: &mut Call,
     snapshot: &Snapshot,

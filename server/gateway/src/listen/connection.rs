@@ -32,7 +32,9 @@ pub(super) struct ConnectionState {
     /// Requests that are being answered.
     pub(super) busy: AtomicU32,
     pub(super) ended: AtomicBool,
-    /// The watch wants the connection closed.
+    /// The gateway stops: calls in flight may finish.
+    pub(super) stopping: AtomicBool,
+    /// The watch wants the connection closed, at once or when its calls are done.
     pub(super) close: Notify,
 }
 

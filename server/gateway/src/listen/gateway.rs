@@ -181,12 +181,12 @@ async fn accept(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            _ = stopped.wait_for(|stopped| *stopped) => return watch.stop(),
         };
         match accepted {
             Ok((stream, peer)) => {
                 let (worker, watch) = (Rc::clone(worker), Rc::clone(watch));
-                tokio::task::spawn_local(protocol::serve(worker, watch, stream, peer, stopped.clone()));
+                tokio::task::spawn_local(protocol::serve(worker, watch, stream, peer));
             }
             // Out of descriptors, say: those in use will come back.
             Err(error) => {

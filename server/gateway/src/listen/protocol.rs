@@ -15,7 +15,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
 use super::connection::{Connection, ConnectionState};
 use super::framing::Framing;
@@ -29,13 +28,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const MIN_BUFFER: usize = 8_192;
 
 /// Serves a connection until it ends, or until the gateway stops and its calls are done.
-pub(super) async fn serve(
-    worker: Rc<Worker>,
-    watch: Rc<Watch>,
-    mut tcp: TcpStream,
-    peer: SocketAddr,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(super) async fn serve(worker: Rc<Worker>, watch: Rc<Watch>, mut tcp: TcpStream, peer: SocketAddr) {
     let state = Arc::new(ConnectionState::default());
     watch.add(Arc::clone(&state));
     let stats = Open::count(&worker);
@@ -43,7 +36,6 @@ pub(super) async fn serve(
     let first = tokio::select! {
         first = first_bytes(&mut tcp) => first,
         () = state.close.notified() => return state.ended.store(true, Ordering::Relaxed),
-        _ = stop.wait_for(|stop| *stop) => return state.ended.store(true, Ordering::Relaxed),
     };
     if let Ok((prefix, http2)) = first {
         let stream = ClientStream {
@@ -55,9 +47,9 @@ pub(super) async fn serve(
         };
         if http2 {
             state.head_since.store(0, Ordering::Relaxed);
-            serve_http2(&worker, &watch, stream, peer, stop).await;
+            serve_http2(&worker, &watch, stream, peer).await;
         } else {
-            serve_http1(&worker, &watch, stream, peer, stop).await;
+            serve_http1(&worker, &watch, stream, peer).await;
         }
     }
     if state.is_bad() {
@@ -79,13 +71,7 @@ async fn first_bytes(tcp: &mut TcpStream) -> io::Result<(Bytes, bool)> {
     Ok((first.freeze(), http2))
 }
 
-async fn serve_http1(
-    worker: &Rc<Worker>,
-    watch: &Rc<Watch>,
-    stream: ClientStream,
-    peer: SocketAddr,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn serve_http1(worker: &Rc<Worker>, watch: &Rc<Watch>, stream: ClientStream, peer: SocketAddr) {
     let limits = worker.shared.peek().settings.limits.clone();
     let state = Arc::clone(&stream.state);
     let service = service(worker, watch, peer, &state);
@@ -99,19 +85,15 @@ async fn serve_http1(
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = state.close.notified() => return,
-        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        () = state.close.notified() => {}
     }
-    let _ = connection.await;
+    if state.stopping.load(Ordering::Relaxed) {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
 }
 
-async fn serve_http2(
-    worker: &Rc<Worker>,
-    watch: &Rc<Watch>,
-    stream: ClientStream,
-    peer: SocketAddr,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn serve_http2(worker: &Rc<Worker>, watch: &Rc<Watch>, stream: ClientStream, peer: SocketAddr) {
     let limits = worker.shared.peek().settings.limits.clone();
     let state = Arc::clone(&stream.state);
     let service = service(worker, watch, peer, &state);
@@ -126,7 +108,6 @@ async fn serve_http2(
     tokio::select! {
         _ = connection.as_mut() => return,
         () = state.close.notified() => {}
-        _ = stop.wait_for(|stop| *stop) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;

@@ -33,6 +33,14 @@ impl Watch {
         self.connections.borrow_mut().push(connection);
     }
 
+    /// Tells every connection to end when its calls are done.
+    pub(super) fn stop(&self) {
+        for connection in self.connections.borrow().iter() {
+            connection.stopping.store(true, Ordering::Relaxed);
+            connection.close.notify_one();
+        }
+    }
+
     /// Looks until the thread ends.
     pub(super) async fn run(self: Rc<Self>, worker: Rc<Worker>) {
         let mut looks = tokio::time::interval(Duration::from_millis(LOOK));

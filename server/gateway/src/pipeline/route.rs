@@ -1,6 +1,7 @@
 //! Which API, and which of its routes.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Method;
@@ -17,7 +18,7 @@ pub(crate) struct Matched {
     pub(crate) api: Arc<Api>,
     index: usize,
     /// Normalised path below the API's base: what the upstream sees.
-    pub(crate) path: Box<str>,
+    pub(crate) path: Rc<str>,
     /// Whether this is a preflight, matched by the method that it asks about.
     pub(crate) preflight: bool,
 }

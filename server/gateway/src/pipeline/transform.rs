@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, UPGRADE};
@@ -23,7 +24,7 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 pub(crate) struct Head {
     pub(crate) method: http::Method,
     /// Path (below the target's base path) and query.
-    pub(crate) path: Box<str>,
+    pub(crate) path: Rc<str>,
     pub(crate) query: Option<Box<str>>,
     pub(crate) headers: HeaderMap,
     /// What the client called the host.
@@ -81,9 +82,9 @@ pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Author
 }
 
 /// The path below the target's base: the one asked for, or what the rewrite makes of it.
-fn path(authorised: &Authorised) -> Outcome<Box<str>> {
+fn path(authorised: &Authorised) -> Outcome<Rc<str>> {
     let matched = &authorised.matched;
-    let Some(rule) = &matched.policies().rewrite else { return Ok(matched.path.clone()) };
+    let Some(rule) = &matched.policies().rewrite else { return Ok(Rc::clone(&matched.path)) };
     let merged = super::path::for_matching(&matched.path);
     let values = matched.route().template.matches(&merged).unwrap_or_default();
     let values: Vec<&str> = values.iter().map(|(_, value)| *value).collect();
