@@ -99,7 +99,7 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
     await submitDialog(ada, {}, 'Save');
     await eventually('disabled', async () => (await named(`${base}/users`, 'Vera Publisher')).disabled);
     const { status } = await new Admin(sluice.origin).request('POST', '/session', { body: { email: 'vera@example.com', password: PASSWORD } });
-    assert.equal(status, 401, 'a disabled person cannot sign in');
+    assert.equal(status, 403, 'a disabled person cannot sign in');
 
     await page.getByRole('button', { name: 'Invite user' }).click();
     await submitDialog(ada, { 'E-mail': 'ivo@example.com', Name: 'Ivo Invited' }, 'Invite', { stays: true });
