@@ -147,8 +147,8 @@ impl Store {
         Ok(Tx::new(self.connection.begin_with_options(options).await?, Arc::clone(&self.journal), permit))
     }
 
-    /// Changes whenever a transaction of this process that changed a journal is committed. Other processes' are not
-    /// seen here.
+    /// Changes whenever a transaction of this process that changed a journal is committed. Other processes' are
+    /// heard of by [`crate::JournalListener`].
     pub fn journal_changes(&self) -> watch::Receiver<u64> {
         self.journal.subscribe()
     }

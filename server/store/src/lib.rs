@@ -6,6 +6,7 @@
 mod connection;
 mod error;
 mod keyset;
+mod listen;
 mod transaction;
 
 pub mod access;
@@ -43,6 +44,7 @@ pub mod users;
 pub use connection::{DatabaseUrl, Store};
 pub use error::{Error, Result, in_use, not_unique};
 pub use keyset::{Listing, Sort};
+pub use listen::JournalListener;
 pub use transaction::Tx;
 
 use chrono::{DateTime, SubsecRound, Utc};

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::error::Result;
+use crate::listen;
 
 /// A transaction that writes.
 pub struct Tx {
@@ -35,8 +36,12 @@ impl Tx {
     /// # Errors
     /// When the database refuses; nothing has happened then.
     pub async fn commit(self) -> Result<()> {
+        let appended = self.appended.into_inner();
+        if appended && self.transaction.get_database_backend() == DbBackend::Postgres {
+            self.transaction.execute_unprepared(listen::NOTIFY).await?;
+        }
         self.transaction.commit().await?;
-        if self.appended.into_inner() {
+        if appended {
             self.journal.send_modify(|times| *times += 1);
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Follows the journals of all environments once for this process, whatever the number of gateways: the newest
 //! entries are kept ready to send, and streams wait here for more.
 //!
-//! A change of this process wakes the follower when it is committed; changes of other control planes on the same
-//! database are found by asking.
+//! A change of this process wakes the follower when it is committed; of changes of other control planes on the same
+//! database Postgres tells, and what it could not tell is found by asking.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -14,20 +14,22 @@ use sluice_contract::ids::{EnvironmentId, GatewayId, IncarnationId};
 use sluice_contract::journal::Position;
 use sluice_contract::rest::setup::DatabaseKind;
 use sluice_store::journal::{self, Counter, StoredEntry};
-use sluice_store::{Store, gateways};
-use tokio::sync::watch;
+use sluice_store::{JournalListener, Store, gateways};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::journal::entry_line;
 use crate::state::App;
 
-/// How often other control planes' changes are looked for. SQLite has one control plane.
-const ASK_POSTGRES: Duration = Duration::from_millis(40);
+/// How often other control planes' changes are looked for, in case that Postgres could not tell of them.
+const ASK_POSTGRES: Duration = Duration::from_millis(200);
+/// SQLite has one control plane.
 const ASK_SQLITE: Duration = Duration::from_secs(1);
 /// How often it is looked whether gateways were removed.
 const ASK_GATEWAYS: Duration = Duration::from_secs(1);
 /// A stream ends with its access token, so that removals longer ago concern nobody.
 const REMEMBER_REMOVALS: TimeDelta = TimeDelta::hours(2);
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 const AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Entries of each environment that are kept ready.
 const RECENT: usize = 2048;
@@ -151,6 +153,27 @@ async fn read_on(
     Ok(from)
 }
 
+/// Pokes `heard` at changes by any control plane, until this one stops.
+async fn listen(app: App, heard: Arc<Notify>) {
+    let listening = async {
+        loop {
+            match JournalListener::connect(&app.store).await {
+                Ok(mut listener) => {
+                    while listener.changed().await.is_ok() {
+                        heard.notify_one();
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "Postgres does not tell of changes; they are asked for"),
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = app.stopping.cancelled() => {}
+        () = listening => {}
+    }
+}
+
 /// Follows until the control plane stops.
 pub(super) fn start(app: &App, follower: &Arc<Follower>) {
     let (app, follower) = (app.clone(), Arc::clone(follower));
@@ -161,11 +184,14 @@ pub(super) fn start(app: &App, follower: &Arc<Follower>) {
             DatabaseKind::Sqlite => ASK_SQLITE,
         });
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let heard = Arc::new(Notify::new());
+        tokio::spawn(listen(app.clone(), Arc::clone(&heard)));
         let mut gateways_due = Instant::now();
         loop {
             tokio::select! {
                 () = app.stopping.cancelled() => return,
                 _ = clock.tick() => {}
+                () = heard.notified() => {}
                 // The sender lives in the store, which this task holds.
                 _ = changes.changed() => gateways_due = Instant::now(),
             }
