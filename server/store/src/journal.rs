@@ -9,12 +9,13 @@ mod compact;
 mod incarnation;
 mod read;
 mod snapshot;
+mod state_key;
 
 pub use append::{append, append_all};
 pub use compact::{Keep, compact, compact_all};
 pub use incarnation::{incarnation, new_incarnation};
 pub use read::{Counter, StoredEntry, counter, counters, entries_after, head};
-pub use snapshot::snapshot;
+pub use snapshot::{snapshot, snapshot_json};
 
 use sluice_contract::journal::Position;
 

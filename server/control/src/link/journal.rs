@@ -178,9 +178,9 @@ fn line(frame: &Frame) -> Result<Bytes, ApiError> {
 
 /// An entry as a line. Its change is sent as it is stored, even when a newer control plane wrote it.
 pub(super) fn entry_line(entry: &StoredEntry) -> Bytes {
-    let StoredEntry { position, at, change } = entry;
-    let at = at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-    format!("{{\"frame\":\"entry\",\"position\":{position},\"at\":\"{at}\",\"change\":{change}}}\n").into()
+    let json = entry.json();
+    // The frame's fields are the entry's and its own name.
+    format!("{{\"frame\":\"entry\",{}\n", json.trim_start_matches('{')).into()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use sluice_contract::ids::EnvironmentId;
 use sluice_contract::journal::{Change, Position};
 use sluice_entity::{journal_counters, journal_entries, journal_state};
 
+use super::state_key::state_key;
 use super::stored;
 use crate::{Error, Result, Tx};
 
@@ -39,7 +40,7 @@ pub async fn append_all(tx: &Tx, environment: EnvironmentId, changes: Vec<Change
     let mut state = BTreeMap::new();
     for (position, change) in (last + 1 - count..).zip(changes) {
         let row = Row::of(position, at, &change)?;
-        if let Some(key) = key(&change) {
+        if let Some(key) = state_key(&change) {
             let lasting = !matches!(change, Change::ApiWithdrawn { .. } | Change::CredentialRemoved { .. });
             state.insert(key, lasting.then(|| row.clone()));
         }
@@ -87,18 +88,6 @@ impl Row {
             Change::Purge(_) => (super::read::PURGE, None),
         };
         Ok(Self { position, at, kind, change: serde_json::to_string(change)?, part })
-    }
-}
-
-/// What a change replaces: the one before it with the same key. A purge replaces nothing.
-fn key(change: &Change) -> Option<String> {
-    match change {
-        Change::ApiReleased(released) => Some(format!("api:{}", released.api)),
-        Change::ApiWithdrawn { api } => Some(format!("api:{api}")),
-        Change::CredentialSet(credential) => Some(format!("credential:{}", credential.hash)),
-        Change::CredentialRemoved { hash } => Some(format!("credential:{hash}")),
-        Change::SettingsSet(_) => Some("settings".to_owned()),
-        Change::Purge(_) => None,
     }
 }
 

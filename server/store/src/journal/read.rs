@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use sluice_contract::ids::EnvironmentId;
 use sluice_contract::journal::{Entry, Position};
@@ -34,6 +34,13 @@ pub struct StoredEntry {
 }
 
 impl StoredEntry {
+    /// JSON of [`Entry`].
+    pub fn json(&self) -> String {
+        let Self { position, at, change } = self;
+        let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        format!("{{\"position\":{position},\"at\":\"{at}\",\"change\":{change}}}")
+    }
+
     /// The entry.
     ///
     /// # Errors

@@ -282,13 +282,10 @@ impl Stream {
     }
 
     /// The position of the next entry.
-    #[track_caller]
-    pub(super) fn entry(&mut self) -> impl Future<Output = Position> {
-        async {
-            match self.news().await {
-                Some(Frame::Entry(entry)) => entry.position,
-                other => panic!("not an entry: {other:?}"),
-            }
+    pub(super) async fn entry(&mut self) -> Position {
+        match self.news().await {
+            Some(Frame::Entry(entry)) => entry.position,
+            other => panic!("not an entry: {other:?}"),
         }
     }
 }
