@@ -35,10 +35,10 @@ pub(super) fn mark(snapshot: &Snapshot, call: &Call, headers: &mut HeaderMap) {
     if call.answered_preflight {
         return;
     }
-    let Some(route) = call.api.as_ref().zip(call.route).and_then(|(api, index)| api.routes.get(index)) else {
-        return;
-    };
-    if let Some(rule) = rule(snapshot, route) {
+    let route = call.api.as_ref().zip(call.route).and_then(|(api, index)| api.routes.get(index));
+    // Where no route was found the environment's rule still lets a page read that.
+    let rule = route.map_or(snapshot.settings.policies.cors.as_ref(), |route| rule(snapshot, route));
+    if let Some(rule) = rule {
         rule.mark(call.origin.as_ref(), headers);
     }
 }

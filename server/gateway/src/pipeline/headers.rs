@@ -10,8 +10,8 @@ static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// Cookies of the console: a page on a shared host must not hand them to upstreams.
-const CONSOLE_COOKIES: [&str; 2] = ["__Host-sluice", "sluice_"];
+/// The console's session cookie: a browser that knows a gateway and the console by one host must not hand it to upstreams.
+const CONSOLE_COOKIE: &str = "__Host-sluice=";
 
 /// Removes the fields that are for one hop only (RFC 9110 §7.6.1), of a request.
 pub(super) fn strip_request(headers: &mut HeaderMap) {
@@ -76,9 +76,9 @@ pub(super) fn add_via(headers: &mut HeaderMap, version: http::Version) {
     headers.insert(VIA, value);
 }
 
-/// Takes the console's cookies out.
-pub(super) fn strip_console_cookies(headers: &mut HeaderMap) {
-    let ours = |pair: &str| CONSOLE_COOKIES.iter().any(|prefix| pair.trim_start().starts_with(prefix));
+/// Takes the console's cookie out.
+pub(super) fn strip_console_cookie(headers: &mut HeaderMap) {
+    let ours = |pair: &str| pair.trim_start().starts_with(CONSOLE_COOKIE);
     let has = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.split(';').any(ours));
     if !headers.get_all(COOKIE).iter().any(has) {
         return;
@@ -131,13 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn the_console_s_cookies_stay_here() {
-        let mut headers =
-            map(&[("cookie", "a=1; __Host-sluice=secret; b=2"), ("cookie", "sluice_session=x")]);
-        strip_console_cookies(&mut headers);
+    fn the_console_s_cookie_stays_here() {
+        let mut headers = map(&[("cookie", "a=1; __Host-sluice=secret; b=2"), ("cookie", "__Host-sluice=x")]);
+        strip_console_cookie(&mut headers);
         assert_eq!(headers["cookie"], "a=1; b=2");
         let mut only = map(&[("cookie", "__Host-sluice=secret")]);
-        strip_console_cookies(&mut only);
+        strip_console_cookie(&mut only);
         assert!(only.is_empty());
     }
 

@@ -68,7 +68,7 @@ pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) 
 pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Authorised, head: &mut Head) {
     let headers = &mut head.headers;
     headers::strip_request(headers);
-    headers::strip_console_cookies(headers);
+    headers::strip_console_cookie(headers);
     authenticate::rule(snapshot, &authorised.matched).strip_headers(headers, authorised.key_place());
     forwarding(snapshot, call.peer, head.client_host.as_ref(), headers);
     headers::add_via(headers, call.version);
