@@ -97,10 +97,27 @@ pub async fn lock(tx: &Tx, tenant: TenantId, ids: &[ApplicationId]) -> Result<Ve
 /// # Errors
 /// When the database fails.
 pub async fn announce(tx: &Tx, tenant: TenantId, ids: &[ApplicationId]) -> Result<()> {
+    announce_keys(tx, tenant, ids, None).await
+}
+
+/// Tells the gateways of its environment of a new key; what the application's other keys may do stays as it was.
+///
+/// # Errors
+/// When the database fails.
+pub async fn announce_new(tx: &Tx, tenant: TenantId, id: ApplicationId, key: CredentialId) -> Result<()> {
+    announce_keys(tx, tenant, &[id], Some(key)).await
+}
+
+async fn announce_keys(
+    tx: &Tx,
+    tenant: TenantId,
+    ids: &[ApplicationId],
+    only: Option<CredentialId>,
+) -> Result<()> {
     let mut changes: BTreeMap<Uuid, Vec<Change>> = BTreeMap::new();
     for applications in lock(tx, tenant, ids).await?.chunks(ROWS) {
         let ids: Vec<_> = applications.iter().map(|row| row.id).collect();
-        let mut keys = keys(tx, tenant, &ids).await?;
+        let mut keys = keys(tx, tenant, &ids, only).await?;
         let mut granted = granted(tx, tenant, &ids).await?;
         for application in applications {
             let granted = granted.remove(&application.id).unwrap_or_default();
@@ -121,14 +138,21 @@ pub async fn announce(tx: &Tx, tenant: TenantId, ids: &[ApplicationId]) -> Resul
 type ByApplication<T> = HashMap<Uuid, Vec<T>>;
 
 /// Keys that have not been revoked. An expired one stays until then: gateways know when it expired.
-async fn keys(tx: &Tx, tenant: TenantId, applications: &[Uuid]) -> Result<ByApplication<credentials::Model>> {
-    let rows = credentials::Entity::find()
+async fn keys(
+    tx: &Tx,
+    tenant: TenantId,
+    applications: &[Uuid],
+    only: Option<CredentialId>,
+) -> Result<ByApplication<credentials::Model>> {
+    let mut select = credentials::Entity::find()
         .filter(credentials::Column::TenantId.eq(tenant.0))
         .filter(credentials::Column::ApplicationId.is_in(applications.iter().copied()))
         .filter(credentials::Column::RevokedAt.is_null())
-        .order_by_asc(credentials::Column::Id)
-        .all(tx)
-        .await?;
+        .order_by_asc(credentials::Column::Id);
+    if let Some(only) = only {
+        select = select.filter(credentials::Column::Id.eq(only.0));
+    }
+    let rows = select.all(tx).await?;
     let mut keys: ByApplication<_> = HashMap::new();
     for row in rows {
         keys.entry(row.application_id).or_default().push(row);

@@ -120,7 +120,7 @@ pub async fn create(
         revoked_position: Set(None),
     };
     let credential = view(row.insert(tx).await?, environment.slug);
-    access::announce(tx, tenant, &[application]).await?;
+    access::announce_new(tx, tenant, application, credential.id).await?;
     record(tx, actor, "create_credential", tenant, &owner.name, None, &credential).await?;
     Ok(credential)
 }

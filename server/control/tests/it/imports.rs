@@ -93,15 +93,8 @@ async fn a_malformed_document_is_refused_with_every_problem_and_its_pointer() {
     assert!(problem.fields[1].message.contains("#/components/parameters/a"));
 }
 
-/// The most memory that this process has ever had resident, in bytes.
-fn peak_memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
-}
-
 #[tokio::test]
-async fn a_document_of_50_mb_is_refused_and_never_held() {
+async fn a_document_of_50_mb_is_refused_whether_its_length_is_declared_or_not() {
     let app = TestApp::sqlite().await;
     let path = app.path("/imports/preview");
     let declared = app
@@ -111,15 +104,13 @@ async fn a_document_of_50_mb_is_refused_and_never_held() {
         .header(header::CONTENT_LENGTH, 50 << 20);
     app.admin.send(declared, Body::empty()).await.expect_problem(413, "document_too_large");
 
-    // Without a length it is cut when it is too long: 50 MB are sent, and the process grows by less than 64.
-    let before = peak_memory();
+    // Without a length it is cut when it is too long. (What this takes of memory is measured end to end, where the
+    // process does nothing else.)
     let piece = Bytes::from(vec![b' '; 64 << 10]);
     let pieces = (0..800).map(move |_| Ok::<_, std::io::Error>(piece.clone()));
     let endless = app.admin.request(Method::POST, &path).header(header::CONTENT_TYPE, "application/json");
     let body = Body::from_stream(tokio_stream::iter(pieces));
     app.admin.send(endless, body).await.expect_problem(413, "document_too_large");
-    let grown = peak_memory() - before;
-    assert!(grown < 64 << 20, "memory grew by {} MiB", grown >> 20);
 }
 
 /// Serves documents on this machine; returns its address.
