@@ -274,10 +274,12 @@ fn variants_of(form: Form, variants: Vec<Variant>, place: Place, help: Option<St
     let path = place.path;
     let inside = move || {
         let variant = chosen.get().and_then(|i| known.with_value(|v| v.get(i).cloned()))?;
-        match form.shape(&variant.schema) {
+        let about = help_of(&variant.schema).map(|text| view! { <p class="field-help">{text}</p> });
+        let below = match form.shape(&variant.schema) {
             Shape::Object(properties) => Some(fields(form, properties, &path)),
             _ => None,
-        }
+        };
+        Some(view! { {about} {below} })
     };
     view! {
         <div class="stack">
