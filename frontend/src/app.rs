@@ -9,10 +9,12 @@ use crate::components::{Crumb, EmptyState, LinkButton, PageHead, ToastRegion, To
 use crate::format::query_value;
 use crate::icons::HELP;
 use crate::pages::analytics::AnalyticsRoutes;
+use crate::pages::apis::ApisRoutes;
 use crate::pages::applications::ApplicationsRoutes;
 use crate::pages::approvals::ApprovalsRoutes;
 use crate::pages::audit::AuditRoutes;
 use crate::pages::calls::CallsRoutes;
+use crate::pages::catalogue::CatalogueRoutes;
 use crate::pages::gateways::GatewaysRoutes;
 use crate::pages::org::OrgRoutes;
 use crate::pages::overview::Overview;
@@ -37,6 +39,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/welcome") view=Welcome />
                 <ParentRoute path=path!("") view=Shell>
                     <Route path=path!("/") view=Overview />
+                    <ApisRoutes />
+                    <CatalogueRoutes />
                     <ApprovalsRoutes />
                     <ApplicationsRoutes />
                     <AnalyticsRoutes />

@@ -1,0 +1,138 @@
+//! The draft of the API on the page: every tab edits it here, with the version that was read.
+
+use leptos::prelude::*;
+use serde_json::{Value, to_value};
+use sluice_contract::definition::ApiDefinition;
+use sluice_contract::rest::apis::{Api, UpdateApi};
+
+use crate::api::{self, Tagged};
+use crate::components::{Conflict, ConflictDialog, Toasts, use_toasts};
+use crate::session::{Current, use_current};
+use crate::state::{Remote, Task};
+
+/// The API on the page, shared by its tabs.
+#[derive(Clone, Copy)]
+pub(super) struct Draft {
+    pub(super) latest: Signal<Tagged<Api>>,
+    remote: Remote<Tagged<Api>>,
+    current: Current,
+    toasts: Toasts,
+    /// What was about to be saved when somebody else had been faster.
+    mine: StoredValue<Option<UpdateApi>>,
+    conflict: RwSignal<Option<Conflict>>,
+}
+
+impl Draft {
+    pub(super) fn provide(latest: Signal<Tagged<Api>>, remote: Remote<Tagged<Api>>) -> Self {
+        let draft = Self {
+            latest,
+            remote,
+            current: use_current(),
+            toasts: use_toasts(),
+            mine: StoredValue::new(None),
+            conflict: RwSignal::new(None),
+        };
+        provide_context(draft);
+        draft
+    }
+
+    /// The API as it was read last, without tracking.
+    pub(super) fn api(self) -> Api {
+        self.latest.get_untracked().value
+    }
+
+    /// The definition that is being edited. Tracks.
+    pub(super) fn definition(self) -> ApiDefinition {
+        self.latest.with(|latest| latest.value.draft.clone())
+    }
+
+    /// Path of something of this API below `/api/v1`.
+    pub(super) fn path(self, rest: &str) -> String {
+        untrack(|| self.current.path(&format!("/apis/{}{rest}", self.api().id)))
+    }
+
+    /// The tag of the version on the page.
+    pub(super) fn etag(self) -> Option<String> {
+        self.latest.get_untracked().etag
+    }
+
+    pub(super) fn reload(self) {
+        self.remote.reload();
+    }
+
+    /// Changes the API and saves it; `done` runs when it is stored.
+    pub(super) fn save(self, task: Task, change: impl FnOnce(&mut UpdateApi), done: impl FnOnce() + 'static) {
+        let Api { name, description, team, listed, draft, .. } = self.api();
+        let mut update = UpdateApi { name, description, team, listed, draft };
+        change(&mut update);
+        self.put(task, update, self.etag(), done);
+    }
+
+    fn put(self, task: Task, update: UpdateApi, etag: Option<String>, done: impl FnOnce() + 'static) {
+        let path = self.path("");
+        self.mine.set_value(Some(update.clone()));
+        let work = async move {
+            match api::put_tagged::<_, Api>(&path, &update, etag.as_deref()).await {
+                Err(stale) if stale.status == 412 => {
+                    let theirs = api::get_tagged::<Api>(&path).await?;
+                    Ok(Err((update, theirs)))
+                }
+                other => other.map(Ok),
+            }
+        };
+        task.run(work, move |saved| match saved {
+            Ok(saved) => {
+                self.remote.set(saved);
+                self.toasts.done("Draft saved");
+                done();
+            }
+            Err((mine, theirs)) => self
+                .conflict
+                .set(Some(Conflict { mine: seen(&mine), theirs: seen(&update_of(theirs.value)) })),
+        });
+    }
+
+    /// Saves mine over whatever is there now.
+    fn overwrite(self) {
+        let Some(mine) = self.mine.get_value() else { return };
+        let path = self.path("");
+        let task = Task::new();
+        let work = async move {
+            let theirs = api::get_tagged::<Api>(&path).await?;
+            api::put_tagged::<_, Api>(&path, &mine, theirs.etag.as_deref()).await
+        };
+        task.run(work, move |saved| {
+            self.remote.set(saved);
+            self.toasts.done("Draft saved");
+        });
+    }
+}
+
+fn update_of(api: Api) -> UpdateApi {
+    let Api { name, description, team, listed, draft, .. } = api;
+    UpdateApi { name, description, team, listed, draft }
+}
+
+fn seen(update: &UpdateApi) -> Value {
+    to_value(update).unwrap_or_default()
+}
+
+/// The draft of the page's API.
+///
+/// Only tabs call it, and they are drawn inside of the page that provides it.
+pub(super) fn use_draft() -> Draft {
+    expect_context::<Draft>()
+}
+
+/// Shows both versions when two people edited one API.
+#[component]
+pub(super) fn DraftConflict() -> impl IntoView {
+    let draft = use_draft();
+    view! {
+        <ConflictDialog
+            conflict=draft.conflict
+            on_overwrite=move |()| draft.overwrite()
+            on_reload=move |()| draft.reload()
+        />
+    }
+}

@@ -1,0 +1,263 @@
+//! Where an API's calls go.
+
+use leptos::prelude::*;
+use serde_json::Value;
+use sluice_contract::definition::{Target, Timeouts, Upstream};
+use sluice_contract::problem::Problem;
+use sluice_contract::rest::session::Permission;
+
+use super::draft::use_draft;
+use crate::components::{
+    Button, Dialog, EmptyState, Kind, Panel, SelectField, TaskProblem, TextArea, TextField,
+};
+use crate::icons::{PENCIL, PLUS, SERVER, TRASH};
+use crate::session::use_current;
+use crate::state::{Task, effect, opened_by};
+
+/// Which upstream is being edited: its index, or a new one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    New,
+    At(usize),
+}
+
+#[component]
+pub fn UpstreamsTab() -> impl IntoView {
+    let draft = use_draft();
+    let current = use_current();
+    let editing = RwSignal::new(None::<Subject>);
+    let task = Task::new();
+    let may_edit = current.can(Permission::ManageApis);
+    let cards = move || {
+        let upstreams = draft.definition().upstreams;
+        if upstreams.is_empty() {
+            return view! {
+                <EmptyState
+                    icon=SERVER
+                    title="No upstream"
+                    note="Add the address that calls are passed on to."
+                />
+            }
+            .into_any();
+        }
+        let remove = move |i: usize| {
+            draft.save(
+                task,
+                move |update| {
+                    update.draft.upstreams.remove(i);
+                },
+                || (),
+            );
+        };
+        upstreams
+            .into_iter()
+            .enumerate()
+            .map(|(i, it)| card(it, may_edit, move || editing.set(Some(Subject::At(i))), move || remove(i)))
+            .collect_view()
+            .into_any()
+    };
+    view! {
+        <div class="stack">
+            <div class="toolbar">
+                <p class="secondary small">
+                    "Calls are spread over the targets of an upstream by their weights; a target that refuses is skipped."
+                </p>
+                <span class="grow"></span>
+                <Show when=move || may_edit>
+                    <Button icon=PLUS on_click=move |()| editing.set(Some(Subject::New))>
+                        "Add upstream"
+                    </Button>
+                </Show>
+            </div>
+            <TaskProblem task />
+            {cards}
+        </div>
+        <Edit editing />
+    }
+}
+
+fn card(
+    upstream: Upstream,
+    may_edit: bool,
+    edit: impl Fn() + Send + Sync + 'static,
+    remove: impl Fn() + Send + Sync + 'static,
+) -> impl IntoView {
+    let Upstream { name, targets, timeouts, .. } = upstream;
+    let rows = targets.into_iter().map(|target| {
+        view! {
+            <dt>
+                <code>{target.url}</code>
+            </dt>
+            <dd>{format!("weight {}", target.weight)}</dd>
+        }
+    });
+    let Timeouts { connect_ms, first_byte_ms, idle_ms, total_ms } = timeouts;
+    let total = total_ms.map_or_else(|| "no limit in all".to_owned(), |ms| format!("{ms} ms in all"));
+    let (edit_label, remove_label) = (format!("Edit {name}"), format!("Remove {name}"));
+    let buttons = may_edit.then(|| {
+        view! {
+            <div class="row">
+                <Button size="sm" icon=PENCIL label=edit_label on_click=move |()| edit()>
+                    "Edit"
+                </Button>
+                <Button
+                    size="sm"
+                    kind=Kind::DangerQuiet
+                    icon=TRASH
+                    label=remove_label
+                    on_click=move |()| remove()
+                >
+                    "Remove"
+                </Button>
+            </div>
+        }
+    });
+    view! {
+        <Panel
+            title=name
+            note=format!("Connect {connect_ms} ms, first byte {first_byte_ms} ms, idle {idle_ms} ms, {total}")
+        >
+            <div class="stack">
+                <dl class="facts">{rows.collect_view()}</dl>
+                {buttons}
+            </div>
+        </Panel>
+    }
+}
+
+#[component]
+fn Edit(editing: RwSignal<Option<Subject>>) -> impl IntoView {
+    let draft = use_draft();
+    let task = Task::new();
+    let open = opened_by(editing);
+    let name = RwSignal::new(String::new());
+    let targets = RwSignal::new(String::new());
+    let host = RwSignal::new("target".to_owned());
+    let first_byte = RwSignal::new(String::new());
+    let fields = [("connect", RwSignal::new(String::new())), ("idle", RwSignal::new(String::new()))];
+    let [(_, connect), (_, idle)] = fields;
+    effect(move || {
+        let Some(subject) = editing.get() else { return };
+        task.clear();
+        let upstream = match subject {
+            Subject::At(i) => draft.api().draft.upstreams.get(i).cloned(),
+            Subject::New => None,
+        };
+        let upstream = upstream.unwrap_or_else(empty);
+        name.set(upstream.name);
+        targets.set(upstream.targets.iter().map(line_of).collect::<Vec<_>>().join("\n"));
+        host.set(mode_of(&upstream.host));
+        connect.set(upstream.timeouts.connect_ms.to_string());
+        first_byte.set(upstream.timeouts.first_byte_ms.to_string());
+        idle.set(upstream.timeouts.idle_ms.to_string());
+    });
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let Some(subject) = editing.get_untracked() else { return };
+        let mut upstream = match subject {
+            Subject::At(i) => draft.api().draft.upstreams.get(i).cloned().unwrap_or_else(empty),
+            Subject::New => empty(),
+        };
+        let read = read_targets(&targets.get_untracked());
+        let Some(read) = read else {
+            let detail = "One target on each line: its URL, then its weight if it is not 1.";
+            task.fail(Problem::new(0, "invalid", "The targets cannot be read").detail(detail));
+            return;
+        };
+        upstream.name = name.get_untracked();
+        upstream.targets = read;
+        // A fixed host is kept as it is: it is edited by the API.
+        if let Ok(mode) = serde_json::from_value(serde_json::json!({ "mode": host.get_untracked() })) {
+            upstream.host = mode;
+        }
+        let number = |text: RwSignal<String>, old: u64| text.get_untracked().parse().unwrap_or(old);
+        upstream.timeouts.connect_ms = number(connect, upstream.timeouts.connect_ms);
+        upstream.timeouts.first_byte_ms = number(first_byte, upstream.timeouts.first_byte_ms);
+        upstream.timeouts.idle_ms = number(idle, upstream.timeouts.idle_ms);
+        draft.save(
+            task,
+            move |update| match subject {
+                Subject::At(i) if i < update.draft.upstreams.len() => update.draft.upstreams[i] = upstream,
+                _ => update.draft.upstreams.push(upstream),
+            },
+            move || open.set(false),
+        );
+    };
+    let title = Signal::derive(move || match editing.get() {
+        Some(Subject::At(_)) => "Edit upstream".to_owned(),
+        _ => "Add upstream".to_owned(),
+    });
+    let hosts = Signal::stored(vec![
+        ("target".to_owned(), "The target's own".to_owned()),
+        ("client".to_owned(), "What the client sent".to_owned()),
+    ]);
+    view! {
+        <Dialog open title>
+            <form class="form" on:submit=submit>
+                <TaskProblem task />
+                <TextField label="Name" value=name required=true />
+                <TextArea
+                    label="Targets"
+                    value=targets
+                    mono=true
+                    required=true
+                    help="One on each line: its URL, then its weight if it is not 1."
+                />
+                <SelectField label="Host header" value=host options=hosts />
+                <TextField label="Connect timeout (ms)" value=connect kind="number" />
+                <TextField label="First byte timeout (ms)" value=first_byte kind="number" />
+                <TextField label="Idle timeout (ms)" value=idle kind="number" />
+                <div class="form-actions">
+                    <Button on_click=move |()| open.set(false)>"Cancel"</Button>
+                    <Button kind=Kind::Primary submit=true busy=task.busy()>
+                        "Save"
+                    </Button>
+                </div>
+            </form>
+        </Dialog>
+    }
+}
+
+fn empty() -> Upstream {
+    Upstream {
+        name: String::new(),
+        targets: Vec::new(),
+        protocol: Default::default(),
+        host: Default::default(),
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn mode_of(host: &sluice_contract::definition::HostHeader) -> String {
+    let value = serde_json::to_value(host).unwrap_or(Value::Null);
+    value.get("mode").and_then(Value::as_str).unwrap_or("target").to_owned()
+}
+
+fn line_of(target: &Target) -> String {
+    if target.weight == 1 { target.url.clone() } else { format!("{} {}", target.url, target.weight) }
+}
+
+fn read_targets(text: &str) -> Option<Vec<Target>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let url = words.next()?.to_owned();
+            let weight = words.next().map_or(Some(1), |weight| weight.parse().ok())?;
+            words.next().is_none().then_some(Target { url, weight, zone: None })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_read_line_by_line() {
+        let read = read_targets("http://a:1\n\n  https://b/base 3 \n").unwrap();
+        assert_eq!(read.iter().map(line_of).collect::<Vec<_>>(), ["http://a:1", "https://b/base 3"]);
+        assert!(read_targets("http://a many").is_none());
+        assert!(read_targets("http://a 1 2").is_none());
+    }
+}

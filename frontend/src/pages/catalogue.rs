@@ -1,0 +1,23 @@
+//! The catalogue: find an API, read what it does, subscribe to it.
+
+mod entry;
+mod list;
+mod subscribe;
+
+use leptos::prelude::*;
+use leptos_router::components::{Outlet, ParentRoute, Route};
+use leptos_router::path;
+
+use entry::Entry;
+use list::CatalogueList;
+
+#[component(transparent)]
+pub fn CatalogueRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
+    view! {
+        <ParentRoute path=path!("/catalogue") view=Outlet>
+            <Route path=path!("") view=CatalogueList />
+            <Route path=path!(":id") view=Entry />
+        </ParentRoute>
+    }
+    .into_inner()
+}
