@@ -99,11 +99,6 @@ pub fn clock(at: DateTime<Utc>) -> String {
     at.with_timezone(&Local).format("%H:%M:%S%.3f").to_string()
 }
 
-/// Date only.
-pub fn date(at: DateTime<Utc>) -> String {
-    at.with_timezone(&Local).format("%-d %b %Y").to_string()
-}
-
 /// `1 key`, `2 keys`.
 pub fn plural(count: usize, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count as u64), if count == 1 { one } else { many })

@@ -8,19 +8,11 @@ use leptos_router::components::A;
 pub struct TabLink {
     pub title: String,
     pub href: String,
-    /// How many things are behind it.
-    pub count: Option<Signal<u64>>,
 }
 
 impl TabLink {
     pub fn new(title: impl Into<String>, href: impl Into<String>) -> Self {
-        Self { title: title.into(), href: href.into(), count: None }
-    }
-
-    #[must_use]
-    pub fn count(mut self, count: Signal<u64>) -> Self {
-        self.count = Some(count);
-        self
+        Self { title: title.into(), href: href.into() }
     }
 }
 
@@ -30,7 +22,7 @@ pub fn Tabs(#[prop(into)] label: String, tabs: Vec<TabLink>) -> impl IntoView {
     let links = tabs.into_iter().map(|tab| {
         view! {
             <A href=tab.href>
-                {tab.title} {tab.count.map(|value| view! { <super::Count value /> })}
+                {tab.title}
             </A>
         }
     });

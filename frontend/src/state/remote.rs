@@ -67,27 +67,12 @@ impl<T: Send + Sync + 'static> Remote<T> {
         self.loader.problem.set(None);
         self.value.set(Some(value));
     }
-
-    /// Whether a fetch is under way.
-    pub fn busy(&self) -> Signal<bool> {
-        self.loader.busy.into()
-    }
-
-    /// Why the newest fetch failed, if it did.
-    pub fn problem(&self) -> Signal<Option<Problem>> {
-        self.loader.problem.into()
-    }
 }
 
 impl<T: Clone + Send + Sync + 'static> Remote<T> {
     /// The value, once there is one. Tracks.
     pub fn get(&self) -> Option<T> {
         self.value.get()
-    }
-
-    /// The value now, without tracking.
-    pub fn get_untracked(&self) -> Option<T> {
-        self.value.get_untracked()
     }
 
     /// The heading of a page that is named after what it loads: keeps one there until the real one is drawn.
