@@ -8,5 +8,6 @@ mod status;
 mod stream;
 mod watch;
 
+pub(crate) use connection::Busy;
 pub use connection::Connection;
 pub use gateway::{Gateway, GatewayOptions, Running};

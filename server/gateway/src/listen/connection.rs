@@ -12,7 +12,9 @@ use super::framing::{Event, Violation};
 /// A client connection, as its requests see it.
 pub struct Connection {
     pub(crate) peer: SocketAddr,
-    pub(super) state: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
+    /// The watch's clock.
+    tick: Arc<AtomicU64>,
     /// Requests that were handed to the pipeline.
     served: Cell<u32>,
 }
@@ -29,7 +31,7 @@ pub(super) struct ConnectionState {
     pub(super) head_since: AtomicU64,
     /// The watch's tick at which the connection was last used.
     pub(super) used_at: AtomicU64,
-    /// Requests that are being answered.
+    /// Calls whose last byte has not left.
     pub(super) busy: AtomicU32,
     pub(super) ended: AtomicBool,
     /// The gateway stops: calls in flight may finish.
@@ -39,8 +41,14 @@ pub(super) struct ConnectionState {
 }
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr, state: Arc<ConnectionState>) -> Self {
-        Self { peer, state, served: Cell::new(0) }
+    pub(super) fn new(peer: SocketAddr, state: Arc<ConnectionState>, tick: Arc<AtomicU64>) -> Self {
+        Self { peer, state, tick, served: Cell::new(0) }
+    }
+
+    /// A call begins: the connection is in use until its last byte has left.
+    pub(crate) fn busy(&self) -> Busy {
+        self.state.busy.fetch_add(1, Ordering::Relaxed);
+        Busy { state: Arc::clone(&self.state), tick: Arc::clone(&self.tick) }
     }
 
     /// Counts a request; Some when it is the one whose head is not in order.
@@ -50,6 +58,19 @@ impl Connection {
         let bad = self.state.bad_head.load(Ordering::Relaxed);
         let is_bad = bad != 0 && number >= bad;
         is_bad.then(|| Violation::from_number(self.state.violation.load(Ordering::Relaxed))).flatten()
+    }
+}
+
+/// Marks a connection as in use.
+pub(crate) struct Busy {
+    state: Arc<ConnectionState>,
+    tick: Arc<AtomicU64>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.state.used_at.store(self.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.state.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -31,6 +31,8 @@ pub struct GatewayOptions {
     /// Where `/healthz`, `/readyz` and `/metrics` answer.
     pub status_listen: SocketAddr,
     pub threads: usize,
+    /// How long a client's connection may be open without a call.
+    pub keep_alive: Duration,
     /// Looks upstream names up.
     pub resolver: Arc<dyn Resolver>,
     /// Certificate authorities of upstreams, beside the public ones.
@@ -44,6 +46,7 @@ impl GatewayOptions {
             listen,
             status_listen,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            keep_alive: Duration::from_secs(75),
             resolver: Arc::new(SystemResolver),
             upstream_roots: Vec::new(),
         }
@@ -69,7 +72,7 @@ impl Gateway {
     /// # Errors
     /// When an address cannot be bound, a certificate authority is not one, or a thread cannot be started.
     pub fn start(options: GatewayOptions, shared: Arc<Shared>) -> io::Result<Running> {
-        let GatewayOptions { listen, status_listen, threads, resolver, upstream_roots } = options;
+        let GatewayOptions { listen, status_listen, threads, keep_alive, resolver, upstream_roots } = options;
         let tls = TlsConnectors::new(&upstream_roots).map_err(io::Error::other)?;
         let (stop, stopped) = watch::channel(false);
         // Ports are taken before any thread starts, so that a taken one is one clear error.
@@ -86,7 +89,7 @@ impl Gateway {
         for (number, listener) in listeners.into_iter().enumerate() {
             let (shared, tls, resolver) = (Arc::clone(&running.shared), tls.clone(), Arc::clone(&resolver));
             let stopped = stopped.clone();
-            let serve = move || serve_thread(listener, shared, tls, resolver, stopped);
+            let serve = move || serve_thread(listener, keep_alive, shared, tls, resolver, stopped);
             running.threads.push(spawn(&format!("serve-{number}"), serve)?);
         }
         let shared = Arc::clone(&running.shared);
@@ -155,6 +158,7 @@ fn on_this_thread(future: impl Future<Output = ()>) {
 
 fn serve_thread(
     listener: std::net::TcpListener,
+    keep_alive: Duration,
     shared: Arc<Shared>,
     tls: TlsConnectors,
     resolver: Arc<dyn Resolver>,
@@ -162,7 +166,7 @@ fn serve_thread(
 ) {
     on_this_thread(async move {
         let worker = Worker::new(shared, tls, resolver);
-        let watch = Rc::new(Watch::default());
+        let watch = Rc::new(Watch::new(keep_alive));
         tokio::task::spawn_local(Rc::clone(&watch).run(Rc::clone(&worker)));
         match TcpListener::from_std(listener) {
             Ok(listener) => accept(&worker, &watch, listener, stopped).await,

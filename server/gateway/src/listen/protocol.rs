@@ -122,36 +122,11 @@ fn service(
     peer: SocketAddr,
     state: &Arc<ConnectionState>,
 ) -> impl Fn(http::Request<Incoming>) -> std::pin::Pin<Box<dyn Future<Output = Answer>>> + use<> {
-    let connection = Rc::new(Connection::new(peer, Arc::clone(state)));
-    let (worker, watch) = (Rc::clone(worker), Rc::clone(watch));
+    let connection = Rc::new(Connection::new(peer, Arc::clone(state), Arc::clone(&watch.tick)));
+    let worker = Rc::clone(worker);
     move |request| {
-        let (worker, connection, watch) = (Rc::clone(&worker), Rc::clone(&connection), Rc::clone(&watch));
-        Box::pin(async move {
-            let busy = Busy::new(&connection.state, &watch);
-            let response = answer(worker, Rc::clone(&connection), request).await;
-            drop(busy);
-            Ok(response)
-        })
-    }
-}
-
-/// Marks a connection as in use while a request is answered.
-struct Busy<'c> {
-    state: &'c ConnectionState,
-    watch: &'c Watch,
-}
-
-impl<'c> Busy<'c> {
-    fn new(state: &'c ConnectionState, watch: &'c Watch) -> Self {
-        state.busy.fetch_add(1, Ordering::Relaxed);
-        Self { state, watch }
-    }
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.state.busy.fetch_sub(1, Ordering::Relaxed);
-        self.state.used_at.store(self.watch.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+        let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
+        Box::pin(async move { Ok(answer(worker, connection, request).await) })
     }
 }
 

@@ -13,18 +13,22 @@ use crate::worker::Worker;
 
 /// Milliseconds between two looks.
 const LOOK: u64 = 250;
-/// Milliseconds for which a connection may be open without a request.
-const KEEP_ALIVE: u64 = 75_000;
 
 /// The connections of one thread.
-#[derive(Default)]
 pub(super) struct Watch {
+    /// Milliseconds for which a connection may be open without a call.
+    keep_alive: u64,
     connections: RefCell<Vec<Arc<ConnectionState>>>,
     /// Milliseconds since the watch began, to within a look.
     pub(super) tick: Arc<AtomicU64>,
 }
 
 impl Watch {
+    pub(super) fn new(keep_alive: Duration) -> Self {
+        let keep_alive = u64::try_from(keep_alive.as_millis()).unwrap_or(u64::MAX);
+        Self { keep_alive, connections: RefCell::default(), tick: Arc::default() }
+    }
+
     /// Watches a connection until it has ended.
     pub(super) fn add(&self, connection: Arc<ConnectionState>) {
         let now = self.tick.load(Ordering::Relaxed);
@@ -68,7 +72,8 @@ impl Watch {
             let head = connection.head_since.load(Ordering::Relaxed);
             let idle = connection.busy.load(Ordering::Relaxed) == 0;
             let unused = now.saturating_sub(connection.used_at.load(Ordering::Relaxed));
-            if (head != 0 && idle && now.saturating_sub(head) > head_timeout) || (idle && unused > KEEP_ALIVE)
+            if (head != 0 && idle && now.saturating_sub(head) > head_timeout)
+                || (idle && unused > self.keep_alive)
             {
                 connection.close.notify_one();
             }

@@ -17,7 +17,7 @@ use super::limit::RateFields;
 use super::trace::Trace;
 use crate::body::BodyWatch;
 use crate::compile::{Api, Credential, Upstream};
-use crate::listen::Connection;
+use crate::listen::{Busy, Connection};
 use crate::telemetry::{CallRecord, OpenCall, Stage};
 use crate::worker::Worker;
 
@@ -27,6 +27,8 @@ pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id
 pub(crate) struct Call {
     pub(crate) worker: Rc<Worker>,
     open: Option<OpenCall>,
+    /// Keeps the client's connection open.
+    busy: Option<Busy>,
     id: CallId,
     at: DateTime<Utc>,
     /// Nanoseconds of the gateway's clock.
@@ -72,6 +74,7 @@ impl Call {
         Self {
             worker: Rc::clone(worker),
             open: Some(worker.recorder.open()),
+            busy: Some(connection.busy()),
             id,
             at,
             started: worker.shared.clock.now(),
@@ -157,6 +160,7 @@ impl Call {
         Self {
             worker: Rc::clone(&self.worker),
             open: self.open.take(),
+            busy: self.busy.take(),
             request_id: self.request_id.clone(),
             method: self.method.clone(),
             uri: self.uri.clone(),

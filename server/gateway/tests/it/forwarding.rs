@@ -537,3 +537,28 @@ async fn an_expectation_is_answered_when_the_body_is_wanted() {
     let refused = rig.raw(format!("POST /acme/closed/a HTTP/1.1\r\n{head}").as_bytes()).await;
     assert!(refused.starts_with("HTTP/1.1 401 "), "a refusal does not ask for the body: {refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_nobody_uses_is_closed_and_one_with_a_long_answer_is_not() {
+    type Pieces = std::pin::Pin<
+        Box<dyn futures_core::Stream<Item = Result<Frame<Bytes>, std::io::Error>> + Send + Sync>,
+    >;
+    let upstream = Upstream::new(|_| async {
+        let pieces = futures_util::stream::unfold(0, |number| async move {
+            if number == 8 {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Some((Ok(Frame::data(Bytes::from_static(b"piece "))), number + 1))
+        });
+        http::Response::new(StreamBody::new(Box::pin(pieces) as Pieces).boxed())
+    })
+    .await;
+    let mut rig = Rig::with(Start { keep_alive: Duration::from_millis(300), ..Start::default() });
+    rig.api("long", upstream.address, json!({}));
+    let begun = Instant::now();
+    let answer = rig.raw_for(b"GET /acme/long/a HTTP/1.1\r\nHost: a\r\n\r\n", Duration::from_secs(10)).await;
+    assert_eq!(answer.matches("piece ").count(), 8, "{answer}");
+    assert!(answer.ends_with("0\r\n\r\n"), "{answer}");
+    assert!(begun.elapsed() < Duration::from_secs(8), "the idle connection is still open");
+}

@@ -44,6 +44,7 @@ pub struct Start {
     pub guard: Guard,
     pub resolver: Arc<dyn Resolver>,
     pub threads: usize,
+    pub keep_alive: Duration,
     pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
 }
 
@@ -53,6 +54,7 @@ impl Default for Start {
             guard: Guard::default().with_loopback(),
             resolver: Arc::new(SystemResolver),
             threads: 2,
+            keep_alive: Duration::from_secs(75),
             roots: Vec::new(),
         }
     }
@@ -64,11 +66,16 @@ impl Rig {
     }
 
     pub fn with(start: Start) -> Self {
-        let Start { guard, resolver, threads, roots } = start;
+        let Start { guard, resolver, threads, keep_alive, roots } = start;
         let shared = Arc::new(Shared::new(Recorders::in_memory(), guard));
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options =
-            GatewayOptions { threads, resolver, upstream_roots: roots, ..GatewayOptions::new(free, free) };
+        let options = GatewayOptions {
+            threads,
+            keep_alive,
+            resolver,
+            upstream_roots: roots,
+            ..GatewayOptions::new(free, free)
+        };
         let running = Gateway::start(options, Arc::clone(&shared)).unwrap();
         let mut snapshot = (*shared.snapshot()).clone();
         snapshot.incarnation = Some(IncarnationId::generate());
@@ -175,10 +182,15 @@ impl Rig {
 
     /// Writes bytes as they are and returns everything that comes back until the gateway closes (or a second passes).
     pub async fn raw(&self, bytes: &[u8]) -> String {
+        self.raw_for(bytes, Duration::from_secs(1)).await
+    }
+
+    /// The same with another patience.
+    pub async fn raw_for(&self, bytes: &[u8], patience: Duration) -> String {
         let mut stream = TcpStream::connect(self.address()).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(1), stream.read_to_end(&mut answer)).await;
+        let _ = tokio::time::timeout(patience, stream.read_to_end(&mut answer)).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
 
