@@ -58,7 +58,7 @@ impl Applier {
         if let Some(held) = held {
             tracing::info!(position = held.position, "serving the last configuration from disk");
             applier.load(held);
-            applier.publish();
+            applier.serve();
         }
         (applier, receiver)
     }
@@ -288,8 +288,14 @@ impl Applier {
         if !shared.peek().is_ready() && !self.pending.is_empty() {
             return;
         }
+        self.serve();
+    }
+
+    /// Serves what there is, even when parts are still missing: what the last life left on disk was served by it, and
+    /// the control plane that has the missing parts may be away.
+    fn serve(&self) {
         self.obtainer.failpoints.reach(Step::BeforeSwap);
-        shared.publish(self.snapshot.clone());
+        self.obtainer.shared.publish(self.snapshot.clone());
         self.acknowledge();
     }
 
