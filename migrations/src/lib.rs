@@ -1,7 +1,8 @@
 //! Migrations of the management database, the same on SQLite and Postgres.
 //!
 //! Each resource's tables come with their tenant scoping: composite keys make a reference across tenants impossible
-//! in the schema, not only in code. `tools` holds what the migrations share.
+//! in the schema, not only in code. They go forward only: the way back is the backup from before the upgrade. `tools`
+//! holds what the migrations share.
 
 use sea_orm_migration::prelude::*;
 

@@ -37,24 +37,6 @@ impl MigrationTrait for Migration {
         ];
         create_all(manager, tables, indexes).await
     }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let tables = [
-            "audit",
-            "secrets",
-            "settings",
-            "one_time_tokens",
-            "api_tokens",
-            "sessions",
-            "environments",
-            "team_members",
-            "teams",
-            "memberships",
-            "users",
-            "tenants",
-        ];
-        drop_all(manager, &tables).await
-    }
 }
 
 fn tenants() -> TableCreateStatement {

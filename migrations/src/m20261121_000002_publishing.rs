@@ -43,24 +43,6 @@ impl MigrationTrait for Migration {
         ];
         create_all(manager, tables, indexes).await
     }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let tables = [
-            "purges",
-            "subscriptions",
-            "credentials",
-            "applications",
-            "live_hosts",
-            "live_apis",
-            "releases",
-            "plans",
-            "revision_definitions",
-            "revisions",
-            "api_drafts",
-            "apis",
-        ];
-        drop_all(manager, &tables).await
-    }
 }
 
 fn apis() -> TableCreateStatement {

@@ -18,14 +18,6 @@ pub(crate) async fn create_all(
     Ok(())
 }
 
-/// Drops the tables, in the order given: referring ones first.
-pub(crate) async fn drop_all(manager: &SchemaManager<'_>, tables: &[&'static str]) -> Result<(), DbErr> {
-    for table in tables {
-        manager.drop_table(Table::drop().table(*table).take()).await?;
-    }
-    Ok(())
-}
-
 /// `version`, which optimistic concurrency compares.
 pub(crate) fn version() -> ColumnDef {
     big_integer("version").default(1).take()

@@ -8,6 +8,7 @@ use sluice_contract::ids::{EnvironmentId, TenantId};
 use sluice_contract::problem::FieldProblem;
 use sluice_contract::rest::environments::{CreateEnvironment, Environment, UpdateEnvironment};
 use sluice_contract::rest::page::{Page, PageQuery};
+use sluice_contract::rest::policy_types::PolicyScope;
 use sluice_store::environments;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -91,12 +92,13 @@ async fn update_environment(
     Ok(tagged(environment.version, environment))
 }
 
-/// Networks must be CIDR, and limits must let something through.
+/// Networks must be CIDR, policies must fit their schemas, and limits must let something through.
 fn check(settings: &EnvironmentSettings) -> Result<(), ApiError> {
-    let EnvironmentSettings { trusted_proxies, allowed_networks, limits, max_offline_s: _, policies: _ } =
+    let EnvironmentSettings { trusted_proxies, allowed_networks, limits, max_offline_s: _, policies } =
         settings;
     let mut problems = networks("/settings/trusted_proxies", trusted_proxies);
     problems.extend(networks("/settings/allowed_networks", allowed_networks));
+    problems.extend(sluice_policies::validate_all(PolicyScope::Environment, policies, "/settings/policies"));
     let sluice_contract::environment::RequestLimits {
         body_bytes: _,
         header_bytes,

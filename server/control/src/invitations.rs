@@ -40,6 +40,8 @@ async fn accept_invitation(
     cookie: tower_sessions::Session,
     Json(AcceptInvitation { token, password }): Json<AcceptInvitation>,
 ) -> Result<(StatusCode, Json<Session>), ApiError> {
+    // Hashing takes time and memory on purpose: not for who only guesses.
+    one_time_tokens::check(app.store.read(), &token).await.map_err(spent)?;
     let hash = app.passwords.hash("/password", &password).await?;
     let tx = app.store.begin().await?;
     let user = one_time_tokens::redeem_invitation(&tx, &token).await.map_err(spent)?;

@@ -99,3 +99,46 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("unknown");
     ApiError::internal(format_args!("panic: {text}")).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use sluice_store::{DatabaseUrl, Store};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{ControlSettings, MasterKey, PasswordCost};
+
+    async fn app(directory: &std::path::Path) -> App {
+        let url = DatabaseUrl::Sqlite(directory.join("sluice.db"));
+        let store = Store::connect(&url).await.unwrap();
+        store.migrate().await.unwrap();
+        let settings = ControlSettings {
+            embedded: false,
+            loopback_allowed: false,
+            public_origin: Some("https://console.example.com".to_owned()),
+            trusted_proxies: Vec::new(),
+            master_key: MasterKey::generate().unwrap(),
+            password_cost: PasswordCost { memory_kib: 8, passes: 1, at_once: 1 },
+        };
+        App::new(settings, store).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_with_an_id_and_all_headers_and_tells_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        async fn fails() -> &'static str {
+            panic!("a secret of ours")
+        }
+        let router = wrap(Router::new().route("/", get(fails)), &app(directory.path()).await);
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers().contains_key(header::STRICT_TRANSPORT_SECURITY));
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let problem: Problem = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem.code, "internal");
+        assert!(problem.request_id.is_some());
+        assert!(!String::from_utf8_lossy(&body).contains("secret"));
+    }
+}

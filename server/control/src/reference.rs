@@ -24,8 +24,7 @@ pub(crate) fn router() -> Router<App> {
 }
 
 fn file(name: &str) -> Response {
-    // The header that changes need, so that "try it out" works for who is signed in.
-    let config = Config::from("/api/openapi.json").with_credentials(true).try_it_out_enabled(false);
+    let config = Config::from("/api/openapi.json");
     match utoipa_swagger_ui::serve(name, Arc::new(config)) {
         Ok(Some(file)) => {
             let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));

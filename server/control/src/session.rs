@@ -2,6 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::response::{AppendHeaders, IntoResponse};
 use sluice_contract::ids::UserId;
 use sluice_contract::rest::page::{MAX_LIMIT, PageQuery};
 use sluice_contract::rest::session::{ChangePassword, Session, SessionTenant, SignIn};
@@ -17,6 +19,7 @@ use crate::authorise::{Caller, Origin, SESSION_USER, permissions_of, platform_pe
 use crate::client_address::ClientAddress;
 use crate::extract::Json;
 use crate::problem::ApiError;
+use crate::session_store;
 use crate::state::App;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
@@ -75,9 +78,9 @@ async fn sign_in(
 
 /// Signs out. Fine when nobody is signed in.
 #[utoipa::path(delete, path = "/session", tag = "session", responses((status = 204)))]
-async fn sign_out(cookie: tower_sessions::Session) -> Result<StatusCode, ApiError> {
+async fn sign_out(cookie: tower_sessions::Session) -> Result<impl IntoResponse, ApiError> {
     cookie.flush().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, AppendHeaders([(SET_COOKIE, session_store::REMOVAL)])))
 }
 
 /// Changes one's own password; ends all other sessions.

@@ -15,6 +15,9 @@ use crate::authorise::SESSION_USER;
 /// `__Host-` makes browsers refuse it from subdomains, over plain HTTP (except loopback) and for other paths.
 const COOKIE: &str = "__Host-sluice";
 
+/// Takes the cookie away. tower-sessions does so too, but without `Secure`, which browsers ignore for `__Host-`.
+pub(crate) const REMOVAL: &str = "__Host-sluice=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0";
+
 /// Reads the session of a request and writes it back when it changed.
 pub(crate) fn layer(store: Store) -> SessionManagerLayer<Sessions> {
     SessionManagerLayer::new(Sessions(store)).with_name(COOKIE)

@@ -66,6 +66,8 @@ async fn complete_setup(
     Json(setup): Json<CompleteSetup>,
 ) -> Result<(StatusCode, Json<Session>), ApiError> {
     check(&setup)?;
+    // Hashing takes time and memory on purpose: not for who only guesses.
+    one_time_tokens::check(app.store.read(), &setup.token).await.map_err(spent)?;
     let hash = app.passwords.hash("/password", &setup.password).await?;
     let tx = app.store.begin().await?;
     one_time_tokens::redeem_setup(&tx, &setup.token).await.map_err(spent)?;

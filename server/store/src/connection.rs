@@ -1,13 +1,16 @@
 //! The connection to the management database: SQLite (embedded, one machine) or Postgres.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use sluice_contract::rest::setup::DatabaseKind;
@@ -97,7 +100,10 @@ impl Store {
     /// When the database cannot be reached or opened.
     pub async fn connect(url: &DatabaseUrl) -> Result<Self> {
         let connection = match url {
-            DatabaseUrl::Sqlite(path) => Database::connect(sqlite(path)).await?,
+            DatabaseUrl::Sqlite(path) => {
+                make_private(path)?;
+                Database::connect(sqlite(path)).await?
+            }
             DatabaseUrl::Postgres(url) => Database::connect(postgres(url)).await?,
         };
         let kind = url.kind();
@@ -171,6 +177,14 @@ impl Store {
         lock.execute_unprepared("SELECT pg_advisory_xact_lock(6013742)").await.map_err(Error::Database)?;
         Ok(Some(lock))
     }
+}
+
+/// Makes an absent file so that only its owner may read it; SQLite gives its companions (WAL) the same mode.
+fn make_private(path: &Path) -> Result<()> {
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.map(drop).map_err(|error| {
+        Error::Database(DbErr::Conn(RuntimeErr::Internal(format!("{}: {error}", path.display()))))
+    })
 }
 
 fn sqlite(path: &Path) -> ConnectOptions {

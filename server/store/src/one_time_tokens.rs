@@ -1,7 +1,7 @@
 //! Links that work once: to set the installation up, and to choose a password. Only hashes are stored.
 
 use chrono::Duration;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 use sluice_contract::ids::UserId;
 use sluice_contract::part::Sha256Hash;
 use sluice_entity::one_time_tokens as tokens;
@@ -54,6 +54,16 @@ pub async fn issue(tx: &Tx, purpose: Purpose, secret: &str, valid: Duration) -> 
     };
     row.insert(tx).await?;
     Ok(())
+}
+
+/// Whether a link would work: asked before anything expensive is done for it. Using it up decides.
+///
+/// # Errors
+/// [`Error::NotFound`] when it is unknown, used or expired.
+pub async fn check(db: &impl ConnectionTrait, secret: &str) -> Result<()> {
+    let select = tokens::Entity::find_by_id(hash(secret));
+    let valid = select.filter(tokens::Column::ExpiresAt.gt(crate::now())).one(db).await?;
+    valid.map(drop).ok_or(Error::NotFound)
 }
 
 /// Uses a setup link up.

@@ -36,9 +36,12 @@ async fn settings_are_changed_by_the_platform_and_checked() {
         let mut change = json!({"name": "Live", "settings": environment["settings"]});
         change["settings"]["trusted_proxies"] = json!(["10.0.0.0/8", "no network"]);
         change["settings"]["limits"]["header_count"] = json!(1);
+        change["settings"]["policies"] = json!([{"type": "rewrite", "settings": {"path": "/"}}]);
         let wrong = app.admin.put(&path, &reply.etag(), &change).await.expect_problem(422, "invalid");
         let pointers: Vec<_> = wrong.fields.iter().map(|field| field.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/settings/trusted_proxies/1", "/settings/limits/header_count"]);
+        let (networks, policies) = ("/settings/trusted_proxies/1", "/settings/policies/0/type");
+        assert_eq!(pointers, [networks, policies, "/settings/limits/header_count"]);
+        change["settings"]["policies"] = json!([]);
         change["settings"]["trusted_proxies"] = json!(["10.0.0.0/8"]);
         change["settings"]["limits"]["header_count"] = json!(50);
         let changed: Environment = app.admin.put(&path, &reply.etag(), &change).await.expect(200).json();

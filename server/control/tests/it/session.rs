@@ -50,7 +50,9 @@ async fn signing_in_changes_the_session_id_and_signing_out_ends_it() {
         old.get("/api/v1/session").await.expect_problem(401, "unauthenticated");
 
         let second = client.cookie();
-        client.delete("/api/v1/session").await.expect(204);
+        let reply = client.delete("/api/v1/session").await.expect(204);
+        let removals: Vec<_> = reply.headers.get_all(header::SET_COOKIE).iter().collect();
+        assert!(removals.iter().any(|removal| removal.to_str().unwrap().contains("Secure")), "{removals:?}");
         assert_eq!(client.cookie(), None);
         client.set_cookie(second);
         client.get("/api/v1/session").await.expect_problem(401, "unauthenticated");

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says why and fails")]
 
 mod databases;
+mod identity;
 mod journal;
+mod migrations;
 mod telemetry;
 mod telemetry_traffic;
