@@ -118,6 +118,7 @@ mod tests {
             embedded: false,
             loopback_allowed: false,
             public_origin: Some("https://console.example.com".to_owned()),
+            link_url: None,
             trusted_proxies: Vec::new(),
             master_key: MasterKey::generate().unwrap(),
             password_cost: PasswordCost { memory_kib: 8, passes: 1, at_once: 1 },
