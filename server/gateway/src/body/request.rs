@@ -97,7 +97,7 @@ impl ClientBody {
             ready!(self.timer.poll_waiting(context));
             return self.fail(BodyFault::TimedOut);
         };
-        self.timer.disarm();
+        let _ = self.timer.disarm();
         match frame {
             None => {
                 self.watch.complete.set(true);

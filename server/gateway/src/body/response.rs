@@ -187,7 +187,10 @@ impl UpstreamBody {
             self.lease = None;
             return Poll::Ready(Some(Err(BodyError::TimedOut)));
         };
-        self.timer.disarm();
+        if !self.timer.disarm() {
+            self.lease = None;
+            return Poll::Ready(Some(Err(BodyError::TimedOut)));
+        }
         Poll::Ready(match frame {
             None => {
                 self.give_back();

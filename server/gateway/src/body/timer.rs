@@ -19,9 +19,10 @@ impl IdleTimer {
         Self { idle, deadline, sleep: None, armed: false }
     }
 
-    /// Something happened.
-    pub(super) fn disarm(&mut self) {
+    /// Something happened. False when the end of all patience has passed.
+    pub(super) fn disarm(&mut self) -> bool {
         self.armed = false;
+        self.deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
 
     /// Nothing happened: ready when it has been so for too long.

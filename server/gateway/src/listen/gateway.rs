@@ -23,6 +23,8 @@ use crate::worker::Worker;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
+/// Time between two looks for counters that nobody needs.
+const COUNTERS_SWEPT: Duration = Duration::from_secs(30);
 
 /// How to serve.
 pub struct GatewayOptions {
@@ -94,7 +96,10 @@ impl Gateway {
         }
         let shared = Arc::clone(&running.shared);
         let serve = move || {
-            on_this_thread(status::serve(status_listener, shared, stopped));
+            on_this_thread(async move {
+                tokio::task::spawn_local(keep_house(Arc::clone(&shared)));
+                status::serve(status_listener, shared, stopped).await;
+            });
         };
         running.threads.push(spawn("status", serve)?);
         Ok(running)
@@ -147,6 +152,14 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Forgets limit counters that have refilled, away from the threads that serve.
+async fn keep_house(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(COUNTERS_SWEPT).await;
+        shared.compiler.counters.sweep(shared.clock.now());
+    }
 }
 
 fn on_this_thread(future: impl Future<Output = ()>) {

@@ -82,7 +82,8 @@ impl Call {
             trace: Trace::of(headers, &worker.ids),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            host: headers.get(HOST).cloned().or_else(|| authority(request.uri())),
+            // An absolute form and HTTP/2 name the host in the target; it counts (RFC 9112 §3.2.2).
+            host: authority(request.uri()).or_else(|| headers.get(HOST).cloned()),
             user_agent: headers.get(USER_AGENT).cloned(),
             origin: headers.get(http::header::ORIGIN).cloned(),
             answered_preflight: false,

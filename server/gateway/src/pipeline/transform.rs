@@ -55,11 +55,12 @@ pub(super) fn wants_upgrade(arrived: &mut Arrived) -> Option<Wish> {
 pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) -> Outcome<Head> {
     let Parts { method, headers, .. } = &mut arrived.head;
     let mut headers = std::mem::take(headers);
+    headers.remove(HOST);
     Ok(Head {
         method: method.clone(),
         path: path(authorised)?,
         query: call.query().map(Box::from),
-        client_host: headers.remove(HOST).or_else(|| call.host.clone()),
+        client_host: call.host.clone(),
         headers,
     })
 }

@@ -562,3 +562,42 @@ async fn a_connection_that_nobody_uses_is_closed_and_one_with_a_long_answer_is_n
     assert!(answer.ends_with("0\r\n\r\n"), "{answer}");
     assert!(begun.elapsed() < Duration::from_secs(8), "the idle connection is still open");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_total_time_ends_an_answer_that_flows_without_end() {
+    type Pieces = std::pin::Pin<
+        Box<dyn futures_core::Stream<Item = Result<Frame<Bytes>, std::io::Error>> + Send + Sync>,
+    >;
+    let upstream = Upstream::new(|_| async {
+        let pieces = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok(Frame::data(Bytes::from_static(b"piece "))), ()))
+        });
+        http::Response::new(StreamBody::new(Box::pin(pieces) as Pieces).boxed())
+    })
+    .await;
+    let mut rig = Rig::start();
+    let main = json!({
+        "name": "main",
+        "targets": [{ "url": format!("http://{}", upstream.address) }],
+        "timeouts": { "total_ms": 400 },
+    });
+    rig.api("endless", upstream.address, json!({ "upstreams": [main] }));
+    let answer =
+        rig.raw_for(b"GET /acme/endless/a HTTP/1.1\r\nHost: a\r\n\r\n", Duration::from_secs(10)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("piece "), "{answer}");
+    assert!(!answer.ends_with("0\r\n\r\n"), "an answer that was cut must not look whole");
+    let call = rig.calls(1).await.remove(0);
+    assert_eq!(call.error.as_deref(), Some("upstream_timeout"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_in_an_absolute_target_counts() {
+    let upstream = Upstream::echo().await;
+    let mut rig = Rig::start();
+    rig.api("own", upstream.address, json!({ "hosts": ["own.test"] }));
+    let answer =
+        rig.raw(b"GET http://own.test/a HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("\"x-forwarded-host\":[\"own.test\"]"), "{answer}");
+}
