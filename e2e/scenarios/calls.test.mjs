@@ -123,7 +123,7 @@ for (const database of databases) {
       const api = await open('full-spool');
       await eventually('the API is there', async () => (await call(narrow, api.path)).status === 200);
       await fleet.killControl();
-      const COUNT = 20_000;
+      const COUNT = 5_000;
       await load(narrow, api.path, COUNT);
       await fleet.startControl();
       const dropped = await eventually('what was kept arrives, and the rest is told as dropped', async () => {
