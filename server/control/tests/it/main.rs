@@ -7,6 +7,7 @@
 )]
 
 mod analytics;
+mod announcements;
 mod api_tokens;
 mod apis;
 mod applications;
