@@ -242,7 +242,7 @@ impl Applier {
                 let part = version.part;
                 let at_hand = match self.snapshot.apis.get(api) {
                     Some(served) if before.get(&api) == Some(&part) => Some(Ok(Arc::clone(served))),
-                    _ => self.obtainer.from_disk(api, &part),
+                    _ => self.obtainer.read_disk(api, &part),
                 };
                 match at_hand {
                     Some(Ok(ready)) => {

@@ -28,7 +28,6 @@ const CALLS: Bounds = Bounds { wait: Duration::from_secs(30), ..Bounds::SMALL };
 /// A control plane.
 pub(super) struct Control {
     client: Client,
-    pub(super) address: ControlAddress,
 }
 
 /// A session: what later requests are sent with.
@@ -39,9 +38,9 @@ pub(super) struct Session {
 }
 
 impl Control {
-    pub(super) fn new(address: ControlAddress) -> Result<Self, LinkError> {
+    pub(super) fn new(address: &ControlAddress) -> Result<Self, LinkError> {
         let client = Client::new(&address.url, address.fingerprint)?;
-        Ok(Self { client, address })
+        Ok(Self { client })
     }
 
     pub(super) async fn enrol(&self, request: &EnrolRequest) -> Result<EnrolResponse, LinkError> {

@@ -69,14 +69,14 @@ impl Obtainer {
     }
 
     /// Compiles a part if it is on disk. None when it is not.
-    pub(super) fn from_disk(&self, api: ApiId, part: &Sha256Hash) -> Option<Result<Arc<Api>, Failure>> {
+    pub(super) fn read_disk(&self, api: ApiId, part: &Sha256Hash) -> Option<Result<Arc<Api>, Failure>> {
         Some(self.compile(api, &self.parts.read(part)?))
     }
 
     async fn obtain(self: &Arc<Self>, api: ApiId, part: Sha256Hash) -> Result<Arc<Api>, Failure> {
         let _permit = self.permits.acquire().await.map_err(|error| passing(&error))?;
         let this = Arc::clone(self);
-        if let Some(compiled) = blocking(move || this.from_disk(api, &part)).await? {
+        if let Some(compiled) = blocking(move || this.read_disk(api, &part)).await? {
             return compiled;
         }
         let bytes = self.fetch(&part).await.map_err(|error| passing(&error))?;

@@ -124,7 +124,7 @@ impl SessionOpener {
             region: self.settings.region.clone(),
             protocol: PROTOCOL,
         };
-        let enrolled = Control::new(address.clone())?.enrol(&request).await?;
+        let enrolled = Control::new(&address)?.enrol(&request).await?;
         tracing::info!(gateway = %enrolled.gateway, "enrolled");
         let identity = Identity::new(enrolled, address);
         self.file.write(&identity).map_err(|source| LinkError::Disk { what: "identity.json", source })?;
@@ -133,7 +133,7 @@ impl SessionOpener {
 
     async fn open_as(&self, identity: Identity) -> Result<Connection, LinkError> {
         let Identity { gateway, secret, environment: _, control } = identity;
-        let control = Control::new(self.current_address(control))?;
+        let control = Control::new(&self.current_address(control))?;
         let lost_before = self.telemetry.losses();
         let request = SessionRequest {
             gateway,

@@ -70,10 +70,7 @@ impl Supervisor {
         let mut last_message = String::new();
         loop {
             let begun = Instant::now();
-            let error = match self.connect_and_follow().await {
-                Ok(()) => None,
-                Err(error) => Some(error),
-            };
+            let error = self.connect_and_follow().await.err();
             if begun.elapsed() > GOOD {
                 backoff.reset();
                 last_message.clear();

@@ -169,10 +169,8 @@ impl Spool {
     /// The control plane has this batch.
     pub(super) fn delivered(&mut self, name: &BatchName) {
         self.sending = None;
-        if let Some(waiting) = self.remove(name) {
-            if let Place::Memory(_) = waiting.place {
-                self.tally.settle(self.tally.settled() + name.calls);
-            }
+        if let Some(Waiting { place: Place::Memory(_), .. }) = self.remove(name) {
+            self.tally.settle(self.tally.settled() + name.calls);
         }
     }
 
@@ -220,10 +218,10 @@ impl Spool {
         let at = self.waiting.iter().position(|waiting| waiting.name == *name)?;
         let waiting = self.waiting.remove(at)?;
         self.bytes -= waiting.size;
-        if let Place::Disk = waiting.place {
-            if let Err(error) = fs::remove_file(self.path(name)) {
-                tracing::warn!(%error, "a batch of calls could not be removed from the spool");
-            }
+        if let Place::Disk = waiting.place
+            && let Err(error) = fs::remove_file(self.path(name))
+        {
+            tracing::warn!(%error, "a batch of calls could not be removed from the spool");
         }
         Some(waiting)
     }
