@@ -136,8 +136,7 @@ fn past_the_bound_the_oldest_batches_go_and_the_next_one_says_how_many_calls() {
     let data = tempfile::tempdir().unwrap();
     let telemetry = start(data.path(), 20_000);
     let recorder = telemetry.recorders().recorder();
-    let mut spool_batches = 0;
-    for _ in 0..200 {
+    for spool_batches in 0..200 {
         record(&recorder, 50);
         // One batch for each round.
         telemetry.collector.lock().as_ref().unwrap().thread().unpark();
@@ -146,7 +145,6 @@ fn past_the_bound_the_oldest_batches_go_and_the_next_one_says_how_many_calls() {
             assert!(begun.elapsed() < Duration::from_secs(5));
             std::thread::yield_now();
         }
-        spool_batches += 1;
     }
     assert!(telemetry.health().bytes <= 20_000);
     let dropped_in_all = telemetry.health().dropped_calls;

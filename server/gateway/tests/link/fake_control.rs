@@ -395,10 +395,10 @@ async fn stream(
                 return;
             }
         }
-        if let Err(_elapsed) = tokio::time::timeout(HEARTBEAT, heads.changed()).await {
-            if lines.send(line(&Frame::Heartbeat { head: from })).await.is_err() {
-                return;
-            }
+        if let Err(_elapsed) = tokio::time::timeout(HEARTBEAT, heads.changed()).await
+            && lines.send(line(&Frame::Heartbeat { head: from })).await.is_err()
+        {
+            return;
         }
     }
 }
