@@ -112,7 +112,7 @@ async fn decide(
 
     // Another protocol on this connection is neither cached nor changed.
     if let Some(wants) = wants {
-        return upgrade::tunnel(call, snapshot, &authorised, outbound, wants).await;
+        return Box::pin(upgrade::tunnel(call, snapshot, &authorised, outbound, wants)).await;
     }
 
     // Cache before the upstream; it stores what the upstream said, before any change for one caller.

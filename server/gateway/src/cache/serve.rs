@@ -61,7 +61,8 @@ enum Found {
     Nothing(Forward),
 }
 
-/// Answers from the store, or from the upstream, storing what it says.
+/// Answers from the store, or from the upstream, storing what it says. What goes to the upstream is boxed, so that a hit
+/// does not carry the size of a fetch.
 pub(crate) async fn serve(
     call: &mut Call,
     snapshot: &Snapshot,
@@ -70,7 +71,7 @@ pub(crate) async fn serve(
     mut outbound: Outbound,
 ) -> Outcome<Answer> {
     if !invalidate::is_cacheable(&outbound.head.method) {
-        let mut answer = forward(call, snapshot, authorised, outbound).await?;
+        let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
         invalidate::after(call, authorised, rule, answer.head.status, &answer.head.headers);
         forwarded(&mut answer.head.headers, Forward::Method);
         return Ok(answer);
@@ -80,7 +81,7 @@ pub(crate) async fn serve(
         || conditional::is_for_upstream(&outbound.head.headers)
         || !outbound.body.is_empty()
     {
-        let mut answer = forward(call, snapshot, authorised, outbound).await?;
+        let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
         forwarded(&mut answer.head.headers, Forward::Bypass);
         return Ok(answer);
     }
@@ -112,9 +113,9 @@ pub(crate) async fn serve(
     }
     match found {
         Found::Fresh(stored) | Found::Stale(stored) => {
-            asked.fetch(call, outbound, Some(stored), Forward::Stale).await
+            Box::pin(asked.fetch(call, outbound, Some(stored), Forward::Stale)).await
         }
-        Found::Nothing(why) => asked.fetch(call, outbound, None, why).await,
+        Found::Nothing(why) => Box::pin(asked.fetch(call, outbound, None, why)).await,
     }
 }
 

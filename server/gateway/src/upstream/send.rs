@@ -66,7 +66,7 @@ pub(crate) async fn send(
     if target.pool.http2
         && let Some(connection) = worker.pools.http2(target.slot)
     {
-        match patience.http2(connection, request).await {
+        match Box::pin(patience.http2(connection, request)).await {
             Tried::Sent(response) => return Ok(Sent { response, lease: None, deadline }),
             Tried::Again(unsent) => request = unsent,
             Tried::Failed(error) => return Err(error),
@@ -82,7 +82,8 @@ pub(crate) async fn send(
             Tried::Failed(error) => return Err(error),
         }
     }
-    send_anew(worker, target, timeouts, &patience, request).await
+    // Seldom needed and large: a box of its own keeps the future of every call small.
+    Box::pin(send_anew(worker, target, timeouts, &patience, request)).await
 }
 
 async fn send_anew(
