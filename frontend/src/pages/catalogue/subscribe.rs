@@ -93,7 +93,7 @@ pub(super) fn Subscribe(api: ApiId, api_name: String, chosen: RwSignal<Option<Pl
             })
         };
         view! {
-            <form class="form" on:submit=submit.clone()>
+            <form class="form" on:submit=submit>
                 <TaskProblem task fields_shown=true />
                 <SelectField label="Application" value=application options />
                 {words}
