@@ -49,7 +49,7 @@ const lossesOf = async ({ admin, base }, name) => {
 };
 
 for (const database of databases) {
-  describe(`the record of calls on ${database}`, { timeout: 600_000 }, () => {
+  describe(`the record of calls on ${database}`, { timeout: 1_200_000 }, () => {
     let fleet;
     let upstream;
     let gateway;

@@ -16,7 +16,7 @@ const SCREENS = [
 ];
 const THEMES = ['light', 'dark'];
 
-describe('the pages of the console', { timeout: 600_000 }, () => {
+describe('the pages of the console', { timeout: 1_800_000 }, () => {
   let httpbin;
   let sluice;
   let browser;
@@ -104,8 +104,6 @@ async function furnish(sluice, httpbin) {
     'api-policies': `/apis/${api.id}/policies`,
     'api-plans': `/apis/${api.id}/plans`,
     'api-revisions': `/apis/${api.id}/revisions`,
-    'api-try': `/apis/${api.id}/try`,
-    'api-new': '/apis/new',
     'api-import': '/apis/import',
     catalogue: '/catalogue',
     'catalogue-api': `/catalogue/${api.id}`,
