@@ -6,6 +6,7 @@ mod configuration;
 mod fake_control;
 mod identity;
 mod offline;
+mod process;
 
 use std::path::Path;
 use std::sync::Arc;
