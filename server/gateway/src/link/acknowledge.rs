@@ -23,6 +23,8 @@ pub(super) async fn run(
         if let Some(acknowledgement) = acknowledgement {
             failpoints.reach(Step::BeforeAck);
             deliver(&sessions, &acknowledgement, &mut newest).await;
+            // The session that it went through is no news.
+            session_changes.mark_unchanged();
         }
         tokio::select! {
             changed = newest.changed() => if changed.is_err() { return },

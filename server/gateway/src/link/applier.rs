@@ -58,7 +58,8 @@ impl Applier {
         if let Some(held) = held {
             tracing::info!(position = held.position, "serving the last configuration from disk");
             applier.load(held);
-            applier.serve();
+            // With nothing at hand at all (killed before its first parts came) every API would be unknown.
+            if applier.served.is_empty() { applier.publish() } else { applier.serve() }
         }
         (applier, receiver)
     }

@@ -90,9 +90,10 @@ fn calls_of_a_time_without_control_plane_are_sent_by_the_next_life() {
 #[test]
 fn a_stopping_gateway_sends_its_last_calls() {
     let control = FakeControl::start();
+    control.append(key_set("key"));
     let data = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(data.path(), &control);
-    eventually("it is connected", || control.state().sessions.len() == 1);
+    eventually("it is connected", || gateway.shared.is_ready());
     record(&gateway.telemetry.recorders().recorder(), 3);
     gateway.stop();
     assert_eq!(control.state().calls(), (3, 3));
