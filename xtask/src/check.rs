@@ -65,7 +65,9 @@ fn clippy_wasm(workspace: &Workspace) -> Result<Outcome> {
 
 fn documentation(workspace: &Workspace) -> Result<Outcome> {
     let mut cargo = process::cargo(&workspace.root);
-    cargo.env("RUSTDOCFLAGS", "-D warnings");
-    process::run(cargo.args(["doc", "--locked", "--workspace", "--exclude", "sluice-console", "--no-deps"]))?;
+    // The readers of these pages work on the code: private items are what they look for, and may be linked to.
+    cargo.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
+    cargo.args(["doc", "--locked", "--workspace", "--exclude", "sluice-console", "--no-deps"]);
+    process::run(cargo.arg("--document-private-items"))?;
     Ok(Outcome::Passed)
 }
