@@ -1,6 +1,6 @@
 //! The response cache: a shared cache by RFC 9111, and what keeps purged responses gone.
 //!
-//! [`serve`] reads top to bottom what happens to a call on a route with the cache policy. Rules are pure functions
+//! [`mod@serve`] reads top to bottom what happens to a call on a route with the cache policy. Rules are pure functions
 //! ([`rules`], [`freshness`], [`conditional`], [`vary`]); what is stored is in [`store`], what is being fetched in
 //! [`flight`] and [`fill`].
 

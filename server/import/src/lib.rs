@@ -1,6 +1,6 @@
 //! Import of OpenAPI 3.0, 3.1 and Swagger 2.0 documents, JSON or YAML, into the definition of an API.
 //!
-//! [`read`] turns a document into routes and upstreams; [`merge`] puts them into a draft without losing what people
+//! [`read()`] turns a document into routes and upstreams; [`merge()`] puts them into a draft without losing what people
 //! have added to it. Nothing here touches the network, a file or a database.
 
 mod findings;
