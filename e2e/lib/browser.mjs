@@ -35,7 +35,7 @@ export class Person {
     person.name = name;
     person.context = context;
     person.page = await context.newPage();
-    person.page.setDefaultTimeout(15_000);
+    person.page.setDefaultTimeout(45_000);
     person.page.on('console', (message) => {
       if (message.type() === 'error') person.errors.push(`${message.text()} (${message.location().url})`);
     });
