@@ -41,6 +41,9 @@ pub struct Options {
     /// Requests per second that each proxy is offered where they are compared at equal load.
     #[arg(long, default_value_t = 8000)]
     rate: u32,
+    /// Folder of `sluice` and `sluice-gateway` to measure, instead of building them.
+    #[arg(long)]
+    binaries: Option<PathBuf>,
     /// Leave out callgrind, which takes a few minutes.
     #[arg(long)]
     no_callgrind: bool,
@@ -78,7 +81,10 @@ struct Bench {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     install_tools(!options.no_callgrind)?;
     let folder = workspace.target.join("bench");
-    let binaries = build(workspace)?;
+    let binaries = match &options.binaries {
+        Some(folder) => Binaries { sluice: folder.join("sluice"), gateway: folder.join("sluice-gateway") },
+        None => build(workspace)?,
+    };
     let mut bench = Bench::start(&folder, &binaries)?;
     let mut samples = vec![Vec::new(); bench.subjects.len()];
     for run in 1..=options.runs {
