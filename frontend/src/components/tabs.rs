@@ -21,7 +21,7 @@ impl TabLink {
 pub fn Tabs(#[prop(into)] label: String, tabs: Vec<TabLink>) -> impl IntoView {
     let links = tabs.into_iter().map(|tab| {
         view! {
-            <A href=tab.href>
+            <A href=tab.href exact=true>
                 {tab.title}
             </A>
         }
