@@ -4,7 +4,9 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use sluice_contract::problem::Problem;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{OpenApi as _, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -84,6 +86,9 @@ fn complete(mut document: OpenApi) -> OpenApi {
     let cookie = ApiKey::Cookie(ApiKeyValue::new("__Host-sluice"));
     components.security_schemes.insert("token".to_owned(), SecurityScheme::Http(bearer.build()).into());
     components.security_schemes.insert("session".to_owned(), SecurityScheme::ApiKey(cookie).into());
+    // Unless an operation says `security(())`.
+    let either = ["token", "session"].map(|name| SecurityRequirement::new(name, [""; 0]));
+    document.security = Some(either.to_vec());
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         operation.responses.responses.entry("default".to_owned()).or_insert_with(problem);
     }

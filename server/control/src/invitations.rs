@@ -31,7 +31,7 @@ pub(crate) async fn issue(tx: &Tx, user: UserId) -> Result<String, ApiError> {
 
 /// Chooses a password with the one-time link; signs in.
 #[utoipa::path(
-    post, path = "/invitations", tag = "session",
+    post, path = "/invitations", tag = "session", security(()),
     request_body = AcceptInvitation,
     responses((status = 201, body = Session)),
 )]

@@ -47,7 +47,7 @@ async fn get_session(State(app): State<App>, caller: Caller) -> Result<Json<Sess
 
 /// Signs in.
 #[utoipa::path(
-    post, path = "/session", tag = "session",
+    post, path = "/session", tag = "session", security(()),
     request_body = SignIn,
     responses((status = 200, body = Session)),
 )]
@@ -77,7 +77,7 @@ async fn sign_in(
 }
 
 /// Signs out. Fine when nobody is signed in.
-#[utoipa::path(delete, path = "/session", tag = "session", responses((status = 204)))]
+#[utoipa::path(delete, path = "/session", tag = "session", security(()), responses((status = 204)))]
 async fn sign_out(cookie: tower_sessions::Session) -> Result<impl IntoResponse, ApiError> {
     cookie.flush().await?;
     Ok((StatusCode::NO_CONTENT, AppendHeaders([(SET_COOKIE, session_store::REMOVAL)])))

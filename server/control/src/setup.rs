@@ -44,7 +44,9 @@ pub async fn issue_link(store: &Store) -> anyhow::Result<Option<String>> {
 }
 
 /// Whether the installation has to be set up.
-#[utoipa::path(get, path = "/setup", tag = "setup", responses((status = 200, body = SetupStatus)))]
+#[utoipa::path(
+    get, path = "/setup", tag = "setup", security(()), responses((status = 200, body = SetupStatus)),
+)]
 async fn get_setup(State(app): State<App>) -> Result<Json<SetupStatus>, ApiError> {
     Ok(Json(SetupStatus {
         needed: !users::any_account(app.store.read()).await?,
@@ -55,7 +57,7 @@ async fn get_setup(State(app): State<App>) -> Result<Json<SetupStatus>, ApiError
 
 /// Makes the first tenant and its platform admin; signs in.
 #[utoipa::path(
-    post, path = "/setup", tag = "setup",
+    post, path = "/setup", tag = "setup", security(()),
     request_body = CompleteSetup,
     responses((status = 201, body = Session)),
 )]

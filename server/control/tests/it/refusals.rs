@@ -158,6 +158,8 @@ fn operations_are_named_once_and_described() {
             let Some(id) = operation["operationId"].as_str() else { continue };
             assert!(ids.insert(id.to_owned()), "{id} is there twice");
             assert!(operation["summary"].is_string(), "{method} {path} says what it does");
+            let says_open = operation["security"] == json!([{}]);
+            assert_eq!(says_open, OPEN.contains(&id), "{id}: the document says whom it is for");
             assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{method} {path} has one tag");
         }
     }
