@@ -145,7 +145,8 @@ describe('bad input', { timeout: 240_000 }, () => {
       await eventually('the limit holds', async () =>
         (await call(sluice, target(), { method: 'POST', body: 'x'.repeat(MEGABYTE + 1) })).status === 413);
       const { status, sent } = await pour(sluice.gateway, post(['Transfer-Encoding: chunked']));
-      assert.equal(status, 413);
+      // The connection is closed with bytes on their way, so the answer may be lost in the reset.
+      assert.ok(status === 413 || status === null, `${status}`);
       assert.ok(sent < 64 * MEGABYTE, `${sent} bytes were taken`);
     });
 

@@ -51,7 +51,9 @@ async fn identify(mut request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", %id, method = %request.method(), path = request.uri().path());
     request.extensions_mut().insert(RequestId(id.clone()));
     let begun = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    // In a task of its own: who hangs up must not stop a transaction half-way and leave it open on its connection.
+    let answer = tokio::spawn(next.run(request).instrument(span.clone())).await;
+    let mut response = answer.unwrap_or_else(|error| ApiError::internal(error).into_response());
     let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
     tracing::debug!(parent: &span, status = response.status().as_u16(), milliseconds, "answered");
     if let Ok(id) = HeaderValue::from_str(&id) {
