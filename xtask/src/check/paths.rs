@@ -42,7 +42,7 @@ fn named_paths(text: &str) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
-/// Whether a slash after this text is the first of a path, and not one inside `example.com/work/item`.
+/// Whether a slash after this text is the first of a path, and not one inside `example.com/some/item`.
 fn begins_a_path(before: &str) -> bool {
     !before
         .ends_with(|last: char| last.is_alphanumeric() || matches!(last, '.' | '-' | '_' | '}' | '*' | '/'))
