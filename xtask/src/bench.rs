@@ -41,6 +41,9 @@ pub struct Options {
     /// Requests per second that each proxy is offered where they are compared at equal load.
     #[arg(long, default_value_t = 8000)]
     rate: u32,
+    /// Only proxies whose names contain this, for looking at one of them closely.
+    #[arg(long)]
+    only: Option<String>,
     /// Folder of `sluice` and `sluice-gateway` to measure, instead of building them.
     #[arg(long)]
     binaries: Option<PathBuf>,
@@ -86,6 +89,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         None => build(workspace)?,
     };
     let mut bench = Bench::start(&folder, &binaries)?;
+    if let Some(wanted) = &options.only {
+        bench.subjects.retain(|subject| subject.name.contains(wanted.as_str()));
+    }
     let mut samples = vec![Vec::new(); bench.subjects.len()];
     for run in 1..=options.runs {
         report::progress(&format!("run {run} of {}", options.runs));
@@ -187,6 +193,7 @@ impl Bench {
         let steady = load::steady(self.cores, &subject.request, options.rate, options.seconds, &self.scratch)
             .with_context(|| measuring("steady"))?;
         let after = server.cpu_seconds()?;
+        subject.prove()?;
         Ok(Sample {
             per_second: full.requests as f64 / f64::from(options.seconds),
             per_cpu_saturated: full.requests as f64 / (between - before),

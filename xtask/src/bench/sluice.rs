@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::admin::Admin;
 use super::load::Request;
-use super::machine::{Cores, pinned};
+use super::machine::{Cores, pinned, pinned_behind};
 use super::server::{Server, free_address};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -90,7 +90,8 @@ impl Sluice {
         let control_address = free_address()?;
         let folder = scratch.join("sluice");
         fs::create_dir_all(&folder).context("could not create the control plane's folder")?;
-        let mut command = pinned(cores.load, &binaries.sluice);
+        // On a machine of its own it would take no time from the load; here the load goes first.
+        let mut command = pinned_behind(cores.load, &binaries.sluice);
         command.arg("control").env("SLUICE_DATA", &folder).env("SLUICE_LISTEN", control_address.to_string());
         command.env("SLUICE_LINK_LISTEN", free_address()?.to_string());
         let mut control = Server::start("sluice-control", &mut command, scratch)?;
