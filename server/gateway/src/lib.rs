@@ -4,6 +4,7 @@ mod body;
 pub mod cache;
 pub mod clock;
 pub mod compile;
+mod hex;
 pub mod link;
 pub mod listen;
 pub mod pipeline;

@@ -4,6 +4,7 @@
 //! head has arrived ([`Recorder::open`]) and hands it over when it ends ([`OpenCall::record`]).
 
 mod batch;
+mod json;
 mod record;
 mod recorder;
 mod rollup;

@@ -98,13 +98,14 @@ pub(crate) async fn serve(
         conditions: Conditions::take(&mut outbound.head.headers),
         distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
     };
-    let found = asked.look_up(&outbound.head.headers);
+    let now = call.moment();
+    let found = asked.look_up(&outbound.head.headers, now);
     call.mark("cache");
     match &found {
         Found::Fresh(stored) => {
-            let fresh = stored.age(asked.now()) <= stored.storable.lifetime;
+            let fresh = stored.age(now) <= stored.storable.lifetime;
             call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
-            return Ok(asked.answer(stored));
+            return Ok(asked.answer(stored, now));
         }
         _ if asked.directives.only_if_cached => {
             return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
@@ -129,8 +130,7 @@ impl Asked<'_> {
     }
 
     /// The caller's own copy first: it is the more particular one.
-    fn look_up(&self, headers: &HeaderMap) -> Found {
-        let now = self.now();
+    fn look_up(&self, headers: &HeaderMap, now: u64) -> Found {
         let mut why = Forward::UriMiss;
         for key in self.keys.caller.iter().chain([&self.keys.shared]) {
             match self.cache().get(key.hash, &key.bytes, headers) {
@@ -174,8 +174,7 @@ impl Asked<'_> {
     }
 
     /// An answer from the store: 304 when the client has it already, without a body to HEAD.
-    fn answer(&self, stored: &Stored) -> Answer {
-        let now = self.now();
+    fn answer(&self, stored: &Stored, now: u64) -> Answer {
         let mut head = stored.head(now);
         let ttl = stored.storable.lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
         say(&mut head.headers, Did::Hit { ttl });
@@ -270,7 +269,7 @@ impl Asked<'_> {
             (Ok(fetched), _) => fetched,
             (Err(failure), Some(stored)) if failure.kind.is_upstream_down() && self.may_be_stale(stored) => {
                 call.cache = CacheOutcome::Stale;
-                return Ok(self.answer(stored));
+                return Ok(self.answer(stored, self.now()));
             }
             (Err(failure), _) => return Err(failure),
         };

@@ -1,7 +1,5 @@
 //! `Cache-Status` (RFC 9211): what the cache did, for people who debug.
 
-use std::fmt::Write as _;
-
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
@@ -51,12 +49,15 @@ pub(super) fn say(headers: &mut HeaderMap, did: Did) {
     text.push_str("sluice; ");
     match did {
         Did::Hit { ttl } => {
-            let _ = write!(text, "hit; ttl={ttl}");
+            text.push_str("hit; ttl=");
+            text.push_str(itoa::Buffer::new().format(ttl));
         }
         Did::Forwarded { why, status, stored, collapsed } => {
-            let _ = write!(text, "fwd={}", why.token());
+            text.push_str("fwd=");
+            text.push_str(why.token());
             if let Some(status) = status {
-                let _ = write!(text, "; fwd-status={status}");
+                text.push_str("; fwd-status=");
+                text.push_str(itoa::Buffer::new().format(status));
             }
             if stored {
                 text.push_str("; stored");

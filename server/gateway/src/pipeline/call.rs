@@ -63,12 +63,14 @@ pub(crate) struct Call {
     pub(crate) status: u16,
     error: Option<(&'static str, ErrorSource)>,
     stages: Vec<Stage>,
-    stage_start: u64,
+    /// Nanoseconds of the gateway's clock when the last stage ended.
+    moment: u64,
 }
 
 impl Call {
     pub(super) fn begin(worker: &Rc<Worker>, connection: &Connection, request: &Request<Incoming>) -> Self {
         let at = Utc::now();
+        let started = worker.shared.clock.now();
         let id = worker.ids.call(at);
         let headers = request.headers();
         Self {
@@ -77,7 +79,7 @@ impl Call {
             busy: Some(connection.busy()),
             id,
             at,
-            started: worker.shared.clock.now(),
+            started,
             request_id: request_id(headers.get(&REQUEST_ID), id),
             trace: Trace::of(headers, &worker.ids),
             method: request.method().clone(),
@@ -102,8 +104,8 @@ impl Call {
             body_in: Rc::default(),
             status: 0,
             error: None,
-            stages: Vec::new(),
-            stage_start: 0,
+            stages: Vec::with_capacity(4),
+            moment: started,
         }
     }
 
@@ -124,16 +126,22 @@ impl Call {
         }
     }
 
-    /// Microseconds since the head arrived.
-    pub(crate) fn elapsed_us(&self) -> u64 {
-        (self.worker.shared.clock.now() - self.started) / 1_000
+    /// Nanoseconds of the gateway's clock when the last stage ended, or the call began: now, for what happens without
+    /// waiting. Reading the clock costs more than deciding most things.
+    pub(crate) fn moment(&self) -> u64 {
+        self.moment
     }
 
     /// A stage has ended; it began where the one before ended.
     pub(crate) fn mark(&mut self, stage: &'static str) {
-        let now = self.elapsed_us();
-        self.stages.push(Stage { stage, start_us: self.stage_start, took_us: now - self.stage_start });
-        self.stage_start = now;
+        let start_us = self.since_start_us();
+        self.moment = self.worker.shared.clock.now();
+        self.stages.push(Stage { stage, start_us, took_us: self.since_start_us() - start_us });
+    }
+
+    /// Microseconds from the call's beginning to its last mark.
+    fn since_start_us(&self) -> u64 {
+        (self.moment - self.started) / 1_000
     }
 
     /// This target is tried.
@@ -141,9 +149,9 @@ impl Call {
         self.target = Some((Arc::clone(upstream), target));
     }
 
-    /// A target has answered after so long.
-    pub(crate) fn answered(&mut self, upstream_us: u64) {
-        self.upstream_us = Some(upstream_us);
+    /// The target to which the request was sent at this moment had answered when the last stage ended.
+    pub(crate) fn answered(&mut self, sent: u64) {
+        self.upstream_us = Some(self.moment.saturating_sub(sent) / 1_000);
     }
 
     /// The gateway answers with an error.
@@ -213,7 +221,7 @@ impl Call {
                 .target
                 .as_ref()
                 .and_then(|(upstream, index)| Some(&*upstream.targets.get(*index)?.url)),
-            duration_us: self.elapsed_us(),
+            duration_us: self.since_start_us(),
             upstream_us: self.upstream_us,
             bytes_in: self.body_in.bytes.get(),
             bytes_out,

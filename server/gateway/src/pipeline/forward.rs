@@ -90,12 +90,12 @@ pub(super) async fn exchange(
     for (index, target) in upstream.order() {
         call.trying(&upstream, index);
         aim(&mut request, &head, &upstream, target)?;
-        let before = call.elapsed_us();
+        let before = call.worker.shared.clock.now();
         let watch = std::rc::Rc::clone(&call.body_in);
         match send(&call.worker, target, &upstream.timeouts, request, &watch).await {
             Ok(sent) => {
-                call.answered(call.elapsed_us() - before);
                 call.mark("upstream");
+                call.answered(before);
                 return Ok((sent, Arc::clone(&upstream)));
             }
             Err(SendError::Connect(error, unsent)) => {

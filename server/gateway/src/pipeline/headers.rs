@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::{
-    CONNECTION, COOKIE, EXPECT, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
+    CONNECTION, COOKIE, EXPECT, Entry, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE, VIA,
 };
 
@@ -66,14 +66,15 @@ pub(super) fn add_via(headers: &mut HeaderMap, version: http::Version) {
         http::Version::HTTP_2 => "2 sluice",
         _ => "1.1 sluice",
     };
-    let value = match headers.get(VIA) {
-        None => HeaderValue::from_static(own),
-        Some(before) => {
-            let joined = [before.as_bytes(), b", ", own.as_bytes()].concat();
-            HeaderValue::from_bytes(&joined).unwrap_or(HeaderValue::from_static(own))
+    match headers.entry(VIA) {
+        Entry::Vacant(none) => {
+            none.insert(HeaderValue::from_static(own));
         }
-    };
-    headers.insert(VIA, value);
+        Entry::Occupied(mut some) => {
+            let joined = [some.get().as_bytes(), b", ", own.as_bytes()].concat();
+            some.insert(HeaderValue::from_bytes(&joined).unwrap_or(HeaderValue::from_static(own)));
+        }
+    }
 }
 
 /// Takes the console's cookie out.

@@ -2,6 +2,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::hex;
 use crate::worker::Ids;
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -35,11 +36,11 @@ impl Trace {
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         let mut text = [0; 55];
         text[..3].copy_from_slice(b"00-");
-        hex(&self.id, &mut text[3..35]);
+        hex::encode(&self.id, &mut text[3..35]);
         text[35] = b'-';
-        hex(&self.span, &mut text[36..52]);
+        hex::encode(&self.span, &mut text[36..52]);
         text[52] = b'-';
-        hex(&[self.flags], &mut text[53..]);
+        hex::encode(&[self.flags], &mut text[53..]);
         if let Ok(value) = HeaderValue::from_bytes(&text) {
             headers.insert(TRACEPARENT.clone(), value);
         }
@@ -59,14 +60,6 @@ fn parse(text: &[u8]) -> Option<([u8; 16], u8)> {
     let (id, span) = (unhex::<16>(&text[3..35])?, unhex::<8>(&text[36..52])?);
     let flags = unhex::<1>(&text[53..55])?[0];
     (id != [0; 16] && span != [0; 8]).then_some((id, flags & 1))
-}
-
-fn hex(bytes: &[u8], text: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
 }
 
 /// Lower-case digits only, as the recommendation says.

@@ -1,5 +1,6 @@
 //! Where finished calls go first: a buffer of each thread, written as JSON at once so that nothing is kept but text.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::Thread;
@@ -7,6 +8,7 @@ use std::thread::Thread;
 use parking_lot::Mutex;
 use sluice_contract::calls::Call;
 
+use super::json;
 use super::record::CallRecord;
 use super::rollup::Rollups;
 use super::tally::Tally;
@@ -34,9 +36,11 @@ pub(super) struct Buffer {
     pub(super) rollups: Rollups,
 }
 
-/// Records the calls of one thread. Clones share its buffer.
+/// Records the calls of one thread. Clones share its buffer, and cost no atomic operation.
 #[derive(Clone)]
-pub struct Recorder {
+pub struct Recorder(Rc<OfThread>);
+
+struct OfThread {
     all: Arc<Recorders>,
     buffer: Arc<Mutex<Buffer>>,
     slot: usize,
@@ -68,7 +72,8 @@ impl Recorders {
     pub fn recorder(self: &Arc<Self>) -> Recorder {
         let buffer = Arc::new(Mutex::new(Buffer::default()));
         self.buffers.lock().push(Arc::clone(&buffer));
-        Recorder { all: Arc::clone(self), buffer, slot: self.slots.fetch_add(1, Ordering::Relaxed) }
+        let slot = self.slots.fetch_add(1, Ordering::Relaxed);
+        Recorder(Rc::new(OfThread { all: Arc::clone(self), buffer, slot }))
     }
 
     /// Calls begun since start.
@@ -123,19 +128,21 @@ impl Recorders {
 impl Recorder {
     /// A call begins: its request head has arrived.
     pub fn open(&self) -> OpenCall {
-        self.all.tally.accept(self.slot);
+        self.0.all.tally.accept(self.0.slot);
         OpenCall { recorder: Some(self.clone()) }
     }
+}
 
+impl OfThread {
     fn push(&self, call: &CallRecord<'_>) {
         let mut buffer = self.buffer.lock();
         let before = buffer.json.len();
-        if before >= BUFFER_MAX || serde_json::to_writer(&mut buffer.json, call).is_err() {
-            buffer.json.truncate(before);
+        if before >= BUFFER_MAX {
             drop(buffer);
             self.all.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        json::write(call, &mut buffer.json);
         buffer.json.push(b',');
         buffer.calls += 1;
         buffer.rollups.count(call);
@@ -151,7 +158,7 @@ impl OpenCall {
     /// The call has ended. Call this before the last bytes leave, so that who has seen the answer finds the record.
     pub fn record(mut self, call: &CallRecord<'_>) {
         if let Some(recorder) = self.recorder.take() {
-            recorder.push(call);
+            recorder.0.push(call);
         }
     }
 }
@@ -159,7 +166,7 @@ impl OpenCall {
 impl Drop for OpenCall {
     fn drop(&mut self) {
         if let Some(recorder) = &self.recorder {
-            recorder.all.tally.abandon(recorder.slot);
+            recorder.0.all.tally.abandon(recorder.0.slot);
         }
     }
 }

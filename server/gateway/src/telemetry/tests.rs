@@ -60,8 +60,7 @@ fn every_call_of_every_thread_arrives_once_with_exact_rollups() {
     let telemetry = start(data.path(), 1 << 30);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            let recorder = telemetry.recorders().recorder();
-            scope.spawn(move || record(&recorder, 5_000));
+            scope.spawn(|| record(&telemetry.recorders().recorder(), 5_000));
         }
     });
     telemetry.stop();
