@@ -8,6 +8,7 @@ mod call;
 mod cors;
 mod failure;
 mod forward;
+mod forwarded;
 mod headers;
 mod limit;
 pub mod path;
@@ -33,6 +34,7 @@ pub(crate) use call::Call;
 pub(crate) use failure::Outcome;
 pub use failure::{Failure, Kind};
 pub(crate) use forward::{Answer, Fetched, Outbound, fetch, forward};
+pub(crate) use forwarded::Client;
 pub(crate) use transform::Head;
 
 /// A request whose body has not been read.

@@ -1,6 +1,7 @@
 //! Connections to upstreams: pools of each thread, made anew through the guard.
 
 mod connect;
+mod http1;
 mod pool;
 mod resolve;
 mod send;

@@ -182,7 +182,7 @@ impl UpstreamBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
+        let Poll::Ready(frame) = self.poll_connection(context) else {
             ready!(self.timer.poll_waiting(context));
             self.lease = None;
             return Poll::Ready(Some(Err(BodyError::TimedOut)));
@@ -205,6 +205,18 @@ impl UpstreamBody {
                 Some(Err(BodyError::Broken))
             }
         })
+    }
+
+    /// The next piece, if it is there or the connection can be made to bring it.
+    fn poll_connection(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let mut frame = Pin::new(&mut self.inner).poll_frame(context);
+        if frame.is_pending()
+            && let Some(lease) = &mut self.lease
+        {
+            lease.drive(context);
+            frame = Pin::new(&mut self.inner).poll_frame(context);
+        }
+        frame
     }
 
     /// The next piece.

@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 use super::framing::{Event, Violation};
+use crate::pipeline::Client;
 
 /// A client connection, as its requests see it.
 pub struct Connection {
     pub(crate) peer: SocketAddr,
+    /// What upstreams are told of who is connected.
+    pub(crate) client: Client,
     state: Arc<ConnectionState>,
     /// The watch's clock.
     tick: Arc<AtomicU64>,
@@ -42,7 +45,7 @@ pub(super) struct ConnectionState {
 
 impl Connection {
     pub(super) fn new(peer: SocketAddr, state: Arc<ConnectionState>, tick: Arc<AtomicU64>) -> Self {
-        Self { peer, state, tick, served: Cell::new(0) }
+        Self { peer, client: Client::new(peer.ip().to_canonical()), state, tick, served: Cell::new(0) }
     }
 
     /// A call begins: the connection is in use until its last byte has left.

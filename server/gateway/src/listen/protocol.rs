@@ -24,6 +24,9 @@ use crate::pipeline::answer;
 use crate::worker::{LocalExecutor, Worker};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Header fields that hyper reads unless told otherwise, for which it has room without clearing memory for each
+/// request. A lower limit is the pipeline's to hold.
+const USUAL_HEADERS: usize = 100;
 /// hyper's least.
 const MIN_BUFFER: usize = 8_192;
 
@@ -75,10 +78,14 @@ async fn serve_http1(worker: &Rc<Worker>, watch: &Rc<Watch>, stream: ClientStrea
     let limits = worker.shared.peek().settings.limits.clone();
     let state = Arc::clone(&stream.state);
     let service = service(worker, watch, peer, &state);
+    let mut builder = http1::Builder::new();
+    let headers = limits.header_count as usize;
+    if headers > USUAL_HEADERS {
+        builder.max_headers(headers);
+    }
     // The watch closes slow and idle connections: hyper's own timer would cost each request one.
-    let connection = http1::Builder::new()
+    let connection = builder
         .header_read_timeout(None)
-        .max_headers(limits.header_count as usize)
         .max_buf_size((limits.header_bytes as usize).max(MIN_BUFFER))
         .serve_connection(TokioIo::new(stream), service_fn(service))
         .with_upgrades();

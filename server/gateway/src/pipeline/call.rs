@@ -26,6 +26,7 @@ pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id
 /// A call, open until its last byte has left.
 pub(crate) struct Call {
     pub(crate) worker: Rc<Worker>,
+    pub(crate) connection: Rc<Connection>,
     open: Option<OpenCall>,
     /// Keeps the client's connection open.
     busy: Option<Busy>,
@@ -68,13 +69,18 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(super) fn begin(worker: &Rc<Worker>, connection: &Connection, request: &Request<Incoming>) -> Self {
+    pub(super) fn begin(
+        worker: &Rc<Worker>,
+        connection: &Rc<Connection>,
+        request: &Request<Incoming>,
+    ) -> Self {
         let at = Utc::now();
         let started = worker.shared.clock.now();
         let id = worker.ids.call(at);
         let headers = request.headers();
         Self {
             worker: Rc::clone(worker),
+            connection: Rc::clone(connection),
             open: Some(worker.recorder.open()),
             busy: Some(connection.busy()),
             id,
@@ -168,6 +174,7 @@ impl Call {
     pub(super) fn take(&mut self) -> Self {
         Self {
             worker: Rc::clone(&self.worker),
+            connection: Rc::clone(&self.connection),
             open: self.open.take(),
             busy: self.busy.take(),
             request_id: self.request_id.clone(),

@@ -1,30 +1,29 @@
 //! Header rules of a proxy: what is only for the next hop, and what a proxy adds.
 
 use http::HeaderMap;
-use http::header::{
-    CONNECTION, COOKIE, EXPECT, Entry, HeaderName, HeaderValue, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE, VIA,
-};
-
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+use http::header::{CONNECTION, COOKIE, Entry, HeaderName, HeaderValue, TE, VIA};
 
 /// The console's session cookie: a browser that knows a gateway and the console by one host must not hand it to upstreams.
 const CONSOLE_COOKIE: &str = "__Host-sluice=";
 
-/// Removes the fields that are for one hop only (RFC 9110 §7.6.1), of a request.
-pub(super) fn strip_request(headers: &mut HeaderMap) {
+/// Removes the fields that are for one hop only (RFC 9110 §7.6.1), of a request; and what others said of the hops before
+/// when they are not trusted.
+pub(super) fn strip_request(headers: &mut HeaderMap, trusted: bool) {
     let trailers = headers.get_all(TE).iter().any(|value| {
         value
             .to_str()
             .is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case("trailers")))
     });
-    strip(headers);
-    headers.remove(TE);
-    // The gateway answers the expectation itself, when it begins to read the body (RFC 9110 §10.1.1).
-    headers.remove(EXPECT);
-    headers.remove(&HTTP2_SETTINGS);
+    remove(headers, |name| {
+        is_for_one_hop(name)
+            // The gateway answers the expectation itself, when it begins to read the body (RFC 9110 §10.1.1).
+            || matches!(name, "te" | "expect" | "http2-settings")
+            || (!trusted
+                && matches!(
+                    name,
+                    "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host"
+                ))
+    });
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -32,19 +31,26 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
 
 /// Removes the fields that are for one hop only, of a response.
 pub(super) fn strip_response(headers: &mut HeaderMap) {
-    strip(headers);
-    headers.remove(PROXY_AUTHENTICATE);
+    remove(headers, |name| is_for_one_hop(name) || name == "proxy-authenticate");
 }
 
-fn strip(headers: &mut HeaderMap) {
-    if let Some(named) = headers.remove(CONNECTION) {
-        remove_named(headers, &named);
+fn is_for_one_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" | "trailer"
+    )
+}
+
+/// Removes the fields of these names, and those that `Connection` names. One look at each field that is there: asking
+/// for each that might be there would cost several times as much.
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    while let Some(name) = headers.keys().find(|name| unwanted(name.as_str())).cloned() {
+        if name == CONNECTION {
+            let lists: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+            lists.iter().for_each(|list| remove_named(headers, list));
+        }
+        headers.remove(name);
     }
-    headers.remove(&KEEP_ALIVE);
-    headers.remove(&PROXY_CONNECTION);
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(UPGRADE);
-    headers.remove(TRAILER);
 }
 
 /// Fields that `Connection` names; those without which the message would mean something else stay.
@@ -116,7 +122,9 @@ mod tests {
     fn fields_for_one_hop_end_here() {
         let mut headers = map(&[
             ("connection", "close, X-Own, Authorization"),
+            ("connection", "x-second, host"),
             ("x-own", "1"),
+            ("x-second", "1"),
             ("authorization", "Bearer x"),
             ("keep-alive", "timeout=5"),
             ("te", "trailers, deflate"),
@@ -124,11 +132,24 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("x-kept", "1"),
         ]);
-        strip_request(&mut headers);
+        strip_request(&mut headers, true);
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["authorization", "te", "x-kept"]);
         assert_eq!(headers["te"], "trailers");
+    }
+
+    #[test]
+    fn what_strangers_say_of_the_hops_before_is_not_passed_on() {
+        let said = [
+            ("forwarded", "for=192.0.2.1"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "https"),
+        ];
+        let (mut believed, mut not_believed) = (map(&said), map(&said));
+        strip_request(&mut believed, true);
+        strip_request(&mut not_believed, false);
+        assert_eq!((believed.len(), not_believed.len()), (3, 0));
     }
 
     #[test]

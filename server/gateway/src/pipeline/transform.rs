@@ -1,24 +1,18 @@
 //! What the upstream sees of the request, and the caller of the response.
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Response};
 
-use super::address::X_FORWARDED_FOR;
 use super::call::REQUEST_ID;
 use super::failure::{Kind, Outcome};
-use super::{Answer, Arrived, Authorised, Call, authenticate, headers};
+use super::{Answer, Arrived, Authorised, Call, authenticate, forwarded, headers};
 use crate::body::Body;
 use crate::state::Snapshot;
-
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// A request as the upstream will see it, but for what depends on the target.
 pub(crate) struct Head {
@@ -68,10 +62,10 @@ pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) 
 /// Makes the headers those that the upstream will see.
 pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Authorised, head: &mut Head) {
     let headers = &mut head.headers;
-    headers::strip_request(headers);
+    headers::strip_request(headers, snapshot.settings.trusts(call.peer));
     headers::strip_console_cookie(headers);
     authenticate::rule(snapshot, &authorised.matched).strip_headers(headers, authorised.key_place());
-    forwarding(snapshot, call.peer, head.client_host.as_ref(), headers);
+    forwarded::add(&call.connection, head.client_host.as_ref(), headers);
     headers::add_via(headers, call.version);
     headers.insert(REQUEST_ID.clone(), call.request_id_value().clone());
     call.trace.write(headers);
@@ -95,51 +89,6 @@ fn path(authorised: &Authorised) -> Outcome<Rc<str>> {
     match super::path::normalise(&path) {
         Ok(path) => Ok(path.into()),
         Err(bad) => Err(Kind::BadRequest.because(format!("{bad}."))),
-    }
-}
-
-/// `X-Forwarded-*` and `Forwarded` (RFC 7239): what a trusted proxy said goes on with the peer added; what anybody else
-/// said is replaced.
-fn forwarding(snapshot: &Snapshot, peer: IpAddr, host: Option<&HeaderValue>, headers: &mut HeaderMap) {
-    if !snapshot.settings.trusts(peer) {
-        for name in [&FORWARDED, &X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST] {
-            headers.remove(name);
-        }
-    }
-    let mut text = String::with_capacity(96);
-    said_before(headers, &X_FORWARDED_FOR, &mut text);
-    let _ = write!(text, "{peer}");
-    insert(headers, X_FORWARDED_FOR.clone(), &text);
-    if !headers.contains_key(&X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO.clone(), HeaderValue::from_static("http"));
-    }
-    if let Some(host) = host.filter(|_| !headers.contains_key(&X_FORWARDED_HOST)) {
-        headers.insert(X_FORWARDED_HOST.clone(), host.clone());
-    }
-    text.clear();
-    said_before(headers, &FORWARDED, &mut text);
-    let _ = match peer {
-        IpAddr::V4(v4) => write!(text, "for={v4}"),
-        IpAddr::V6(v6) => write!(text, "for=\"[{v6}]\""),
-    };
-    if let Some(host) = host.and_then(|host| host.to_str().ok()).filter(|host| !host.contains(['"', '\\'])) {
-        let _ = write!(text, ";host=\"{host}\"");
-    }
-    text.push_str(";proto=http");
-    insert(headers, FORWARDED, &text);
-}
-
-/// The list so far, which may be spread over several fields.
-fn said_before(headers: &HeaderMap, name: &HeaderName, text: &mut String) {
-    for before in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
-        text.push_str(before);
-        text.push_str(", ");
-    }
-}
-
-fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
-        headers.insert(name, value);
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) async fn tunnel(
         return Ok(declined(sent.into_parts(upstream.timeouts.idle)));
     }
     let theirs = hyper::upgrade::on(&mut sent.response);
+    if let Some(lease) = sent.lease.take() {
+        lease.detach();
+    }
     let (mut head, _) = sent.response.into_parts();
     let chosen = head.headers.get(UPGRADE).cloned().unwrap_or(protocol);
     headers::strip_response(&mut head.headers);

@@ -26,18 +26,18 @@ pub(super) fn write(call: &CallRecord<'_>, out: &mut Vec<u8>) {
     id(out, b",\"tenant\":", call.tenant.map(|id| id.0));
     id(out, b",\"api\":", call.api.map(|id| id.0));
     text(out, b",\"route\":", call.route);
-    text(out, b",\"method\":", Some(call.method));
+    word(out, b",\"method\":", Some(call.method));
     text(out, b",\"host\":", Some(call.host));
     text(out, b",\"path\":", Some(call.path));
     text(out, b",\"query\":", call.query);
     number(out, b",\"status\":", u64::from(call.status));
-    text(out, b",\"error\":", call.error);
-    text(out, b",\"error_source\":", call.error_source.map(source));
+    word(out, b",\"error\":", call.error);
+    word(out, b",\"error_source\":", call.error_source.map(source));
     id(out, b",\"application\":", call.application.map(|id| id.0));
     id(out, b",\"credential\":", call.credential.map(|id| id.0));
     id(out, b",\"subscription\":", call.subscription.map(|id| id.0));
     id(out, b",\"plan\":", call.plan.map(|id| id.0));
-    text(out, b",\"cache\":", Some(outcome(call.cache)));
+    word(out, b",\"cache\":", Some(outcome(call.cache)));
     text(out, b",\"target\":", call.target);
     number(out, b",\"duration_us\":", call.duration_us);
     if let Some(upstream_us) = call.upstream_us {
@@ -66,7 +66,7 @@ fn stages(out: &mut Vec<u8>, stages: &[Stage]) {
     for stage in stages {
         out.extend_from_slice(before);
         before = b",";
-        text(out, b"{\"stage\":", Some(stage.stage));
+        word(out, b"{\"stage\":", Some(stage.stage));
         number(out, b",\"start_us\":", stage.start_us);
         number(out, b",\"took_us\":", stage.took_us);
         out.push(b'}');
@@ -87,6 +87,15 @@ fn id(out: &mut Vec<u8>, name: &[u8], id: Option<Uuid>) {
 fn uuid(out: &mut Vec<u8>, id: Uuid) {
     let mut digits = Uuid::encode_buffer();
     out.extend_from_slice(id.hyphenated().encode_lower(&mut digits).as_bytes());
+}
+
+/// Text that is ours, or a token: nothing in it needs an escape.
+fn word(out: &mut Vec<u8>, name: &[u8], word: Option<&str>) {
+    let Some(word) = word else { return };
+    out.extend_from_slice(name);
+    out.push(b'"');
+    out.extend_from_slice(word.as_bytes());
+    out.push(b'"');
 }
 
 fn text(out: &mut Vec<u8>, name: &[u8], text: Option<&str>) {

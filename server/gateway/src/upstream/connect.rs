@@ -14,7 +14,8 @@ use sluice_contract::guard::Forbidden;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::pool::{Http1, Http2};
+use super::http1::Http1;
+use super::pool::Http2;
 use crate::compile::{HostName, PoolKey};
 use crate::worker::{LocalExecutor, Worker};
 
@@ -119,8 +120,6 @@ where
         tokio::task::spawn_local(connection);
         return Ok(Connection::Http2(sender));
     }
-    let (sender, connection) =
-        http1::Builder::new().max_headers(256).handshake(stream).await.map_err(refused)?;
-    tokio::task::spawn_local(connection.with_upgrades());
-    Ok(Connection::Http1(sender))
+    let (sender, connection) = http1::Builder::new().handshake(stream).await.map_err(refused)?;
+    Ok(Connection::Http1(Http1::new(sender, connection.with_upgrades())))
 }

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::task::Context;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use tokio::time::Instant;
 
+use super::http1::Http1;
 use crate::body::RequestBody;
 use crate::compile::PoolSlot;
 
@@ -15,7 +17,6 @@ const MAX_IDLE: usize = 512;
 /// Shorter than the keepalive of most servers, so that the gateway is who closes.
 const IDLE: Duration = Duration::from_secs(55);
 
-pub(super) type Http1 = http1::SendRequest<RequestBody>;
 pub(super) type Http2 = http2::SendRequest<RequestBody>;
 
 /// The pools of one thread, by [`PoolSlot`].
@@ -41,12 +42,8 @@ impl Pools {
     pub(super) fn take(&self, slot: PoolSlot) -> Option<(Http1, Duration)> {
         let mut pools = self.0.borrow_mut();
         let pool = pools.get_mut(slot.0)?;
-        while let Some((connection, since)) = pool.idle.pop() {
-            if !connection.is_closed() {
-                return Some((connection, since.elapsed()));
-            }
-        }
-        None
+        let (connection, since) = pool.idle.pop()?;
+        Some((connection, since.elapsed()))
     }
 
     /// The HTTP/2 connection, which many calls share.
@@ -62,7 +59,7 @@ impl Pools {
     /// Closes what has been idle for long.
     pub(crate) fn sweep(&self) {
         for pool in self.0.borrow_mut().iter_mut() {
-            pool.idle.retain(|(connection, since)| since.elapsed() < IDLE && !connection.is_closed());
+            pool.idle.retain_mut(|(connection, since)| since.elapsed() < IDLE && connection.is_idle());
             pool.http2.take_if(|connection| connection.is_closed());
         }
     }
@@ -72,8 +69,9 @@ impl Pools {
         self.0.borrow_mut().clear();
     }
 
-    fn give_back(&self, slot: PoolSlot, connection: Http1) {
-        if connection.is_closed() {
+    fn give_back(&self, slot: PoolSlot, mut connection: Http1) {
+        // The upstream may have answered before it had the whole request; such a connection is of no use to others.
+        if !connection.is_idle() {
             return;
         }
         self.with(slot, |pool| {
@@ -97,6 +95,16 @@ impl Pools {
 impl Lease {
     pub(super) fn new(pools: &Rc<Pools>, slot: PoolSlot, connection: Http1) -> Self {
         Self { pools: Rc::downgrade(pools), slot, connection }
+    }
+
+    /// Moves what can be moved on the connection.
+    pub(crate) fn drive(&mut self, context: &mut Context<'_>) {
+        self.connection.drive(context);
+    }
+
+    /// The connection goes on without a call, in another protocol.
+    pub(crate) fn detach(self) {
+        self.connection.detach();
     }
 
     /// The response has been read whole: another call may use the connection.

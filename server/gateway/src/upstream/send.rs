@@ -8,7 +8,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::connect::{ConnectError, Connection, connect};
-use super::pool::{Http1, Http2, Lease};
+use super::http1::Http1;
+use super::pool::{Http2, Lease};
 use crate::body::{BodyWatch, RequestBody, UpstreamBody};
 use crate::compile::{Target, Timeouts};
 use crate::worker::Worker;
@@ -73,9 +74,6 @@ pub(crate) async fn send(
         }
     }
     while let Some((mut connection, idle)) = worker.pools.take(target.slot) {
-        if connection.ready().await.is_err() {
-            continue;
-        }
         match patience.http1(&mut connection, request, idle > DOUBTFUL).await {
             Tried::Sent(response) => return Ok(leased(worker, target, connection, response, deadline)),
             Tried::Again(unsent) => request = unsent,
@@ -147,7 +145,7 @@ impl Patience<'_> {
         // A copy costs something, so it is kept only where it is likely to be needed.
         let copy = (doubtful && replayable(&request)).then(|| copy_of(&request));
         origin_form(&mut request);
-        match self.wait(connection.try_send_request(*request)).await {
+        match self.wait(connection.send(*request)).await {
             Some(Ok(response)) => Tried::Sent(response),
             Some(Err(mut error)) => match (error.take_message(), copy) {
                 (Some(unsent), _) => Tried::Again(Box::new(unsent)),

@@ -48,8 +48,9 @@ fn twenty_thousand_calls_arrive_once_although_the_control_plane_dies_ten_times()
     let mut control = FakeControl::start();
     let data = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(data.path(), &control);
-    let recorder = gateway.telemetry.recorders().recorder();
+    let recorders = std::sync::Arc::clone(gateway.telemetry.recorders());
     let sender = std::thread::spawn(move || {
+        let recorder = recorders.recorder();
         for _ in 0..200 {
             record(&recorder, 100);
             std::thread::sleep(Duration::from_millis(10));
