@@ -36,7 +36,7 @@ pub struct Options {
     #[arg(long, default_value_t = 5)]
     runs: u32,
     /// Seconds of each measurement.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 4)]
     seconds: u32,
     /// Requests per second that each proxy is offered where they are compared at equal load.
     #[arg(long, default_value_t = 8000)]
@@ -186,18 +186,24 @@ impl Bench {
     fn measure(&self, subject: &Subject, options: &Options) -> Result<Sample> {
         let server = self.servers.get(subject.server).context("a subject without a server")?;
         let measuring = |what| format!("measuring {} ({what})", subject.name);
-        let before = server.cpu_seconds()?;
-        let full = load::saturate(self.cores, &subject.request, options.seconds)
+        let timed = |load: &dyn Fn() -> Result<load::Answers>| {
+            self.sluice.without_control(|| {
+                let before = server.cpu_seconds()?;
+                let answers = load()?;
+                Ok((server.cpu_seconds()? - before, answers))
+            })
+        };
+        let (full_cpu, full) = timed(&|| load::saturate(self.cores, &subject.request, options.seconds))
             .with_context(|| measuring("full"))?;
-        let between = server.cpu_seconds()?;
-        let steady = load::steady(self.cores, &subject.request, options.rate, options.seconds, &self.scratch)
-            .with_context(|| measuring("steady"))?;
-        let after = server.cpu_seconds()?;
+        let (steady_cpu, steady) = timed(&|| {
+            load::steady(self.cores, &subject.request, options.rate, options.seconds, &self.scratch)
+        })
+        .with_context(|| measuring("steady"))?;
         subject.prove()?;
         Ok(Sample {
             per_second: full.requests as f64 / f64::from(options.seconds),
-            per_cpu_saturated: full.requests as f64 / (between - before),
-            per_cpu_steady: steady.requests as f64 / (after - between),
+            per_cpu_saturated: full.requests as f64 / full_cpu,
+            per_cpu_steady: steady.requests as f64 / steady_cpu,
             p50: steady.p50,
             p99: steady.p99,
         })

@@ -33,13 +33,6 @@ pub fn pinned(core: usize, program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// Like [`pinned`], giving way to whatever else wants the core.
-pub fn pinned_behind(core: usize, program: impl AsRef<Path>) -> Command {
-    let mut command = pinned(core, "nice");
-    command.args(["-n", "15"]).arg(program.as_ref());
-    command
-}
-
 /// The processor's name, for the report.
 pub fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

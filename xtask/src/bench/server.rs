@@ -66,12 +66,24 @@ impl Server {
         Ok(ticks as f64 / TICKS_PER_SECOND)
     }
 
+    /// Stops it for as long as something else runs.
+    pub fn aside<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.signal("-STOP")?;
+        let outcome = run();
+        self.signal("-CONT")?;
+        outcome
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        process::run(Command::new("kill").args([signal, &self.process.id().to_string()]))
+    }
+
     /// Asks it to end and waits: callgrind writes its result on the way out.
     pub fn stop(&mut self) -> Result<()> {
         if self.process.try_wait().context("could not watch the server")?.is_some() {
             return Ok(());
         }
-        process::run(Command::new("kill").args(["-TERM", &self.process.id().to_string()]))?;
+        self.signal("-TERM")?;
         let asked = Instant::now();
         while self.process.try_wait().context("could not watch the server")?.is_none() {
             if asked.elapsed() > STOP_LIMIT {

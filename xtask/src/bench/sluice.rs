@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::admin::Admin;
 use super::load::Request;
-use super::machine::{Cores, pinned, pinned_behind};
+use super::machine::{Cores, pinned};
 use super::server::{Server, free_address};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ fn rate_limit() -> Value {
 /// A running control plane, the enrolled gateway's command, and what to ask it for.
 pub struct Sluice {
     /// Ends after the gateway.
-    _control: Server,
+    control: Server,
     pub address: SocketAddr,
     status: SocketAddr,
     gateway: Command,
@@ -84,14 +84,23 @@ pub struct Sluice {
     prefix: String,
 }
 
+/// Time in which the gateway hears from its control plane again; it trusts its cache only while it does.
+const HEARD: Duration = Duration::from_secs(1);
+
 impl Sluice {
+    /// Runs without the control plane, which has a machine of its own where Sluice is used and would take the load's
+    /// core here. The gateway records, compresses and keeps every call as always; only sending waits.
+    pub fn without_control<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        std::thread::sleep(HEARD);
+        self.control.aside(run)
+    }
+
     pub fn start(binaries: &Binaries, cores: Cores, scratch: &Path, origin: SocketAddr) -> Result<Self> {
         let address = free_address()?;
         let control_address = free_address()?;
         let folder = scratch.join("sluice");
         fs::create_dir_all(&folder).context("could not create the control plane's folder")?;
-        // On a machine of its own it would take no time from the load; here the load goes first.
-        let mut command = pinned_behind(cores.load, &binaries.sluice);
+        let mut command = pinned(cores.load, &binaries.sluice);
         command.arg("control").env("SLUICE_DATA", &folder).env("SLUICE_LISTEN", control_address.to_string());
         command.env("SLUICE_LINK_LISTEN", free_address()?.to_string());
         let mut control = Server::start("sluice-control", &mut command, scratch)?;
@@ -115,7 +124,7 @@ impl Sluice {
         gateway.env("SLUICE_GATEWAY_THREADS", "1").env("SLUICE_GATEWAY_NAME", "bench");
         gateway.env("SLUICE_GATEWAY_ALLOWED_NETWORKS", "127.0.0.0/8");
         Ok(Self {
-            _control: control,
+            control,
             address,
             status,
             gateway,
