@@ -72,7 +72,7 @@ pub(crate) async fn seed(
 
     let base = format!("http://{gateway}/demo");
     wait_until_served(&format!("{base}/bookstore/books/1"), &shop_key).await?;
-    let curl = format!("curl -H 'X-API-Key: {shop_key}' {base}/bookstore/books/1");
+    let curl = format!("curl -i -H 'X-API-Key: {shop_key}' {base}/bookstore/books/1");
     tokio::spawn(traffic(base, shop_key, planner_key));
     let consumer_email = "consumer@demo.test".to_owned();
     Ok(Demo { email: "admin@demo.test".to_owned(), password, consumer_email, curl })
