@@ -3,7 +3,9 @@
 mod connection;
 pub mod framing;
 mod gateway;
+mod linger;
 mod protocol;
+mod stand_in;
 mod status;
 mod stream;
 mod watch;

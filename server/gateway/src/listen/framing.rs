@@ -1,51 +1,20 @@
-//! Watches the bytes of an HTTP/1 connection for messages whose end two readers could see in different places.
+//! Watches the bytes of an HTTP/1 connection for heads that hyper would refuse, and for messages whose end two readers
+//! could see in different places.
 //!
-//! hyper reads such messages its own way (a `Content-Length` beside `Transfer-Encoding` is dropped, a bare LF ends a
-//! line); a server behind the gateway may read them another way, and what one takes for a body the other takes for a
-//! request (RFC 9112 §11.2). So each head is checked as it comes from the socket, and a bad one is refused whole.
+//! hyper reads the latter its own way (a `Content-Length` beside `Transfer-Encoding` is dropped, a bare LF ends a line);
+//! a server behind the gateway may read them another way, and what one takes for a body the other takes for a request
+//! (RFC 9112 §11.2). To the former it answers by itself, with nothing that a client or an operator could look up. So each
+//! head is checked as it comes from the socket, reaches hyper whole, and a bad one does not reach it at all.
 
-/// What is wrong with a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Violation {
-    BareLineFeed = 1,
-    FoldedHeader = 2,
-    LengthAndEncoding = 3,
-    SeveralLengths = 4,
-    InvalidLength = 5,
-    UnknownEncoding = 6,
-    InvalidChunk = 7,
-}
+mod head;
+#[cfg(test)]
+mod tests;
+mod violation;
 
-impl Violation {
-    /// What to tell the client.
-    pub fn message(self) -> &'static str {
-        match self {
-            Self::BareLineFeed => "A line of the request ends with LF alone instead of CR LF.",
-            Self::FoldedHeader => "A header field is folded over several lines.",
-            Self::LengthAndEncoding => "The request has both Content-Length and Transfer-Encoding.",
-            Self::SeveralLengths => "The request has several Content-Length values.",
-            Self::InvalidLength => "The Content-Length is not a number.",
-            Self::UnknownEncoding => "The only transfer encoding that is understood is `chunked`, once.",
-            Self::InvalidChunk => "The chunked body is malformed.",
-        }
-    }
-
-    /// From its number.
-    pub fn from_number(number: u8) -> Option<Self> {
-        [
-            Self::BareLineFeed,
-            Self::FoldedHeader,
-            Self::LengthAndEncoding,
-            Self::SeveralLengths,
-            Self::InvalidLength,
-            Self::UnknownEncoding,
-            Self::InvalidChunk,
-        ]
-        .into_iter()
-        .find(|violation| *violation as u8 == number)
-    }
-}
+pub use head::HeadLimits;
+use head::{Body, Head, is_token};
+pub(crate) use head::{RequestLine, field};
+pub use violation::Violation;
 
 /// Something that the watcher saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +33,7 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Framing {
     state: State,
+    limits: HeadLimits,
     /// The beginning of a line whose end has not arrived.
     partial: Vec<u8>,
     head: Head,
@@ -79,49 +49,69 @@ enum State {
     /// Bytes of data with the CR LF after them.
     ChunkData(u64),
     Trailer,
-    /// No longer HTTP/1, or already refused.
-    Blind,
+    /// Perhaps no longer HTTP/1.
+    Upgraded,
+    /// A head was bad; what is left of it, and what follows it, has no meaning.
+    BadHead,
+    BadBody,
 }
 
-/// What the head so far says about the body.
-#[derive(Debug, Default)]
-struct Head {
-    length: Option<u64>,
-    encodings: u8,
-    bad: Option<Violation>,
-    upgrade: bool,
-}
-
-/// Bytes of a chunk-size line or a trailer line at most; hyper bounds the lines of heads.
+/// Bytes of a chunk-size line or a trailer line at most.
 const MAX_LINE: usize = 16 << 10;
 
-impl Default for Framing {
-    fn default() -> Self {
-        Self { state: State::Between, partial: Vec::new(), head: Head::default() }
-    }
-}
-
 impl Framing {
-    /// Watches the next bytes; `seen` is told what happens.
-    pub fn feed(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Event)) {
-        while !bytes.is_empty() {
-            let used = match self.state {
-                State::Blind => return,
+    /// At the beginning of a connection.
+    pub fn new(limits: HeadLimits) -> Self {
+        Self { state: State::Between, limits, partial: Vec::new(), head: Head::default() }
+    }
+
+    /// Watches the next bytes; `seen` is told what happens. Returns how many of them come before a head that is not whole
+    /// or bad: all when there is none, 0 when it began in earlier ones.
+    pub fn feed(&mut self, bytes: &[u8], mut seen: impl FnMut(Event)) -> usize {
+        let (mut at, mut begun) = (0, 0);
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match &mut self.state {
+                State::Upgraded | State::BadBody => return bytes.len(),
+                State::BadHead => return begun,
                 State::Body(left) => {
-                    let used = left.min(bytes.len() as u64);
-                    self.state = if used == left { State::Between } else { State::Body(left - used) };
-                    used as usize
+                    at += skip(left, rest);
+                    if *left == 0 {
+                        self.state = State::Between;
+                    }
                 }
                 State::ChunkData(left) => {
-                    let used = left.min(bytes.len() as u64);
-                    self.state = if used == left { State::ChunkSize } else { State::ChunkData(left - used) };
-                    used as usize
+                    at += skip(left, rest);
+                    if *left == 0 {
+                        self.state = State::ChunkSize;
+                    }
                 }
                 State::Between | State::Head | State::ChunkSize | State::Trailer => {
-                    self.line(bytes, &mut seen)
+                    if self.state == State::Between && self.partial.is_empty() {
+                        begun = at;
+                    }
+                    at += self.line(rest, &mut seen);
                 }
-            };
-            bytes = &bytes[used..];
+            }
+        }
+        if self.is_in_head() { begun } else { bytes.len() }
+    }
+
+    /// Whether a head was bad.
+    pub fn is_bad_head(&self) -> bool {
+        self.state == State::BadHead
+    }
+
+    /// Whether the client still sends something that belongs to a request, as far as one can tell.
+    pub fn is_mid_message(&self) -> bool {
+        !matches!(self.state, State::Between | State::Upgraded) || !self.partial.is_empty()
+    }
+
+    fn is_in_head(&self) -> bool {
+        match self.state {
+            State::Head | State::BadHead => true,
+            State::Between => !self.partial.is_empty(),
+            _ => false,
         }
     }
 
@@ -129,22 +119,38 @@ impl Framing {
     fn line(&mut self, bytes: &[u8], seen: &mut impl FnMut(Event)) -> usize {
         if self.state == State::Between && self.partial.is_empty() {
             seen(Event::HeadBegins);
-        }
-        let Some(end) = memchr::memchr(b'\n', bytes) else {
-            self.partial.extend_from_slice(bytes);
-            if self.partial.len() > MAX_LINE && matches!(self.state, State::ChunkSize | State::Trailer) {
-                self.stop(Event::BadBody(Violation::InvalidChunk), seen);
+            self.head = Head::default();
+            if !bytes.first().is_some_and(|&byte| is_token(byte) || byte == b'\r' || byte == b'\n') {
+                // Another protocol, TLS say, whose bytes need not have lines to wait for.
+                self.stop(Event::BadHead(Violation::NotARequest), seen);
+                return bytes.len();
             }
-            return bytes.len();
-        };
-        if self.partial.is_empty() {
-            self.whole_line(&bytes[..end], seen);
-        } else {
-            let mut line = std::mem::take(&mut self.partial);
-            line.extend_from_slice(&bytes[..end]);
-            self.whole_line(&line, seen);
         }
-        end + 1
+        let end = memchr::memchr(b'\n', bytes);
+        let used = end.map_or(bytes.len(), |end| end + 1);
+        let in_head = matches!(self.state, State::Between | State::Head);
+        if in_head {
+            self.head.bytes += used;
+            if self.head.bytes > self.limits.bytes {
+                self.stop(Event::BadHead(Violation::HeadTooLarge), seen);
+                return used;
+            }
+        }
+        match end {
+            Some(end) if self.partial.is_empty() => self.whole_line(&bytes[..end], seen),
+            Some(end) => {
+                let mut line = std::mem::take(&mut self.partial);
+                line.extend_from_slice(&bytes[..end]);
+                self.whole_line(&line, seen);
+            }
+            None => {
+                self.partial.extend_from_slice(bytes);
+                if self.partial.len() > MAX_LINE && !in_head {
+                    self.stop(Event::BadBody(Violation::InvalidChunk), seen);
+                }
+            }
+        }
+        used
     }
 
     /// A line without its LF.
@@ -157,91 +163,49 @@ impl Framing {
         match self.state {
             State::Between if line.is_empty() => {}
             State::Between => {
-                self.head = Head::default();
+                self.head.request_line(line);
                 self.state = State::Head;
             }
             State::Head if line.is_empty() => self.end_of_head(seen),
-            State::Head => self.head.field(line),
+            State::Head => self.head.field(line, self.limits),
             State::ChunkSize => match chunk_size(line) {
                 Some(0) => self.state = State::Trailer,
                 Some(size) => self.state = State::ChunkData(size + 2),
                 None => self.stop(Event::BadBody(Violation::InvalidChunk), seen),
             },
             State::Trailer if line.is_empty() => self.state = State::Between,
-            State::Trailer | State::Body(_) | State::ChunkData(_) | State::Blind => {}
+            State::Trailer
+            | State::Body(_)
+            | State::ChunkData(_)
+            | State::Upgraded
+            | State::BadHead
+            | State::BadBody => {}
         }
     }
 
     fn end_of_head(&mut self, seen: &mut impl FnMut(Event)) {
-        let Head { length, encodings, bad, upgrade } = self.head;
-        let bad = bad.or((length.is_some() && encodings > 0).then_some(Violation::LengthAndEncoding));
-        if let Some(violation) = bad {
-            return self.stop(Event::BadHead(violation), seen);
-        }
-        self.state = match (encodings, length) {
-            // What follows may be another protocol; the gateway closes if it does not switch.
-            _ if upgrade => State::Blind,
-            (1.., _) => State::ChunkSize,
-            (0, Some(length)) if length > 0 => State::Body(length),
-            (0, _) => State::Between,
+        self.state = match self.head.end() {
+            Err(violation) => return self.stop(Event::BadHead(violation), seen),
+            Ok(Body::None) => State::Between,
+            Ok(Body::Length(length)) => State::Body(length),
+            Ok(Body::Chunked) => State::ChunkSize,
+            Ok(Body::Upgrade) => State::Upgraded,
         };
         seen(Event::HeadEnds);
     }
 
     fn stop(&mut self, event: Event, seen: &mut impl FnMut(Event)) {
-        self.state = State::Blind;
+        self.state = if matches!(event, Event::BadBody(_)) { State::BadBody } else { State::BadHead };
         self.partial = Vec::new();
         seen(event);
     }
 }
 
-impl Head {
-    fn field(&mut self, line: &[u8]) {
-        match line.first() {
-            Some(b' ' | b'\t') => self.refuse(Violation::FoldedHeader),
-            Some(b'c' | b'C') => {
-                if let Some(value) = value_of(line, b"content-length") {
-                    self.content_length(value);
-                }
-            }
-            Some(b't' | b'T') => {
-                if let Some(value) = value_of(line, b"transfer-encoding") {
-                    self.encodings += 1;
-                    if self.encodings > 1 || !value.eq_ignore_ascii_case(b"chunked") {
-                        self.refuse(Violation::UnknownEncoding);
-                    }
-                }
-            }
-            Some(b'u' | b'U') => self.upgrade |= value_of(line, b"upgrade").is_some(),
-            _ => {}
-        }
-    }
-
-    fn content_length(&mut self, value: &[u8]) {
-        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let length = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
-        match (length, self.length) {
-            (None, _) if value.contains(&b',') => self.refuse(Violation::SeveralLengths),
-            (None, _) => self.refuse(Violation::InvalidLength),
-            (Some(new), Some(old)) if new != old => self.refuse(Violation::SeveralLengths),
-            (Some(new), _) => self.length = Some(new),
-        }
-    }
-
-    fn refuse(&mut self, violation: Violation) {
-        self.bad.get_or_insert(violation);
-    }
-}
-
-/// The value of a field line when its name is this one.
-fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
-    let (found, rest) = line.split_at_checked(name.len())?;
-    if !found.eq_ignore_ascii_case(name) {
-        return None;
-    }
-    // A space before the colon hides the field from some readers; hyper refuses it, and here it counts all the same.
-    let rest = rest.trim_ascii_start();
-    rest.strip_prefix(b":").map(<[u8]>::trim_ascii)
+/// Takes what of these bytes is still to be skipped.
+fn skip(left: &mut u64, bytes: &[u8]) -> usize {
+    let used = (*left).min(bytes.len() as u64);
+    *left -= used;
+    used as usize
 }
 
 fn chunk_size(line: &[u8]) -> Option<u64> {
@@ -250,79 +214,4 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
         return None;
     }
     u64::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn events(pieces: &[&[u8]]) -> Vec<Event> {
-        let (mut framing, mut events) = (Framing::default(), Vec::new());
-        for piece in pieces {
-            framing.feed(piece, |event| events.push(event));
-        }
-        events
-    }
-
-    fn verdict(head: &str) -> Event {
-        *events(&[head.as_bytes()]).last().unwrap()
-    }
-
-    #[test]
-    fn heads_that_two_readers_could_read_differently_are_bad() {
-        for (head, violation) in [
-            (
-                "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-                Violation::LengthAndEncoding,
-            ),
-            (
-                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-length: 1\r\n\r\n",
-                Violation::LengthAndEncoding,
-            ),
-            (
-                "POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\nContent-Length: 1\r\n\r\n",
-                Violation::LengthAndEncoding,
-            ),
-            ("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", Violation::SeveralLengths),
-            ("POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n", Violation::SeveralLengths),
-            ("POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", Violation::InvalidLength),
-            ("POST / HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n", Violation::InvalidLength),
-            ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Violation::UnknownEncoding),
-            ("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", Violation::UnknownEncoding),
-            ("GET / HTTP/1.1\nHost: a\r\n\r\n", Violation::BareLineFeed),
-            ("GET / HTTP/1.1\r\nHost: a\n\r\n", Violation::BareLineFeed),
-            ("GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n", Violation::FoldedHeader),
-        ] {
-            assert_eq!(verdict(head), Event::BadHead(violation), "{head:?}");
-        }
-        assert_eq!(verdict("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Event::HeadEnds);
-        assert_eq!(
-            verdict("POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"),
-            Event::HeadEnds
-        );
-    }
-
-    #[test]
-    fn what_is_seen_does_not_depend_on_how_the_bytes_arrive() {
-        let stream = b"\r\nPOST /a HTTP/1.1\r\nContent-Length: 27\r\n\r\nGET /evil HTTP/1.1\nX: y\r\n\r\n\
-            POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1b;x=y\r\nGET /evil HTTP/1.1\nX: y\r\n\r\n\r\n\
-            0\r\nTrailer: t\r\n\r\nGET /c HTTP/1.1\r\n\r\nGET /d HTTP/1.1\r\nContent-Length: x\r\n\r\nrest";
-        let whole: Vec<_> = events(&[stream]).into_iter().filter(|e| *e != Event::HeadBegins).collect();
-        let expected =
-            [Event::HeadEnds, Event::HeadEnds, Event::HeadEnds, Event::BadHead(Violation::InvalidLength)];
-        assert_eq!(whole, expected);
-        for size in 1..40 {
-            let pieces: Vec<&[u8]> = stream.chunks(size).collect();
-            let found: Vec<_> = events(&pieces).into_iter().filter(|e| *e != Event::HeadBegins).collect();
-            assert_eq!(found, expected, "in pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn malformed_chunks_are_bad_bodies() {
-        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
-        for body in ["x\r\n", "-1\r\n", "\r\n", "1\n", "fffffffffffffffff\r\n"] {
-            assert!(matches!(verdict(&format!("{head}{body}")), Event::BadBody(_)), "{body:?}");
-        }
-    }
 }

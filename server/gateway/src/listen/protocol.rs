@@ -17,7 +17,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::connection::{Connection, ConnectionState};
-use super::framing::Framing;
+use super::framing::HeadLimits;
+use super::stand_in;
 use super::stream::ClientStream;
 use super::watch::Watch;
 use crate::pipeline::answer;
@@ -25,7 +26,7 @@ use crate::worker::{LocalExecutor, Worker};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Header fields that hyper reads unless told otherwise, for which it has room without clearing memory for each
-/// request. A lower limit is the pipeline's to hold.
+/// request. A lower limit is the framing's to hold.
 const USUAL_HEADERS: usize = 100;
 /// hyper's least.
 const MIN_BUFFER: usize = 8_192;
@@ -41,18 +42,15 @@ pub(super) async fn serve(worker: Rc<Worker>, watch: Rc<Watch>, mut tcp: TcpStre
         () = state.close.notified() => return state.ended.store(true, Ordering::Relaxed),
     };
     if let Ok((prefix, http2)) = first {
-        let stream = ClientStream {
-            tcp,
-            prefix,
-            framing: (!http2).then(Framing::default),
-            state: Arc::clone(&state),
-            tick: Arc::clone(&watch.tick),
-        };
+        let (state, tick) = (Arc::clone(&state), Arc::clone(&watch.tick));
         if http2 {
             state.head_since.store(0, Ordering::Relaxed);
-            serve_http2(&worker, &watch, stream, peer).await;
+            let stream = ClientStream::http2(tcp, prefix, Arc::clone(&state), tick);
+            serve_http2(&worker, &watch, stream, &state, peer).await;
         } else {
-            serve_http1(&worker, &watch, stream, peer).await;
+            let limits = head_limits(&worker);
+            let stream = ClientStream::http1(tcp, prefix, Arc::clone(&state), tick, limits);
+            serve_http1(&worker, &watch, stream, limits, &state, peer).await;
         }
     }
     if state.is_bad() {
@@ -74,19 +72,30 @@ async fn first_bytes(tcp: &mut TcpStream) -> io::Result<(Bytes, bool)> {
     Ok((first.freeze(), http2))
 }
 
-async fn serve_http1(worker: &Rc<Worker>, watch: &Rc<Watch>, stream: ClientStream, peer: SocketAddr) {
-    let limits = worker.shared.peek().settings.limits.clone();
-    let state = Arc::clone(&stream.state);
-    let service = service(worker, watch, peer, &state);
+/// The environment's limits as they are now; they hold for the whole connection.
+fn head_limits(worker: &Worker) -> HeadLimits {
+    let limits = &worker.shared.peek().settings.limits;
+    HeadLimits { bytes: limits.header_bytes as usize, fields: limits.header_count as usize }
+}
+
+async fn serve_http1(
+    worker: &Rc<Worker>,
+    watch: &Rc<Watch>,
+    stream: ClientStream,
+    limits: HeadLimits,
+    state: &Arc<ConnectionState>,
+    peer: SocketAddr,
+) {
+    let service = service(worker, watch, peer, state);
     let mut builder = http1::Builder::new();
-    let headers = limits.header_count as usize;
-    if headers > USUAL_HEADERS {
-        builder.max_headers(headers);
+    if limits.fields > USUAL_HEADERS {
+        builder.max_headers(limits.fields);
     }
     // The watch closes slow and idle connections: hyper's own timer would cost each request one.
     let connection = builder
         .header_read_timeout(None)
-        .max_buf_size((limits.header_bytes as usize).max(MIN_BUFFER))
+        // Whoever has too much is refused before; the request in its place has to fit.
+        .max_buf_size((limits.bytes + stand_in::EXTRA).max(MIN_BUFFER))
         .serve_connection(TokioIo::new(stream), service_fn(service))
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
@@ -100,10 +109,15 @@ async fn serve_http1(worker: &Rc<Worker>, watch: &Rc<Watch>, stream: ClientStrea
     }
 }
 
-async fn serve_http2(worker: &Rc<Worker>, watch: &Rc<Watch>, stream: ClientStream, peer: SocketAddr) {
+async fn serve_http2(
+    worker: &Rc<Worker>,
+    watch: &Rc<Watch>,
+    stream: ClientStream,
+    state: &Arc<ConnectionState>,
+    peer: SocketAddr,
+) {
     let limits = worker.shared.peek().settings.limits.clone();
-    let state = Arc::clone(&stream.state);
-    let service = service(worker, watch, peer, &state);
+    let service = service(worker, watch, peer, state);
     let connection = http2::Builder::new(LocalExecutor)
         .timer(TokioTimer::new())
         .max_header_list_size(limits.header_bytes)

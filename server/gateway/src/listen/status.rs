@@ -89,7 +89,7 @@ fn metrics(shared: &Shared) -> String {
         ),
         (
             "sluice_malformed_total",
-            "Connections ended for ambiguous framing.",
+            "Connections ended for a head that is malformed, ambiguous or too large.",
             "counter",
             stats.malformed.load(Ordering::Relaxed),
         ),

@@ -1,37 +1,116 @@
-//! A client's TCP stream with the framing watcher on its reading side.
+//! A client's TCP stream as hyper sees it: heads arrive whole and in order, and the last answer arrives at the client.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::connection::ConnectionState;
-use super::framing::Framing;
+use super::framing::{Framing, HeadLimits};
+use super::linger::Linger;
+use super::stand_in::stand_in;
 
-/// A client's stream. Bytes that were read to tell the protocol are read again first.
+/// A client's stream.
 pub(super) struct ClientStream {
-    pub(super) tcp: TcpStream,
-    pub(super) prefix: Bytes,
+    tcp: TcpStream,
+    /// Bytes that were read to tell the protocol; they are read again first.
+    first: Bytes,
     /// None for HTTP/2, whose framing leaves nothing to doubt.
-    pub(super) framing: Option<Framing>,
-    pub(super) state: Arc<ConnectionState>,
+    watched: Option<Watched>,
+    state: Arc<ConnectionState>,
     /// The watch's clock.
-    pub(super) tick: Arc<AtomicU64>,
+    tick: Arc<AtomicU64>,
+}
+
+/// The reading side of HTTP/1.
+struct Watched {
+    framing: Framing,
+    limits: HeadLimits,
+    /// What has arrived of a head that is not whole.
+    held: Vec<u8>,
+    /// What was held and may be read now.
+    released: Bytes,
+    /// The client will send nothing more.
+    ended: bool,
+    linger: Option<Box<Linger>>,
 }
 
 impl ClientStream {
-    fn watch(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(framing) = &mut self.framing else { return Ok(()) };
-        let tick = self.tick.load(Ordering::Relaxed);
+    /// A stream of HTTP/2.
+    pub(super) fn http2(
+        tcp: TcpStream,
+        first: Bytes,
+        state: Arc<ConnectionState>,
+        tick: Arc<AtomicU64>,
+    ) -> Self {
+        Self { tcp, first, watched: None, state, tick }
+    }
+
+    /// A stream of HTTP/1 with at most such heads.
+    pub(super) fn http1(
+        tcp: TcpStream,
+        first: Bytes,
+        state: Arc<ConnectionState>,
+        tick: Arc<AtomicU64>,
+        limits: HeadLimits,
+    ) -> Self {
+        let framing = Framing::new(limits);
+        let watched =
+            Watched { framing, limits, held: Vec::new(), released: Bytes::new(), ended: false, linger: None };
+        Self { tcp, first, watched: Some(watched), state, tick }
+    }
+
+    /// The next bytes as they come.
+    fn poll_any(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.first.has_remaining() {
+            give(&mut self.first, buffer);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.tcp).poll_read(context, buffer)
+    }
+}
+
+impl Watched {
+    /// Looks at bytes that came into the buffer after `before`; what may not be read yet is taken out of it again.
+    fn watch(
+        &mut self,
+        buffer: &mut ReadBuf<'_>,
+        before: usize,
+        state: &ConnectionState,
+        tick: u64,
+    ) -> io::Result<()> {
+        let came = &buffer.filled()[before..];
         let mut broken = false;
-        framing.feed(bytes, |event| broken |= self.state.saw(event, tick));
-        if broken { Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunks")) } else { Ok(()) }
+        let pass = self.framing.feed(came, |event| broken |= state.saw(event, tick));
+        if broken {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "malformed chunks"));
+        }
+        if pass == came.len() && self.held.is_empty() {
+            return Ok(());
+        }
+        if self.held.is_empty() {
+            self.held = came[pass..].to_vec();
+            buffer.set_filled(before + pass);
+        } else {
+            self.held.extend_from_slice(came);
+            if pass > 0 {
+                let rest = self.held.split_off(self.held.len() - came.len() + pass);
+                self.released = std::mem::replace(&mut self.held, rest).into();
+            }
+            buffer.set_filled(before);
+        }
+        if self.framing.is_bad_head() {
+            let instead = stand_in(&self.held, self.limits.bytes);
+            self.released = [&self.released, instead.as_slice()].concat().into();
+            self.held = Vec::new();
+        }
+        Ok(())
     }
 }
 
@@ -42,16 +121,28 @@ impl AsyncRead for ClientStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.prefix.has_remaining() {
-            let length = this.prefix.len().min(buffer.remaining());
-            let first = this.prefix.split_to(length);
-            buffer.put_slice(&first);
-            return Poll::Ready(this.watch(&first));
-        }
         let before = buffer.filled().len();
-        match Pin::new(&mut this.tcp).poll_read(context, buffer) {
-            Poll::Ready(Ok(())) => Poll::Ready(this.watch(&buffer.filled()[before..])),
-            other => other,
+        loop {
+            if let Some(watched) = &mut this.watched {
+                if watched.released.has_remaining() {
+                    give(&mut watched.released, buffer);
+                    return Poll::Ready(Ok(()));
+                }
+                if watched.framing.is_bad_head() {
+                    // The request in its place has all that there will be, and the connection ends with its answer.
+                    return Poll::Pending;
+                }
+            }
+            ready!(this.poll_any(context, buffer))?;
+            let Some(watched) = &mut this.watched else { return Poll::Ready(Ok(())) };
+            if buffer.filled().len() == before {
+                watched.ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            watched.watch(buffer, before, &this.state, this.tick.load(Ordering::Relaxed))?;
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 }
@@ -77,7 +168,23 @@ impl AsyncWrite for ClientStream {
         Pin::new(&mut self.get_mut().tcp).poll_flush(context)
     }
 
+    /// The last answer has left. A client that is still sending gets the time to read it.
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_shutdown(context)
+        let Self { tcp, watched, state, .. } = self.get_mut();
+        if let Some(Watched { linger: Some(linger), .. }) = watched {
+            return linger.poll(tcp, state, context).map(Ok);
+        }
+        ready!(Pin::new(&mut *tcp).poll_shutdown(context))?;
+        let Some(watched) = watched else { return Poll::Ready(Ok(())) };
+        if watched.ended || !watched.framing.is_mid_message() {
+            return Poll::Ready(Ok(()));
+        }
+        watched.linger.insert(Box::new(Linger::begin())).poll(tcp, state, context).map(Ok)
     }
+}
+
+/// Moves what fits.
+fn give(bytes: &mut Bytes, buffer: &mut ReadBuf<'_>) {
+    let length = bytes.len().min(buffer.remaining());
+    buffer.put_slice(&bytes.split_to(length));
 }

@@ -23,10 +23,11 @@ pub(super) fn ready(worker: &Worker) -> Outcome<()> {
         .retry_after(1))
 }
 
-/// Messages that two readers could read differently (RFC 9112 §6.3 and §11.2), and requests without exactly one host.
+/// Heads that are malformed or too large, messages that two readers could read differently (RFC 9112 §6.3 and §11.2), and
+/// requests without exactly one host.
 pub(super) fn framing(connection: &Connection, arrived: &Arrived) -> Outcome<()> {
     if let Some(violation) = connection.next_request() {
-        return Err(Kind::Framing.because(violation.message()).closing());
+        return Err(violation.kind().because(violation.message()).closing());
     }
     let head = &arrived.head;
     if head.version >= Version::HTTP_2 {

@@ -65,12 +65,14 @@ kinds! {
     Framing: BAD_REQUEST, "ambiguous_request", Client, false, "The end of the request cannot be told for sure";
     BadRequest: BAD_REQUEST, "bad_request", Client, false, "The request is malformed";
     HeadTooLarge: REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", Client, false, "The request's headers are too large";
+    TargetTooLong: URI_TOO_LONG, "target_too_long", Client, false, "The request's target is too long";
     BodyTooLarge: PAYLOAD_TOO_LARGE, "body_too_large", Client, false, "The request's body is too large";
     BodyTimeout: REQUEST_TIMEOUT, "body_timeout", Client, true, "The request's body did not arrive in time";
     Loop: LOOP_DETECTED, "loop_detected", Gateway, false, "The call has passed through too many gateways";
     NoApi: NOT_FOUND, "unknown_api", Client, false, "There is no API here";
     NoRoute: NOT_FOUND, "unknown_route", Client, false, "The API has no such route";
     Method: METHOD_NOT_ALLOWED, "method_not_allowed", Client, false, "The route does not allow this method";
+    PlainKey: FORBIDDEN, "key_over_http", Client, false, "Keys are not taken over plain HTTP";
     MissingKey: UNAUTHORIZED, "missing_key", Client, false, "The API needs a key";
     UnknownKey: UNAUTHORIZED, "unknown_key", Client, false, "The key is not valid";
     ExpiredKey: UNAUTHORIZED, "expired_key", Client, false, "The key has expired";
