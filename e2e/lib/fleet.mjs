@@ -1,5 +1,6 @@
 // A control plane and gateways as processes of their own, as in production but on one machine.
 
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +16,7 @@ let started = 0;
 /** Starts a control plane, sets it up, and allows upstreams on loopback. Gateways are added with `addGateway`. */
 export async function startFleet({ database = 'sqlite' } = {}) {
   const data = await mkdtemp(join(tmpdir(), 'sluice-fleet-'));
-  const store = await freshDatabase(database);
+  const store = await freshDatabase(database, join(data, 'control'));
   const [listen, link] = [await freePort(), await freePort()];
   const origin = `http://127.0.0.1:${listen}`;
   const env = {
@@ -31,6 +32,8 @@ export async function startFleet({ database = 'sqlite' } = {}) {
     origin,
     data,
     gateways,
+    /** The database, for what no admin API would do; the control plane must not run meanwhile. */
+    store,
     control: undefined,
     setupLink: () => fleet.control.until('setup link', () => /http:\S+\/setup\?token=\S+(?=\s)/.exec(fleet.control.output)?.[0]),
     /** Starts the control plane, again after it was killed. */
@@ -65,6 +68,14 @@ export async function startFleet({ database = 'sqlite' } = {}) {
     settings: { ...settings, allowed_networks: ['127.0.0.0/8'] },
   }));
   return fleet;
+}
+
+/** Whether programs can have a hosts file of their own here. */
+export const ownHosts = spawnSync('unshare', ['--map-root-user', '--mount', 'true']).status === 0;
+
+/** The `limits` of a gateway that looks names up in this file instead of `/etc/hosts`, whose own stays as it is. */
+export function withHosts(file) {
+  return `exec unshare --map-root-user --mount sh -c 'mount --bind ${file} /etc/hosts && exec "$0"' "$0"`;
 }
 
 /** Enrols and starts one gateway; `limits` is a shell prefix such as `ulimit -f 64`. */

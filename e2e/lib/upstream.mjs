@@ -2,14 +2,14 @@
 
 import { createServer } from 'node:http';
 
-/** Starts it; `requests` holds `METHOD path` of everything that arrived, as it arrived. */
-export async function startUpstream() {
+/** Starts it; `requests` holds `METHOD path` of everything that arrived, as it arrived; answers have these `headers` too. */
+export async function startUpstream({ headers = {} } = {}) {
   const requests = [];
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
     request.resume();
     request.on('end', () => {
-      response.writeHead(200, { 'content-type': 'application/json' });
+      response.writeHead(200, { 'content-type': 'application/json', ...headers });
       response.end('{"ok":true}');
     });
   });

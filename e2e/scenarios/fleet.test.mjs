@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
+import { releaseBrokenPart } from '../lib/broken-part.mjs';
 import { databases } from '../lib/databases.mjs';
 import { startFleet } from '../lib/fleet.mjs';
 import { call, callUntil, consume, publish, release } from '../lib/publishing.mjs';
@@ -55,32 +56,33 @@ for (const database of databases) {
       const { key } = await consume(fleet.scene, { name: 'caller', subscriptions: [{ api: api.id, plan: plan.id }] });
       for (const gateway of fleet.gateways) await callUntil(gateway, `${path}/one`, 200, { key });
       fleet.key = key;
+      fleet.route = 'one';
     });
 
-    it('refuses a revoked key on every gateway within a second, under traffic', async () => {
+    /** Revokes a key that every gateway takes, while everybody else goes on calling and must not notice. */
+    const revoke = async (name) => {
       const { admin, base } = fleet.scene;
-      const { application, credential, key } = await consume(fleet.scene, {
-        name: 'to be revoked',
-        subscriptions: [{ api: api.id, plan: plan.id }],
-      });
-      for (const gateway of fleet.gateways) await callUntil(gateway, `${path}/one`, 200, { key });
-      // Everybody else goes on calling all the while, and must not notice.
+      const { application, credential, key } = await consume(fleet.scene, { name, subscriptions: [{ api: api.id, plan: plan.id }] });
+      const served = `${path}/${fleet.route}`;
+      for (const gateway of fleet.gateways) await callUntil(gateway, served, 200, { key });
       let running = true;
       const bystanders = fleet.gateways.map(async (gateway) => {
         for (let calls = 0; ; calls += 1) {
           if (!running) return calls;
-          assert.equal((await call(gateway, `${path}/one`, { key: fleet.key })).status, 200);
+          assert.equal((await call(gateway, served, { key: fleet.key })).status, 200);
         }
       });
       await admin.call('DELETE', `${base}/applications/${application.id}/credentials/${credential.id}`);
       const revoked = performance.now();
       await Promise.all(fleet.gateways.map((gateway) =>
-        eventually(`${gateway.name} refuses`, async () => (await call(gateway, `${path}/one`, { key })).status === 401, 1_000)));
+        eventually(`${gateway.name} refuses`, async () => (await call(gateway, served, { key })).status === 401, 1_000)));
       assert.ok(performance.now() - revoked < 1_000);
       running = false;
       const calls = await Promise.all(bystanders);
       assert.ok(calls.every((count) => count > 0), `${calls}`);
-    });
+    };
+
+    it('refuses a revoked key on every gateway within a second, under traffic', () => revoke('to be revoked'));
 
     it('completes a release for the rest when one gateway is stopped and one is killed, and names the laggard', async (t) => {
       const [stopped, killed, ...rest] = fleet.gateways;
@@ -117,6 +119,24 @@ for (const database of databases) {
       await redraft('three');
       await release(fleet.scene, api.id, 60_000);
       for (const gateway of fleet.gateways) assert.equal((await call(gateway, `${path}/three`, { key: fleet.key })).status, 200);
+      fleet.route = 'three';
+    });
+
+    it('refuses a revoked key within a second also while a part does not compile, and serves that API as it was before', async () => {
+      const routes = [{ id: 'all', methods: [], path: '/' }];
+      const upstreams = [{ name: 'origin', targets: [{ url: upstream.url }] }];
+      const { api: other } = await publish(fleet.scene, { slug: 'other', draft: { access: 'public', routes, upstreams } });
+      await fleet.killControl();
+      await releaseBrokenPart(fleet.store);
+      await fleet.startControl();
+      await eventually('every gateway says that it cannot compile the part', async () => {
+        const { items } = await fleet.scene.admin.get(`${fleet.scene.base}/gateways`);
+        return items.filter(({ failed_parts: [failed] }) => failed?.api === other.id && /schema 99/.test(failed.reason)).length === GATEWAYS;
+      }, 30_000);
+      await revoke('to be revoked in spite of the part');
+      const { items } = await fleet.scene.admin.get(`${fleet.scene.base}/gateways`);
+      assert.ok(items.every(({ failed_parts: failed }) => failed.length === 1), 'nobody has compiled it meanwhile');
+      for (const gateway of fleet.gateways) assert.equal((await call(gateway, `/${fleet.scene.tenant.slug}/other/`)).status, 200);
     });
   });
 }
