@@ -35,10 +35,7 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
 }
 
 fn is_for_one_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" | "trailer"
-    )
+    matches!(name, "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade")
 }
 
 /// Removes the fields of these names, and those that `Connection` names. One look at each field that is there: asking

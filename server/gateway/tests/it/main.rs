@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
 
 mod access;
+mod bodies;
 mod cache;
 mod forwarding;
 mod framing;
