@@ -57,8 +57,9 @@ impl RunningGateway {
         let telemetry = Telemetry::start(&settings.data, settings.spool_max_bytes, boot).map_err(data)?;
         let telemetry = Arc::new(telemetry);
         let guard = Guard::new(settings.allowed_networks.clone());
-        let shared =
-            Shared::new(Arc::clone(telemetry.recorders()), guard).with_cache(settings.cache_max_bytes);
+        let shared = Shared::new(Arc::clone(telemetry.recorders()), guard)
+            .with_cache(settings.cache_max_bytes)
+            .with_plain_keys(settings.plain_keys);
         let shared = Arc::new(shared);
         let link =
             Link::start(settings.clone(), Arc::clone(&shared), Arc::clone(&telemetry), boot).map_err(data)?;

@@ -48,6 +48,8 @@ pub struct GatewaySettings {
     pub drain: Duration,
     /// Networks that upstream targets may be in although they are refused by default, beside the environment's own.
     pub allowed_networks: Vec<IpNet>,
+    /// Whether keys are taken from other machines over plain HTTP.
+    pub plain_keys: bool,
     /// What is logged and how, when the gateway is a program of its own.
     pub log: Log,
     /// Where the link dies on purpose, for fault tests.
@@ -71,6 +73,7 @@ impl Default for GatewaySettings {
             max_offline: None,
             drain: Duration::from_secs(10),
             allowed_networks: Vec::new(),
+            plain_keys: false,
             log: Log::default(),
             failpoint: None,
         }
@@ -108,6 +111,7 @@ impl GatewaySettings {
             max_offline: values.duration("max_offline").or(default.max_offline),
             drain: values.duration("drain").unwrap_or(default.drain),
             allowed_networks: values.list("allowed_networks").unwrap_or(default.allowed_networks),
+            plain_keys: values.parsed("plain_keys").unwrap_or(default.plain_keys),
             log: Log::take(&mut values),
             failpoint: values.parsed("failpoint").or(default.failpoint),
         };

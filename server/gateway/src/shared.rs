@@ -24,6 +24,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Networks that this gateway itself allows upstreams in, besides those of the environment's settings.
     pub guard: Guard,
+    /// Whether keys are taken from other machines over plain HTTP.
+    pub plain_keys: bool,
     pub switches: Switches,
     pub stats: Stats,
     /// Calls in flight are no longer waited for.
@@ -46,7 +48,7 @@ pub struct Stats {
     pub connections: AtomicU64,
     /// Client connections since start.
     pub accepted: AtomicU64,
-    /// Messages that broke the rules of HTTP framing.
+    /// Connections ended for a head that is malformed, ambiguous or too large.
     pub malformed: AtomicU64,
 }
 
@@ -60,6 +62,7 @@ impl Shared {
             recorders,
             clock: Clock::start(),
             guard,
+            plain_keys: false,
             switches: Switches::default(),
             stats: Stats::default(),
             stopping: AtomicBool::new(false),
@@ -70,6 +73,12 @@ impl Shared {
     #[must_use]
     pub fn with_cache(self, max_bytes: u64) -> Self {
         Self { cache: Arc::new(Cache::new(max_bytes)), ..self }
+    }
+
+    /// Taking keys from other machines over plain HTTP, or not.
+    #[must_use]
+    pub fn with_plain_keys(self, plain_keys: bool) -> Self {
+        Self { plain_keys, ..self }
     }
 
     /// What calls are decided with now.

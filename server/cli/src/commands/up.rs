@@ -57,6 +57,7 @@ fn gateway_settings(values: &mut Values, data: &Path) -> GatewaySettings {
         threads: values.number("gateway_threads", 1..=1024).map_or(default.threads, |count| count as usize),
         cache_max_bytes: values.bytes("gateway_cache_max_bytes").unwrap_or(default.cache_max_bytes),
         spool_max_bytes: values.bytes("gateway_spool_max_bytes").unwrap_or(default.spool_max_bytes),
+        plain_keys: values.parsed("gateway_plain_keys").unwrap_or(default.plain_keys),
         data: data.join("gateway"),
         name: "local".to_owned(),
         ..default

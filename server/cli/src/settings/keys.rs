@@ -25,12 +25,18 @@ const LINK: [Key; 2] = [
     key("link_url", "URL", "https:// and the address", "What gateways dial; written into enrolment tokens"),
 ];
 
-const GATEWAY: [Key; 5] = [
+const GATEWAY: [Key; 6] = [
     key("gateway_listen", "ADDRESS", "127.0.0.1:8000", "Where clients call"),
     key("gateway_status_listen", "ADDRESS", "127.0.0.1:8001", "Where /healthz, /readyz and /metrics answer"),
     key("gateway_threads", "COUNT", "one for each core", "Threads of the gateway that serve"),
     key("gateway_cache_max_bytes", "BYTES", "256MiB", "Most bytes of cached responses in memory"),
     key("gateway_spool_max_bytes", "BYTES", "256MiB", "Most bytes of unsent call records on disk"),
+    key(
+        "gateway_plain_keys",
+        "BOOLEAN",
+        "false",
+        "Whether keys are taken from other machines over plain HTTP (true or false); a trusted proxy's word for HTTPS is enough without",
+    ),
 ];
 
 /// Commands that only need the database.

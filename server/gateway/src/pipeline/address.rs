@@ -7,6 +7,7 @@ use http::header::{FORWARDED, HeaderMap, HeaderName};
 use crate::listen::Connection;
 use crate::state::Snapshot;
 
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The client's address. Reading from the right, each address was added by the proxy before it; the first that is not a
@@ -26,6 +27,26 @@ pub(super) fn client(snapshot: &Snapshot, connection: &Connection, headers: &Hea
         }
     }
     client
+}
+
+/// Whether nobody between the client and here can have read along: the client is this machine, or a trusted proxy says that
+/// it was called over HTTPS.
+pub(super) fn is_private(snapshot: &Snapshot, peer: IpAddr, client: IpAddr, headers: &HeaderMap) -> bool {
+    client.is_loopback() || (snapshot.settings.trusts(peer) && is_https(headers))
+}
+
+/// What the nearest proxy says: the last element that there is.
+fn is_https(headers: &HeaderMap) -> bool {
+    let last =
+        |name: &HeaderName| headers.get_all(name).iter().next_back()?.to_str().ok()?.rsplit(',').next();
+    let proto = match last(&FORWARDED) {
+        Some(element) => {
+            let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+            pairs.find(|(name, _)| name.eq_ignore_ascii_case("proto")).map(|(_, proto)| proto)
+        }
+        None => last(&X_FORWARDED_PROTO),
+    };
+    proto.is_some_and(|proto| proto.trim().trim_matches('"').eq_ignore_ascii_case("https"))
 }
 
 /// `for=` of each element (RFC 7239 §4); None for an unknown or hidden one.

@@ -10,9 +10,9 @@ use sluice_contract::part::Sha256Hash;
 use sluice_policies::key_auth::{KeyRule, Place};
 use subtle::ConstantTimeEq as _;
 
-use super::Call;
 use super::failure::{Failure, Kind, Outcome};
 use super::route::Matched;
+use super::{Call, address};
 use crate::compile::Credential;
 use crate::state::Snapshot;
 
@@ -38,6 +38,13 @@ pub(super) fn caller(
     let Some(found) = rule.find(&head.headers, head.uri.query()) else {
         return refuse(Kind::MissingKey, "Send a key with the request.");
     };
+    let may_be_plain = call.worker.shared.plain_keys;
+    if !may_be_plain && !address::is_private(snapshot, call.peer, call.client, &head.headers) {
+        return refuse(
+            Kind::PlainKey,
+            "Somebody on the way may have read the key. Call over HTTPS, with a new key.",
+        );
+    }
     let hash = Sha256Hash::of(&found.key);
     let known = snapshot.credentials.get(&hash).filter(|key| bool::from(key.hash.0.ct_eq(&hash.0)));
     // Keys of other tenants are as unknown here as keys that do not exist.

@@ -44,5 +44,11 @@ pub const KEYS: &[Key] = &[
         "",
         "Networks that upstreams may be in although refused by default (loopback, private, link-local)",
     ),
+    key(
+        "plain_keys",
+        "BOOLEAN",
+        "false",
+        "Whether keys are taken from other machines over plain HTTP (true or false); a trusted proxy's word for HTTPS is enough without",
+    ),
     key("failpoint", "STEP", "", "Dies at this step").hidden(),
 ];

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::json;
 use sluice_contract::journal::Change;
 
-use crate::support::{Rig, Upstream};
+use crate::support::{Rig, Start, Upstream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_with_a_subscription_is_let_in_and_everybody_else_is_told_why_not() {
@@ -246,4 +246,34 @@ async fn apis_answer_under_their_prefix_or_on_their_own_host_and_say_what_is_wro
     rig.apply(Change::ApiWithdrawn { api });
     assert_eq!(rig.get("/acme/own/a/1", &[]).await.code(), "unknown_api");
     assert_eq!(rig.get("/a/1", &[("host", "api.acme.test")]).await.code(), "unknown_api");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_somebody_could_have_read_on_the_way_is_refused_unless_allowed() {
+    let upstream = Upstream::echo().await;
+    let far = ("x-forwarded-for", "203.0.113.9");
+    for plain_keys in [false, true] {
+        let mut rig = Rig::with(Start { plain_keys, ..Start::default() });
+        let api = rig.api("closed", upstream.address, json!({ "access": "subscription" }));
+        rig.key("k1", &[api]);
+        let key = ("x-api-key", "k1");
+        assert_eq!(rig.get("/acme/closed/a", &[key]).await.status, 200, "from this machine");
+        // Nobody's word counts before the proxy is trusted.
+        assert_eq!(rig.get("/acme/closed/a", &[key, far]).await.status, 200);
+        rig.settings(json!({ "trusted_proxies": ["127.0.0.1"] }));
+        for (fields, secure) in [
+            (vec![far], false),
+            (vec![far, ("x-forwarded-proto", "http")], false),
+            (vec![far, ("x-forwarded-proto", "https, http")], false),
+            (vec![far, ("x-forwarded-proto", "https")], true),
+            (vec![("forwarded", "for=203.0.113.9;proto=https")], true),
+            (vec![("forwarded", "for=203.0.113.9;proto=http"), ("x-forwarded-proto", "https")], false),
+        ] {
+            let seen = rig.get("/acme/closed/a", &[&[key], fields.as_slice()].concat()).await;
+            let expected = if secure || plain_keys { "200 OK" } else { "key_over_http" };
+            assert_eq!(seen.code_or_status(), expected, "{fields:?}");
+        }
+        let without = rig.get("/acme/closed/a", &[far]).await;
+        assert_eq!(without.code(), "missing_key");
+    }
 }

@@ -45,6 +45,7 @@ pub struct Start {
     pub resolver: Arc<dyn Resolver>,
     pub threads: usize,
     pub keep_alive: Duration,
+    pub plain_keys: bool,
     pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
 }
 
@@ -55,6 +56,7 @@ impl Default for Start {
             resolver: Arc::new(SystemResolver),
             threads: 2,
             keep_alive: Duration::from_secs(75),
+            plain_keys: false,
             roots: Vec::new(),
         }
     }
@@ -66,8 +68,8 @@ impl Rig {
     }
 
     pub fn with(start: Start) -> Self {
-        let Start { guard, resolver, threads, keep_alive, roots } = start;
-        let shared = Arc::new(Shared::new(Recorders::in_memory(), guard));
+        let Start { guard, resolver, threads, keep_alive, plain_keys, roots } = start;
+        let shared = Arc::new(Shared::new(Recorders::in_memory(), guard).with_plain_keys(plain_keys));
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = GatewayOptions {
             threads,
