@@ -28,6 +28,8 @@ pub struct Shared {
     pub plain_keys: bool,
     pub switches: Switches,
     pub stats: Stats,
+    /// A purge has come since the cache was last cleared of what purges cover.
+    purged: AtomicBool,
     /// Calls in flight are no longer waited for.
     pub(crate) stopping: AtomicBool,
 }
@@ -65,6 +67,7 @@ impl Shared {
             plain_keys: false,
             switches: Switches::default(),
             stats: Stats::default(),
+            purged: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
     }
@@ -109,11 +112,20 @@ impl Shared {
                 }
             }
         }
+        self.purged.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives back the memory of purged responses, if there was a purge since the last time. Takes a while.
+    pub(crate) fn forget_purged(&self) {
+        if self.purged.swap(false, Ordering::Relaxed) {
+            self.cache.forget_purged(&self.compiler.purges);
+        }
     }
 
     /// Forgets every stored response: the journal has another incarnation, or purges were missed.
     pub fn drop_cache(&self, position: Position) {
         self.compiler.purges.all(Stamp { position, at: self.clock.now() });
+        self.purged.store(true, Ordering::Relaxed);
     }
 
     /// Whether calls are served: there is a configuration and it is not too old.

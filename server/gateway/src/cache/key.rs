@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderValue};
+use sluice_contract::ids::ApiId;
 use sluice_contract::part::Sha256Hash;
 use sluice_policies::cache::CacheRule;
 
@@ -26,6 +27,12 @@ pub fn url(path: &str, query: &str) -> u64 {
     hasher.write_u8(b'?');
     hasher.write(query.as_bytes());
     hasher.finish()
+}
+
+/// The API whose response has this key.
+pub(super) fn api(key: &[u8]) -> Option<ApiId> {
+    let id = key.first_chunk::<16>()?;
+    Some(ApiId(uuid::Uuid::from_bytes(*id)))
 }
 
 /// The keys of a request: one for everybody, and one for callers who are told apart by it.

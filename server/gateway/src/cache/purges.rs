@@ -1,7 +1,8 @@
 //! Purges as stamps: a stored response is good only if its fetch began after every purge that covers it.
 //!
 //! Nothing is searched or removed when a purge arrives, so that a fill that is still in flight, or a copy from a second
-//! level, is refused by the same comparison as one that is stored already.
+//! level, is refused by the same comparison as one that is stored already. What can never be served again is taken out of
+//! memory a little later (see [`super::store::Cache::forget_purged`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

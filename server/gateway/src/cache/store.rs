@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use http::HeaderMap;
 use moka::ops::compute::Op;
 use moka::sync::Cache as Moka;
 
 use super::flight::Flights;
+use super::key;
+use super::purges::Purges;
 use super::stored::Stored;
 
 /// Responses of one key that differ by `Vary` at most; the oldest goes.
@@ -76,6 +79,29 @@ impl Cache {
             variants.drain(..excess);
             Op::Put(Arc::new(variants))
         });
+    }
+
+    /// Gives back the memory of what purges cover. Looks at every response: not for a thread that serves.
+    pub(crate) fn forget_purged(&self, purges: &Purges) {
+        let mut apis = HashMap::new();
+        let mut is_purged = |stored: &Stored| {
+            let Some(api) = key::api(&stored.key) else { return false };
+            let purges = apis.entry(api).or_insert_with(|| purges.of(api));
+            !purges.allow(stored.url, stored.stamp)
+        };
+        for (hash, variants) in &self.stored {
+            if !variants.iter().any(|stored| is_purged(stored)) {
+                continue;
+            }
+            // As they are now: others may have been stored meanwhile.
+            self.stored.entry(*hash).and_compute_with(|now| {
+                let mut variants =
+                    now.map(moka::Entry::into_value).map_or_else(Vec::new, |now| (*now).clone());
+                variants.retain(|stored| !is_purged(stored));
+                if variants.is_empty() { Op::Remove } else { Op::Put(Arc::new(variants)) }
+            });
+        }
+        self.stored.run_pending_tasks();
     }
 
     pub(super) fn is_uncacheable(&self, hash: u64) -> bool {

@@ -23,8 +23,9 @@ use crate::worker::Worker;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
-/// Time between two looks for counters that nobody needs.
+/// Time between two looks for counters that nobody needs, and for purged responses.
 const COUNTERS_SWEPT: Duration = Duration::from_secs(30);
+const PURGED_SWEPT: Duration = Duration::from_secs(2);
 
 /// How to serve.
 pub struct GatewayOptions {
@@ -154,11 +155,23 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Forgets limit counters that have refilled, away from the threads that serve.
+/// Forgets limit counters that have refilled and responses that were purged, away from the threads that serve.
 async fn keep_house(shared: Arc<Shared>) {
+    let (mut counters, mut purged) =
+        (tokio::time::interval(COUNTERS_SWEPT), tokio::time::interval(PURGED_SWEPT));
     loop {
-        tokio::time::sleep(COUNTERS_SWEPT).await;
-        shared.compiler.counters.sweep(shared.clock.now());
+        tokio::select! {
+            _ = counters.tick() => {
+                shared.compiler.counters.sweep(shared.clock.now());
+            }
+            _ = purged.tick() => {
+                let shared = Arc::clone(&shared);
+                // A large cache takes long, and the status listener is on this thread.
+                if tokio::task::spawn_blocking(move || shared.forget_purged()).await.is_err() {
+                    tracing::error!("purged responses could not be taken out of memory");
+                }
+            }
+        }
     }
 }
 

@@ -397,3 +397,38 @@ async fn without_word_from_the_control_plane_stored_responses_are_validated_firs
     let hit = rig.get("/acme/d/a", &[]).await;
     assert!(hit.header("cache-status").contains("hit"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_of_purged_responses_is_given_back() {
+    let body = vec![b'x'; 100_000];
+    let upstream = Upstream::new(move |_| {
+        let body = body.clone();
+        async move { text(200, &[("cache-control", "max-age=60")], body) }
+    })
+    .await;
+    let mut rig = Rig::start();
+    let api = rig.api("gone", upstream.address, cached(json!({})));
+    rig.api("kept", upstream.address, cached(json!({})));
+    let cache = Arc::clone(&rig.shared.cache);
+    // The cache does its sums now and then.
+    let until = async |what: &str, rig: &Rig, is: &dyn Fn(u64) -> bool| {
+        for _ in 0..100 {
+            if is(cache.bytes()) {
+                return;
+            }
+            rig.get("/acme/kept/a", &[]).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{what}: {} bytes", cache.bytes());
+    };
+    rig.get("/acme/gone/a", &[]).await;
+    rig.get("/acme/gone/b", &[]).await;
+    until("stored", &rig, &|bytes| bytes > 300_000).await;
+    rig.apply(purge(PurgeScope::Url { api, path: "/b".to_owned() }));
+    until("one is purged", &rig, &|bytes| (200_000..210_000).contains(&bytes)).await;
+    rig.apply(purge(PurgeScope::Api { api }));
+    until("an API is purged", &rig, &|bytes| (100_000..110_000).contains(&bytes)).await;
+    assert_eq!(upstream.count(), 3);
+    rig.get("/acme/kept/a", &[]).await;
+    assert_eq!(upstream.count(), 3, "what was not purged is still there");
+}
