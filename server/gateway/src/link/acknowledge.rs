@@ -21,6 +21,7 @@ pub(super) async fn run(
     loop {
         let acknowledgement = newest.borrow_and_update().clone();
         if let Some(acknowledgement) = acknowledgement {
+            tracing::debug!(position = acknowledgement.position, "acknowledging");
             failpoints.reach(Step::BeforeAck);
             deliver(&sessions, &acknowledgement, &mut newest).await;
             // The session that it went through is no news.
