@@ -78,18 +78,19 @@ export function withHosts(file) {
   return `exec unshare --map-root-user --mount sh -c 'mount --bind ${file} /etc/hosts && exec "$0"' "$0"`;
 }
 
-/** Enrols and starts one gateway; `limits` is a shell prefix such as `ulimit -f 64`. */
-async function startGateway({ scene, data }, { name, environment = {}, limits } = {}) {
+/**
+ * Enrols and starts one gateway, with a token of its own unless one is given; `limits` is a shell prefix such as
+ * `ulimit -f 64`. Waits until it serves unless told not to.
+ */
+async function startGateway({ scene, data }, { name, environment = {}, limits, token, wait } = {}) {
   const [listen, status] = [await freePort(), await freePort()];
-  const tokens = `/environments/${scene.environment.id}/enrolment-tokens`;
-  const { token } = await scene.admin.post(tokens, { name: `for ${name}` });
   const env = {
     PATH: process.env.PATH,
     SLUICE_GATEWAY_NAME: name,
     SLUICE_GATEWAY_DATA: join(data, name),
     SLUICE_GATEWAY_LISTEN: `127.0.0.1:${listen}`,
     SLUICE_GATEWAY_STATUS_LISTEN: `127.0.0.1:${status}`,
-    SLUICE_GATEWAY_ENROLMENT_TOKEN: token,
+    SLUICE_GATEWAY_ENROLMENT_TOKEN: token ?? (await enrolmentToken(scene, name)),
     SLUICE_GATEWAY_THREADS: '1',
   };
   const binary = join(binaries, 'sluice-gateway');
@@ -113,6 +114,11 @@ async function startGateway({ scene, data }, { name, environment = {}, limits } 
     pause: () => gateway.program.kill('SIGSTOP'),
     resume: () => gateway.program.kill('SIGCONT'),
   };
-  await gateway.start();
+  await gateway.start({ wait });
   return gateway;
+}
+
+async function enrolmentToken({ admin, environment }, name) {
+  const { token } = await admin.post(`/environments/${environment.id}/enrolment-tokens`, { name: `for ${name}` });
+  return token;
 }

@@ -1,5 +1,7 @@
 //! The draft of the API on the page: every tab edits it here, with the version that was read.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 use serde_json::{Value, to_value};
 use sluice_contract::definition::ApiDefinition;
@@ -10,6 +12,18 @@ use crate::components::{Conflict, ConflictDialog, Toasts, use_toasts};
 use crate::session::{Current, use_current};
 use crate::state::{Remote, Task};
 
+/// What follows once a change is settled: the dialog that it was made in closes.
+type Done = Arc<dyn Fn() + Send + Sync>;
+
+/// What was about to be saved when somebody else had been faster.
+#[derive(Clone)]
+struct Dispute {
+    task: Task,
+    mine: UpdateApi,
+    theirs: Tagged<Api>,
+    done: Done,
+}
+
 /// The API on the page, shared by its tabs.
 #[derive(Clone, Copy)]
 pub(super) struct Draft {
@@ -17,8 +31,7 @@ pub(super) struct Draft {
     remote: Remote<Tagged<Api>>,
     current: Current,
     toasts: Toasts,
-    /// What was about to be saved when somebody else had been faster.
-    mine: StoredValue<Option<UpdateApi>>,
+    dispute: StoredValue<Option<Dispute>>,
     conflict: RwSignal<Option<Conflict>>,
 }
 
@@ -29,7 +42,7 @@ impl Draft {
             remote,
             current: use_current(),
             toasts: use_toasts(),
-            mine: StoredValue::new(None),
+            dispute: StoredValue::new(None),
             conflict: RwSignal::new(None),
         };
         provide_context(draft);
@@ -60,51 +73,57 @@ impl Draft {
         self.remote.reload();
     }
 
-    /// Changes the API and saves it; `done` runs when it is stored.
-    pub(super) fn save(self, task: Task, change: impl FnOnce(&mut UpdateApi), done: impl FnOnce() + 'static) {
+    /// Changes the API and saves it; `done` runs when it is stored, or given up for somebody else's version.
+    pub(super) fn save(
+        self,
+        task: Task,
+        change: impl FnOnce(&mut UpdateApi),
+        done: impl Fn() + Send + Sync + 'static,
+    ) {
         let Api { name, description, team, listed, draft, .. } = self.api();
         let mut update = UpdateApi { name, description, team, listed, draft };
         change(&mut update);
-        self.put(task, update, self.etag(), done);
+        self.put(task, update, self.etag(), Arc::new(done));
     }
 
-    fn put(self, task: Task, update: UpdateApi, etag: Option<String>, done: impl FnOnce() + 'static) {
+    fn put(self, task: Task, mine: UpdateApi, etag: Option<String>, done: Done) {
         let path = self.path("");
-        self.mine.set_value(Some(update.clone()));
+        let sent = mine.clone();
         let work = async move {
-            match api::put_tagged::<_, Api>(&path, &update, etag.as_deref()).await {
-                Err(stale) if stale.status == 412 => {
-                    let theirs = api::get_tagged::<Api>(&path).await?;
-                    Ok(Err((update, theirs)))
-                }
+            match api::put_tagged::<_, Api>(&path, &sent, etag.as_deref()).await {
+                Err(stale) if stale.status == 412 => api::get_tagged::<Api>(&path).await.map(Err),
                 other => other.map(Ok),
             }
         };
-        task.run(work, move |saved| match saved {
+        task.run(work, move |answer| match answer {
             Ok(saved) => {
                 self.remote.set(saved);
                 self.toasts.done("Draft saved");
                 done();
             }
-            Err((mine, theirs)) => self
-                .conflict
-                .set(Some(Conflict { mine: seen(&mine), theirs: seen(&update_of(theirs.value)) })),
+            Err(theirs) => self.ask(Dispute { task, mine, theirs, done }),
         });
     }
 
-    /// Saves mine over whatever is there now.
+    fn ask(self, dispute: Dispute) {
+        let theirs = seen(&update_of(dispute.theirs.value.clone()));
+        self.conflict.set(Some(Conflict { mine: seen(&dispute.mine), theirs }));
+        self.dispute.set_value(Some(dispute));
+    }
+
+    /// Saves mine over the version that was shown; when there is a newer one still, asks again.
     fn overwrite(self) {
-        let Some(mine) = self.mine.get_value() else { return };
-        let path = self.path("");
-        let task = Task::new();
-        let work = async move {
-            let theirs = api::get_tagged::<Api>(&path).await?;
-            api::put_tagged::<_, Api>(&path, &mine, theirs.etag.as_deref()).await
-        };
-        task.run(work, move |saved| {
-            self.remote.set(saved);
-            self.toasts.done("Draft saved");
-        });
+        if let Some(Dispute { task, mine, theirs, done }) = self.dispute.get_value() {
+            self.put(task, mine, theirs.etag, done);
+        }
+    }
+
+    /// Drops mine.
+    fn take_theirs(self) {
+        if let Some(Dispute { theirs, done, .. }) = self.dispute.get_value() {
+            self.remote.set(theirs);
+            done();
+        }
     }
 }
 
@@ -132,7 +151,7 @@ pub(super) fn DraftConflict() -> impl IntoView {
         <ConflictDialog
             conflict=draft.conflict
             on_overwrite=move |()| draft.overwrite()
-            on_reload=move |()| draft.reload()
+            on_reload=move |()| draft.take_theirs()
         />
     }
 }
