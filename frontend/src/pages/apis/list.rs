@@ -11,7 +11,7 @@ use crate::components::{
     Ago, Badge, Button, Column, Crumb, DataTable, Dialog, EmptyState, Kind, LinkButton, PageHead,
     SearchField, TaskProblem, TextField, Tone, set_page, use_toasts,
 };
-use crate::format::query_value;
+use crate::format;
 use crate::icons::{FILE_UP, PLUS, WAYPOINTS};
 use crate::session::use_current;
 use crate::state::{Task, effect, go, paged, url_text};
@@ -22,7 +22,7 @@ pub fn ApiList() -> impl IntoView {
     let current = use_current();
     let (search, sort) = (url_text("q"), url_text("sort"));
     let list = paged::<ApiSummary>(move || {
-        current.path(&format!("/apis?q={}&sort={}", query_value(&search.get()), query_value(&sort.get())))
+        current.path(&format!("/apis{}", format::query(&[("q", search.get()), ("sort", sort.get())])))
     });
     let creating = RwSignal::new(false);
     let may_edit = move || current.can(Permission::ManageApis);

@@ -2,19 +2,17 @@
 
 use leptos::prelude::*;
 use sluice_contract::problem::Problem;
-use sluice_contract::rest::environments::Environment;
-use sluice_contract::rest::page::Page;
 use sluice_contract::rest::releases::{CreateRelease, Release};
 use sluice_contract::rest::revisions::{CreateRevision, Diff, RevisionSummary};
 
 use super::draft::{Draft, use_draft};
 use crate::api;
 use crate::components::{
-    Button, Dialog, DiffView, Kind, Rollout, SelectField, Skeleton, TaskProblem, use_toasts,
+    Button, Dialog, DiffView, EnvironmentChoice, EnvironmentField, Kind, Rollout, Skeleton, TaskProblem,
+    use_environments, use_toasts,
 };
 use crate::format::query_value;
 use crate::icons::ROCKET;
-use crate::session::use_current;
 use crate::state::{Task, effect, remote};
 
 /// Puts a revision into an environment, or withdraws the API. Without a number it freezes the draft first.
@@ -24,20 +22,9 @@ pub(super) fn ReleaseDialog(
     #[prop(into)] number: Signal<Option<u32>>,
     #[prop(into)] on_done: Callback<()>,
 ) -> impl IntoView {
-    let current = use_current();
     let task = Task::new();
     let released = RwSignal::new(None::<Release>);
-    let slug = RwSignal::new(String::new());
-    let environments = remote(move || {
-        let path = current.path("/environments?limit=200");
-        async move { api::get::<Page<Environment>>(&path).await }
-    });
-    let items = Signal::derive(move || environments.get().map(|page| page.items).unwrap_or_default());
-    effect(move || {
-        if let Some(first) = items.get().first() {
-            slug.set(first.slug.clone());
-        }
-    });
+    let environments = use_environments();
     effect(move || {
         if open.get() {
             released.set(None);
@@ -50,7 +37,7 @@ pub(super) fn ReleaseDialog(
     });
     let body = move || match released.get() {
         Some(release) => view! { <Progress release open /> }.into_any(),
-        None => view! { <Choose task number slug items released on_done open /> }.into_any(),
+        None => view! { <Choose task number environments released on_done open /> }.into_any(),
     };
     view! {
         <Dialog open title wide=true>
@@ -63,35 +50,29 @@ pub(super) fn ReleaseDialog(
 fn Choose(
     task: Task,
     number: Signal<Option<u32>>,
-    slug: RwSignal<String>,
-    items: Signal<Vec<Environment>>,
+    environments: EnvironmentChoice,
     released: RwSignal<Option<Release>>,
     on_done: Callback<()>,
     open: RwSignal<bool>,
 ) -> impl IntoView {
     let draft = use_draft();
     let toasts = use_toasts();
-    let options =
-        Signal::derive(move || items.get().into_iter().map(|it| (it.slug, it.name)).collect::<Vec<_>>());
     let live = move || {
-        let slug = slug.get();
+        let slug = environments.slug();
         draft.latest.with(|it| it.value.live.iter().any(|live| live.environment_slug == slug))
     };
     let diff = remote(move || {
         let is_live = live();
         let to = number.get().map_or_else(|| "draft".to_owned(), |number| number.to_string());
-        let from = format!("live:{}", slug.get());
+        let from = format!("live:{}", environments.slug());
         let path = draft.path(&format!("/diff?from={}&to={}", query_value(&from), query_value(&to)));
         async move { if is_live { api::get::<Diff>(&path).await.map(Some) } else { Ok(None) } }
     });
     let act = move |withdraw: bool| {
-        let wanted = slug.get_untracked();
-        let Some(environment) = items.get_untracked().into_iter().find(|it| it.slug == wanted) else {
-            task.fail(Problem::new(0, "no_environment", "There is no environment to release to"));
-            return;
-        };
+        let environment = environments.picked();
         let revision = number.get_untracked();
         let work = async move {
+            let environment = environment?;
             let revision = match (withdraw, revision) {
                 (true, _) => None,
                 (false, Some(number)) => Some(number),
@@ -117,7 +98,7 @@ fn Choose(
     view! {
         <div class="form">
             <TaskProblem task />
-            <SelectField label="Environment" value=slug options />
+            <EnvironmentField choice=environments />
             {changes}
             <div class="form-actions">
                 <Show when=live>

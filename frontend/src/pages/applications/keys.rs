@@ -3,22 +3,19 @@
 use chrono::{TimeDelta, Utc};
 use leptos::prelude::*;
 use sluice_contract::ids::ApplicationId;
-use sluice_contract::problem::Problem;
 use sluice_contract::rest::applications::{
     CreateCredential, CreatedCredential, Credential, RevokedCredential,
 };
-use sluice_contract::rest::environments::Environment;
-use sluice_contract::rest::page::Page;
 use sluice_contract::rest::session::Permission;
 
 use crate::api;
 use crate::components::{
-    Ago, Badge, Button, Column, DataTable, Dialog, EmptyState, Kind, Notice, Panel, Rollout, Secret,
-    Segments, SelectField, TaskProblem, TextField, Tone, use_toasts,
+    Ago, Badge, Button, Column, DataTable, Dialog, EmptyState, EnvironmentField, Kind, Notice, Panel,
+    Rollout, Secret, Segments, TaskProblem, TextField, Tone, use_environments, use_toasts,
 };
 use crate::icons::{KEY, PLUS};
 use crate::session::use_current;
-use crate::state::{Paged, Task, effect, opened_by, paged, remote};
+use crate::state::{Paged, Task, effect, opened_by, paged};
 
 #[component]
 pub(super) fn Keys(application: ApplicationId, #[prop(into)] on_change: Callback<()>) -> impl IntoView {
@@ -106,18 +103,8 @@ fn Create(
     let task = Task::new();
     let name = RwSignal::new(String::new());
     let days = RwSignal::new("never".to_owned());
-    let slug = RwSignal::new(String::new());
     let created = RwSignal::new(None::<CreatedCredential>);
-    let environments = remote(move || {
-        let path = current.path("/environments?limit=200");
-        async move { api::get::<Page<Environment>>(&path).await }
-    });
-    let items = Signal::derive(move || environments.get().map(|page| page.items).unwrap_or_default());
-    effect(move || {
-        if let Some(first) = items.get().first() {
-            slug.set(first.slug.clone());
-        }
-    });
+    let environments = use_environments();
     effect(move || {
         if open.get() {
             created.set(None);
@@ -127,25 +114,20 @@ fn Create(
     });
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let wanted = slug.get_untracked();
-        let Some(environment) = items.get_untracked().into_iter().find(|it| it.slug == wanted) else {
-            task.fail(Problem::new(0, "no_environment", "There is no environment for the key"));
-            return;
-        };
-        let body = CreateCredential {
-            name: name.get_untracked(),
-            environment: environment.id,
-            expires_at: days.get_untracked().parse().ok().map(|days| Utc::now() + TimeDelta::days(days)),
-        };
+        let environment = environments.picked();
+        let name = name.get_untracked();
+        let expires_at = days.get_untracked().parse().ok().map(|days| Utc::now() + TimeDelta::days(days));
         let path = untrack(|| current.path(&format!("/applications/{application}/credentials")));
-        task.run(async move { api::post::<_, CreatedCredential>(&path, &body).await }, move |made| {
+        let create = async move {
+            let body = CreateCredential { name, environment: environment?.id, expires_at };
+            api::post::<_, CreatedCredential>(&path, &body).await
+        };
+        task.run(create, move |made| {
             created.set(Some(made));
             list.reload();
             on_change.run(());
         });
     };
-    let options =
-        Signal::derive(move || items.get().into_iter().map(|it| (it.slug, it.name)).collect::<Vec<_>>());
     let body = move || match created.get() {
         Some(made) => view! {
             <div class="stack">
@@ -170,7 +152,7 @@ fn Create(
                     placeholder="server"
                     error=task.field("/name")
                 />
-                <SelectField label="Environment" value=slug options />
+                <EnvironmentField choice=environments />
                 <Segments
                     label="Expires after"
                     value=days

@@ -8,7 +8,7 @@ use super::edit::EditApplication;
 use crate::components::{
     Ago, Button, Column, Crumb, DataTable, EmptyState, Kind, PageHead, SearchField, set_page,
 };
-use crate::format::query_value;
+use crate::format;
 use crate::icons::{BOXES, PLUS};
 use crate::session::use_current;
 use crate::state::{go, paged, url_text};
@@ -19,11 +19,7 @@ pub fn ApplicationList() -> impl IntoView {
     let current = use_current();
     let (search, sort) = (url_text("q"), url_text("sort"));
     let list = paged::<Application>(move || {
-        current.path(&format!(
-            "/applications?q={}&sort={}",
-            query_value(&search.get()),
-            query_value(&sort.get())
-        ))
+        current.path(&format!("/applications{}", format::query(&[("q", search.get()), ("sort", sort.get())])))
     });
     let creating = RwSignal::new(false);
     let go = go();

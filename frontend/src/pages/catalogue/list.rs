@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use sluice_contract::rest::apis::ApiSummary;
 
 use crate::components::{Column, Crumb, DataTable, EmptyState, PageHead, SearchField, set_page};
-use crate::format::query_value;
+use crate::format;
 use crate::icons::LIBRARY;
 use crate::session::use_current;
 use crate::state::{paged, url_text};
@@ -15,11 +15,7 @@ pub fn CatalogueList() -> impl IntoView {
     let current = use_current();
     let (search, sort) = (url_text("q"), url_text("sort"));
     let list = paged::<ApiSummary>(move || {
-        current.path(&format!(
-            "/catalogue?q={}&sort={}",
-            query_value(&search.get()),
-            query_value(&sort.get())
-        ))
+        current.path(&format!("/catalogue{}", format::query(&[("q", search.get()), ("sort", sort.get())])))
     });
     view! {
         <PageHead

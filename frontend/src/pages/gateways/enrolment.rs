@@ -4,31 +4,24 @@ use leptos::prelude::*;
 use sluice_contract::problem::Problem;
 use sluice_contract::rest::environments::Environment;
 use sluice_contract::rest::gateways::{CreateEnrolmentToken, CreatedEnrolmentToken, EnrolmentTokenInfo};
-use sluice_contract::rest::page::Page;
 
 use crate::api;
 use crate::components::{
     Ago, Badge, Button, CodeBlock, Column, ConfirmDialog, Crumb, DataTable, Dialog, DialogForm, EmptyState,
-    Kind, Notice, PageHead, Segments, SelectField, TextField, Tone, set_page, use_toasts,
+    Kind, Notice, PageHead, Segments, SelectField, TextField, Tone, set_page, use_environments, use_toasts,
 };
 use crate::icons::{KEY, PLUS};
-use crate::session::use_current;
-use crate::state::{Paged, Task, effect, opened_by, paged, remote, url_text};
+use crate::state::{Paged, Task, effect, opened_by, paged, url_text};
 
 #[component]
 pub fn Enrolment() -> impl IntoView {
     set_page(|| vec![Crumb::link("Gateways", "/gateways"), Crumb::here("Enrolment")]);
-    let current = use_current();
     let picked = url_text("environment");
     let set = picked.setter();
-    let environments = remote(move || {
-        let path = current.path("/environments?limit=200");
-        async move { api::get::<Page<Environment>>(&path).await }
-    });
-    let items = Signal::derive(move || environments.get().map(|page| page.items).unwrap_or_default());
+    let environments = use_environments();
     let environment = Memo::new(move |_| {
         let slug = picked.get();
-        let items = items.get();
+        let items = environments.all();
         items.iter().find(|environment| environment.slug == slug).or(items.first()).cloned()
     });
     let tokens = paged::<EnrolmentTokenInfo>(move || {
@@ -47,7 +40,7 @@ pub fn Enrolment() -> impl IntoView {
                 "New token"
             </Button>
         </PageHead>
-        {move || environment_choice(items.get(), Signal::derive(move || environment.get().map(|e| e.slug).unwrap_or_default()), set)}
+        {move || environment_choice(environments.all(), Signal::derive(move || environment.get().map(|e| e.slug).unwrap_or_default()), set)}
         <DataTable
             label="Enrolment tokens"
             columns=columns(revoking)

@@ -1,0 +1,65 @@
+//! Choosing one of the environments that the tenant may use.
+
+use leptos::prelude::*;
+use sluice_contract::problem::Problem;
+use sluice_contract::rest::environments::Environment;
+use sluice_contract::rest::page::Page;
+
+use super::SelectField;
+use crate::api;
+use crate::session::use_current;
+use crate::state::{effect, remote};
+
+/// The environments of the tenant, and which one is picked: the first until a person picks another.
+#[derive(Clone, Copy)]
+pub struct EnvironmentChoice {
+    all: Signal<Vec<Environment>>,
+    slug: RwSignal<String>,
+}
+
+/// Fetches the environments. Call it while the component is built.
+pub fn use_environments() -> EnvironmentChoice {
+    let current = use_current();
+    let page = remote(move || {
+        let path = current.path("/environments?limit=200");
+        async move { api::get::<Page<Environment>>(&path).await }
+    });
+    let all = Signal::derive(move || page.get().map(|page| page.items).unwrap_or_default());
+    let slug = RwSignal::new(String::new());
+    effect(move || {
+        if let Some(first) = all.get().first() {
+            slug.set(first.slug.clone());
+        }
+    });
+    EnvironmentChoice { all, slug }
+}
+
+impl EnvironmentChoice {
+    /// All of them. Tracks.
+    pub fn all(self) -> Vec<Environment> {
+        self.all.get()
+    }
+
+    /// The slug of the one that is picked; empty until they have arrived. Tracks.
+    pub fn slug(self) -> String {
+        self.slug.get()
+    }
+
+    /// The one that is picked, without tracking.
+    ///
+    /// # Errors
+    /// When the tenant has none.
+    pub fn picked(self) -> Result<Environment, Problem> {
+        let slug = self.slug.get_untracked();
+        let found = self.all.get_untracked().into_iter().find(|it| it.slug == slug);
+        found.ok_or_else(|| Problem::new(0, "no_environment", "There is no environment to choose"))
+    }
+}
+
+/// The field of a form in which one is picked.
+#[component]
+pub fn EnvironmentField(choice: EnvironmentChoice) -> impl IntoView {
+    let options =
+        Signal::derive(move || choice.all.get().into_iter().map(|it| (it.slug, it.name)).collect::<Vec<_>>());
+    view! { <SelectField label="Environment" value=choice.slug options /> }
+}
