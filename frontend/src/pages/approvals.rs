@@ -16,7 +16,7 @@ use crate::format;
 use crate::icons::{CHECK, INBOX, X};
 use crate::session::use_current;
 use crate::shell::PendingApprovals;
-use crate::state::{Paged, Task, opened_by, paged, url_text};
+use crate::state::{Paged, Task, effect, opened_by, paged, url_text};
 
 #[component(transparent)]
 pub fn ApprovalsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
@@ -83,6 +83,11 @@ fn Approvals() -> impl IntoView {
     });
     let picked = RwSignal::new(Vec::<Subscription>::new());
     let refusing = RwSignal::new(None::<(Subscription, Decision)>);
+    // Nobody approves what another filter hides.
+    effect(move || {
+        shown.track();
+        picked.set(Vec::new());
+    });
     view! {
         <PageHead
             title=Signal::stored("Approvals".to_owned())
@@ -253,7 +258,7 @@ async fn decide(path: String, version: u64, reason: String) -> Result<Subscripti
     api::post_tagged(&path, &DecideSubscription { reason }, Some(&api::version_tag(version))).await
 }
 
-/// Approves all that are ticked, one after the other; stops at the first that fails.
+/// Approves all that are ticked, one after the other; stops at the first that fails, and then shows how things are.
 #[component]
 fn ApprovePicked(picked: RwSignal<Vec<Subscription>>, list: Paged<Subscription>) -> impl IntoView {
     let current = use_current();
@@ -283,6 +288,12 @@ fn ApprovePicked(picked: RwSignal<Vec<Subscription>>, list: Paged<Subscription>)
             }
         });
     };
+    effect(move || {
+        if task.problem().get().is_some() {
+            picked.set(Vec::new());
+            list.reload();
+        }
+    });
     let count = move || picked.with(Vec::len);
     view! {
         <TaskProblem task />

@@ -69,10 +69,11 @@ impl Loader {
         self.again.update(|n| *n += 1);
     }
 
-    /// Fetches again every `period` while the page is open, visible, and `wanted`.
+    /// Fetches again every `period` while the page is open, visible, and `wanted`; not before the last answer has come,
+    /// or a server that needs longer than `period` would never be heard.
     pub(super) fn every(self, period: Duration, wanted: Box<dyn Fn() -> bool>) {
         let tick = move || {
-            if !document().hidden() && wanted() {
+            if !document().hidden() && !self.busy.try_get_untracked().unwrap_or(true) && wanted() {
                 self.again.try_update(|n| *n += 1);
             }
         };
