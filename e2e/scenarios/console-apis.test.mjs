@@ -22,7 +22,11 @@ for (const database of databases) {
     const read = () => stage.admin.get(`${stage.base}/apis/${id}`);
     const draft = async () => (await read()).draft;
     const plans = () => stage.items(`/apis/${id}/plans`);
-    const tab = (name) => ada.open(`/apis/${id}/${name}`);
+    const tab = async (name) => {
+      if (!new URL(page.url()).pathname.startsWith(`/apis/${id}`)) await ada.open(`/apis/${id}`);
+      await page.getByRole('navigation', { name: 'API', exact: true }).getByRole('link', { name: new RegExp(name, 'i') }).click();
+      await page.waitForURL((url) => url.pathname === `/apis/${id}/${name}`);
+    };
     const press = (name) => page.getByRole('button', { name, exact: true }).first().click();
     const eventuallyDraft = (what, holds) => eventually(what, async () => holds(await draft()));
     const gateway = (path, status, options) => stage.answers(`/orders${path}`, status, options);
@@ -82,7 +86,7 @@ for (const database of databases) {
       await tab('upstreams');
       await page.getByRole('button', { name: 'Edit origin' }).click();
       await dialog(ada).getByLabel('Host header').selectOption('client');
-      await submitDialog(ada, { Targets: `${a.url}\n${b.url} 3`, 'First byte timeout (ms)': '500' }, 'Save');
+      await submitDialog(ada, { Targets: `${a.url}\n${b.url} 3`, 'Connect timeout (ms)': '900', 'First byte timeout (ms)': '500', 'Idle timeout (ms)': '7000' }, 'Save');
       await press('Add upstream');
       await submitDialog(ada, { Name: 'spare', Targets: `${b.url} many` }, 'Save', { stays: true });
       await dialog(ada).getByText('The targets cannot be read').waitFor();
@@ -90,7 +94,7 @@ for (const database of databases) {
       await eventuallyDraft('both are there', ({ upstreams }) => upstreams.length === 2);
       const [origin, spare] = (await draft()).upstreams;
       assert.deepEqual(origin.targets.map(({ url, weight }) => [url, weight]), [[a.url, 1], [b.url, 3]]);
-      assert.equal(origin.timeouts.first_byte_ms, 500);
+      assert.deepEqual(origin.timeouts, { connect_ms: 900, first_byte_ms: 500, idle_ms: 7000 });
       assert.equal(origin.host.mode, 'client');
       assert.equal(spare.targets[0].url, b.url);
     });
@@ -170,6 +174,7 @@ for (const database of databases) {
 
     it('switches a policy off and removes the other', async () => {
       await tab('policies');
+      await page.getByLabel('Attached to').selectOption('');
       await page.getByRole('button', { name: /^Edit/ }).click();
       await dialog(ada).getByLabel('Enabled').uncheck();
       await submitDialog(ada, {}, 'Save');
@@ -303,7 +308,9 @@ for (const database of databases) {
     });
 
     it('imports a pasted document: problems with their places first, then the API', async () => {
-      await ada.open('/apis/import');
+      await ada.open('/apis');
+      await page.getByRole('link', { name: 'Import', exact: true }).click();
+      await page.waitForURL((url) => url.pathname === '/apis/import');
       await press('Pasted');
       await page.getByLabel('Document').fill(JSON.stringify({ openapi: '3.1.0', info: { title: 'Pets' }, paths: { '/pets': { get: { parameters: 7 } } } }));
       await press('Preview');
@@ -353,6 +360,18 @@ for (const database of databases) {
       await seeNoRow(ada, 'Pets');
       await row(ada, 'Orders API').getByRole('link').first().click();
       await page.waitForURL((url) => url.pathname === `/apis/${id}`);
+    });
+
+    it('shows the routes of a large API a hundred at a time', async () => {
+      const routes = Array.from({ length: 130 }, (_, i) => ({ id: `r${i}`, path: `/r${i}` }));
+      const upstreams = [{ name: 'origin', targets: [{ url: a.url }] }];
+      const wide = await stage.admin.post(`${stage.base}/apis`, { slug: 'wide', name: 'Wide', draft: { routes, upstreams } });
+      await ada.open(`/apis/${wide.id}/routes`);
+      const rows = page.getByRole('table', { name: 'Routes' }).locator('tbody tr');
+      await eventually('the first hundred', async () => (await rows.count()) === 100);
+      await press('Show more');
+      await eventually('all of them', async () => (await rows.count()) === 130);
+      assert.equal(await page.getByRole('button', { name: 'Show more' }).count(), 0);
     });
 
     it('deletes an API only after it is withdrawn, which the gateway follows', async () => {

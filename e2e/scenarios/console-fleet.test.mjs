@@ -39,6 +39,14 @@ describe('an admin of environments and gateways in the console', { timeout: 300_
     await upstream?.stop();
   });
 
+  it('is shown the first steps while there is nothing, and each leads on', async () => {
+    for (const [step, path] of [['Add an API', '/apis'], ['Add an application', '/apps'], ['Open the catalogue', '/catalogue']]) {
+      await ada.open('/');
+      await page.getByRole('link', { name: step }).click();
+      await page.waitForURL((url) => url.pathname === path);
+    }
+  });
+
   it('makes a token with which a gateway joins', async () => {
     await ada.open('/gateways');
     await page.getByText('No gateway yet').waitFor();

@@ -131,6 +131,12 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
     await dialog(ada).getByLabel(/Ivo Invited/).check();
     await submitDialog(ada, { Name: 'Payments' }, 'Save');
     await seeRow(ada, 'Payments');
+    await page.getByRole('searchbox', { name: 'Search teams' }).fill('nobody');
+    await seeNoRow(ada, 'Payments');
+    await page.getByRole('searchbox', { name: 'Search teams' }).fill('pay');
+    await seeRow(ada, 'Payments');
+    await page.getByRole('searchbox', { name: 'Search teams' }).fill('');
+    await page.waitForURL((url) => !url.searchParams.has('q'));
     assert.equal((await named(`${base}/teams`, 'Payments')).members.length, 1);
     await page.getByRole('button', { name: 'Edit Payments' }).click();
     await dialog(ada).getByLabel(/Ada Admin/).check();
@@ -164,8 +170,10 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
     await ada.open('/settings/tokens');
     await page.getByRole('button', { name: 'New token' }).first().click();
     await dialog(ada).getByLabel('Read APIs and applications').check();
+    await dialog(ada).getByRole('button', { name: '30 days' }).click();
     await submitDialog(ada, { Name: 'pipeline' }, 'Create token', { stays: true });
-    const { prefix } = await eventually('the token is listed', () => named(`${base}/tokens`, 'pipeline'));
+    const { prefix, expires_at: expires } = await eventually('the token is listed', () => named(`${base}/tokens`, 'pipeline'));
+    assert.equal(Math.round((Date.parse(expires) - Date.now()) / 86_400_000), 30);
     const token = (await dialog(ada).getByText(prefix).first().textContent()).trim();
     await dialog(ada).getByRole('button', { name: 'Done' }).click();
     const as = (path) => fetch(`${sluice.origin}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } });

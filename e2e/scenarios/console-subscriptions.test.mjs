@@ -49,8 +49,19 @@ for (const database of databases) {
     });
     after(() => stage?.stop());
 
+    it('is led to the applications first by a catalogue that needs one', async () => {
+      await carl.open('/');
+      await carl.page.getByRole('link', { name: 'Browse the catalogue' }).click();
+      await row(carl, 'Weather').getByRole('link').first().click();
+      await press(carl, 'Subscribe to Free');
+      await dialog(carl).getByRole('link', { name: 'Go to applications' }).click();
+      await carl.page.waitForURL((url) => url.pathname === '/apps');
+      assert.deepEqual(await stage.items('/subscriptions'), []);
+    });
+
     it('makes an application, edits it, and finds it by a part of its name', async () => {
-      await carl.open('/apps');
+      await carl.open('/');
+      await carl.page.getByRole('link', { name: 'Your applications' }).click();
       await press(carl, 'New application');
       await submitDialog(carl, { Name: 'Forcast' }, 'Save');
       await carl.page.waitForURL((url) => /^\/apps\/[^/]+$/.test(url.pathname));
@@ -87,7 +98,7 @@ for (const database of databases) {
     });
 
     it('finds an API in the catalogue, reads its reference and takes its document along', async () => {
-      await carl.open('/catalogue');
+      await carl.page.getByRole('link', { name: 'Find an API' }).click();
       await carl.page.getByRole('searchbox', { name: 'Search the catalogue' }).fill('eath');
       await carl.page.waitForURL((url) => url.searchParams.get('q') === 'eath');
       assert.equal(await row(carl, 'Hidden').count(), 0, 'what is not listed is not there');
