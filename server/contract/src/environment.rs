@@ -28,7 +28,7 @@ pub struct EnvironmentSettings {
 pub struct RequestLimits {
     /// Bytes of a request body.
     pub body_bytes: u64,
-    /// Bytes of all request header fields together.
+    /// Bytes of the head of a request: its first line and all header fields, to the end of the empty line.
     pub header_bytes: u32,
     /// Number of request header fields.
     pub header_count: u32,
