@@ -28,6 +28,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Header fields that hyper reads unless told otherwise, for which it has room without clearing memory for each
 /// request. A lower limit is the framing's to hold.
 const USUAL_HEADERS: usize = 100;
+/// Bytes by which the fields of an HTTP/2 request may be too large and still be answered with a problem.
+const HEADERS_TO_REFUSE: u32 = 64 << 10;
 /// hyper's least.
 const MIN_BUFFER: usize = 8_192;
 
@@ -120,7 +122,8 @@ async fn serve_http2(
     let service = service(worker, watch, peer, state);
     let connection = http2::Builder::new(LocalExecutor)
         .timer(TokioTimer::new())
-        .max_header_list_size(limits.header_bytes)
+        // The pipeline holds the limit, with an answer that says so; this is only the bound of what is read for that.
+        .max_header_list_size(limits.header_bytes.saturating_add(HEADERS_TO_REFUSE))
         .max_concurrent_streams(256)
         .keep_alive_interval(Duration::from_secs(30))
         .adaptive_window(true)

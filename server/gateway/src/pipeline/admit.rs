@@ -2,6 +2,7 @@
 
 use http::Version;
 use http::header::{CONTENT_LENGTH, HOST, VIA};
+use http::request::Parts;
 use hyper::body::Body as _;
 
 use super::Arrived;
@@ -49,6 +50,11 @@ pub(super) fn sizes(snapshot: &Snapshot, arrived: &Arrived) -> Outcome<()> {
         let detail = format!("A body may have {} bytes; this one has {least}.", limits.body_bytes);
         return Err(Kind::BodyTooLarge.because(detail).closing());
     }
+    // Of HTTP/1 the framing has counted the bytes as they came.
+    if arrived.head.version == Version::HTTP_2 && list_bytes(&arrived.head) > limits.header_bytes as usize {
+        let detail = format!("The header fields of a request may have {} bytes.", limits.header_bytes);
+        return Err(Kind::HeadTooLarge.because(detail));
+    }
     if headers.len() > limits.header_count as usize {
         let detail = format!("A request may have {} header fields.", limits.header_count);
         return Err(Kind::HeadTooLarge.because(detail).closing());
@@ -60,4 +66,15 @@ pub(super) fn sizes(snapshot: &Snapshot, arrived: &Arrived) -> Outcome<()> {
         }
     }
     Ok(())
+}
+
+/// The size of a header list (RFC 9113 §6.5.2), with the fields that HTTP/2 writes the target as.
+fn list_bytes(head: &Parts) -> usize {
+    const EACH: usize = 32;
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len() + ":path".len() + EACH);
+    let authority = head.uri.authority().map_or(0, |name| name.as_str().len() + ":authority".len() + EACH);
+    let scheme = head.uri.scheme_str().map_or(0, |scheme| scheme.len() + ":scheme".len() + EACH);
+    let method = head.method.as_str().len() + ":method".len() + EACH;
+    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + EACH);
+    target + authority + scheme + method + fields.sum::<usize>()
 }

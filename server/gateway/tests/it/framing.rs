@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -279,4 +281,35 @@ async fn a_client_that_falls_silent_after_its_refusal_is_let_go_soon() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("still open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn header_fields_that_are_too_large_get_431_over_http2_too() {
+    let (mut rig, upstream) = rig().await;
+    rig.settings(json!({ "limits": { "header_bytes": 2000, "header_count": 20 } }));
+    let stream = TcpStream::connect(rig.address()).await.unwrap();
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let send = async |size: usize, count: usize| {
+        let mut request = Request::get("http://api.test/acme/echo/a").header("x", "x".repeat(size));
+        for _ in 1..count {
+            request = request.header("y", "z");
+        }
+        let request = request.body(Full::new(Bytes::new())).unwrap();
+        let response = sender.clone().send_request(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice::<Value>(&body).unwrap()["code"].as_str().map(str::to_owned))
+    };
+    // The pseudo fields: `:method` GET, `:scheme` http, `:authority` api.test, `:path`; 32 bytes more for each.
+    let others = (7 + 3 + 32) + (7 + 4 + 32) + (10 + 8 + 32) + (5 + 12 + 32) + (1 + 32);
+    let too_large = (431, Some("headers_too_large".to_owned()));
+    assert_eq!(send(2000 - others, 1).await, (200, None));
+    assert_eq!(send(2001 - others, 1).await, too_large);
+    assert_eq!(send(1, 20).await, (200, None));
+    assert_eq!(send(1, 21).await, too_large);
+    assert_eq!(upstream.count(), 2);
+    let refused = rig.calls(4).await.into_iter().filter(|call| call.status == 431);
+    assert_eq!(refused.count(), 2);
 }
