@@ -1,7 +1,6 @@
 //! Settings of the control plane and of `sluice up`, and where data and keys are on disk.
 
 mod keys;
-mod master_key;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -59,8 +58,7 @@ impl Data {
             });
         let database = database.unwrap_or_else(|| DatabaseUrl::Sqlite(directory.join("sluice.db")));
         let master_key = values.with("master_key_file", "It holds 32 random bytes in base64.", |path| {
-            let text = std::fs::read_to_string(path).map_err(|error| format!("`{path}`: {error}"))?;
-            MasterKey::decode(&text).map_err(|error| error.to_string())
+            MasterKey::read(Path::new(path)).map_err(|error| error.to_string())
         });
         Self { directory, database, master_key }
     }
@@ -85,11 +83,11 @@ impl Data {
     /// The key that seals secrets: the one that was given, or the one of the data directory (made when absent).
     ///
     /// # Errors
-    /// When the file cannot be read or made.
+    /// When the file cannot be read or made, or others may read it.
     pub(crate) fn master_key(&self) -> anyhow::Result<MasterKey> {
         match &self.master_key {
             Some(key) => Ok(key.clone()),
-            None => master_key::read_or_make(&self.directory.join("master.key")),
+            None => Ok(MasterKey::load_or_create(&self.directory.join("master.key"))?),
         }
     }
 }

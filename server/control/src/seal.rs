@@ -43,10 +43,20 @@ pub enum SealError {
     UnknownKey(String),
     #[error("the sealed text was changed, or belongs elsewhere")]
     Broken,
-    #[error("{path}: {cause}")]
+    #[error(
+        "{0} holds no master key: that is 32 bytes in base64, one key on each line, the current one first"
+    )]
+    NoKeyIn(String),
+    #[error("cannot use the master key {path}: {cause}")]
     File { path: String, cause: std::io::Error },
     #[error("{0}: others may read the master key; chmod 600 it")]
     Open(String),
+}
+
+impl SealError {
+    fn file(file: &Path, cause: std::io::Error) -> Self {
+        Self::File { path: file.display().to_string(), cause }
+    }
 }
 
 impl MasterKey {
@@ -58,33 +68,36 @@ impl MasterKey {
         Ok(Self { current: random::bytes()?, older: Vec::new() })
     }
 
-    /// Reads the keys from a file that only its owner may read; makes it with a new key when it is absent.
+    /// Reads the keys from a file of our own, which only its owner may read; makes it with a new key when it is absent.
     ///
     /// # Errors
     /// When the file cannot be read or made, others may read it, or it holds no key.
     pub fn load_or_create(file: &Path) -> Result<Self, SealError> {
-        let failed = |cause| SealError::File { path: file.display().to_string(), cause };
+        let failed = |cause| SealError::file(file, cause);
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
             Ok(mut new) => {
                 let key = Self::generate()?;
                 new.write_all(key.encode().as_bytes()).and_then(|()| new.sync_all()).map_err(failed)?;
                 Ok(key)
             }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Self::load(file),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if std::fs::metadata(file).map_err(failed)?.permissions().mode() & 0o077 != 0 {
+                    return Err(SealError::Open(file.display().to_string()));
+                }
+                Self::read(file)
+            }
             Err(error) => Err(failed(error)),
         }
     }
 
-    /// Reads the keys from a file that only its owner may read.
+    /// Reads the keys from a file that somebody else provides. Whoever mounts secrets decides who may read them:
+    /// containers see theirs as readable by all.
     ///
     /// # Errors
-    /// When the file cannot be read, others may read it, or it holds no key.
-    pub fn load(file: &Path) -> Result<Self, SealError> {
-        let failed = |cause| SealError::File { path: file.display().to_string(), cause };
-        if std::fs::metadata(file).map_err(failed)?.permissions().mode() & 0o077 != 0 {
-            return Err(SealError::Open(file.display().to_string()));
-        }
-        Self::decode(&std::fs::read_to_string(file).map_err(failed)?)
+    /// When the file cannot be read or holds no key.
+    pub fn read(file: &Path) -> Result<Self, SealError> {
+        let text = std::fs::read_to_string(file).map_err(|cause| SealError::file(file, cause))?;
+        Self::decode(&text).map_err(|_| SealError::NoKeyIn(file.display().to_string()))
     }
 
     /// Reads keys as [`MasterKey::encode`] writes them: base64, one on each line, the current one first.
@@ -196,6 +209,17 @@ mod tests {
         assert_eq!(MasterKey::load_or_create(&file).unwrap().encode(), made.encode());
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(MasterKey::load_or_create(&file), Err(SealError::Open(_))));
+        assert_eq!(MasterKey::read(&file).unwrap().encode(), made.encode());
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("master.key");
+        assert!(MasterKey::read(&file).unwrap_err().to_string().contains("master.key"));
+        std::fs::write(&file, "not a key").unwrap();
+        let error = MasterKey::read(&file).unwrap_err().to_string();
+        assert!(error.contains("master.key") && error.contains("base64"), "{error}");
     }
 
     #[test]

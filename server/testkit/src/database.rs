@@ -15,14 +15,27 @@ pub struct TestDatabase {
     pub store: Store,
     /// A directory of the test's own; holds the SQLite file.
     pub directory: TempDir,
-    /// The Postgres server and the name of the database there.
-    on_server: Option<(String, String)>,
+    on_server: Option<EmptyPostgres>,
 }
 
-/// Takes the Postgres database with it: each is several megabytes.
+/// Having it keeps a database in one piece: a closure that uses the store alone would leave the directory behind.
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Some((server, name)) = self.on_server.take() else { return };
+        drop(self.on_server.take());
+    }
+}
+
+/// A Postgres database without anything in it, that goes when it is dropped.
+pub struct EmptyPostgres {
+    pub url: String,
+    server: String,
+    name: String,
+}
+
+/// Takes the database with it: each is several megabytes.
+impl Drop for EmptyPostgres {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
         let remove = async move {
             let admin = Database::connect(&server).await.expect("the Postgres of SLUICE_TEST_POSTGRES");
             let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
@@ -53,18 +66,24 @@ impl TestDatabase {
 
     /// A Postgres database of its own; None when `SLUICE_TEST_POSTGRES` is not set.
     pub async fn postgres() -> Option<Self> {
+        let empty = Self::empty_postgres().await?;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Some(Self::migrated(&DatabaseUrl::Postgres(empty.url.clone()), directory, Some(empty)).await)
+    }
+
+    /// A Postgres database without a schema; None when `SLUICE_TEST_POSTGRES` is not set.
+    pub async fn empty_postgres() -> Option<EmptyPostgres> {
         let server = postgres_server()?;
         let name = format!("test_{}", Uuid::new_v4().simple());
         let admin = Database::connect(&server).await.expect("the Postgres of SLUICE_TEST_POSTGRES");
         admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database of its own");
         admin.close().await.expect("closing");
         let (base, _) = server.rsplit_once('/').expect("SLUICE_TEST_POSTGRES ends with /database");
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let url = DatabaseUrl::Postgres(format!("{base}/{name}"));
-        Some(Self::migrated(&url, directory, Some((server, name))).await)
+        let url = format!("{base}/{name}");
+        Some(EmptyPostgres { url, server, name })
     }
 
-    async fn migrated(url: &DatabaseUrl, directory: TempDir, on_server: Option<(String, String)>) -> Self {
+    async fn migrated(url: &DatabaseUrl, directory: TempDir, on_server: Option<EmptyPostgres>) -> Self {
         log();
         let store = Store::connect(url).await.expect("connecting");
         store.migrate().await.expect("migrating");

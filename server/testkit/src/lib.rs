@@ -11,4 +11,4 @@ mod database;
 
 pub use app::{PASSWORD, TestApp};
 pub use client::{Client, Reply};
-pub use database::{TestDatabase, each_database, each_store};
+pub use database::{EmptyPostgres, TestDatabase, each_database, each_store};

@@ -1,7 +1,9 @@
-//! `sluice migrate`: brings the schema up to date, and gives a restored database a new incarnation.
+//! `sluice migrate`: brings both schemas up to date (management and telemetry), and gives a restored database a new
+//! incarnation.
 
+use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use sluice_store::journal;
+use sluice_store::{journal, telemetry};
 
 use super::{block_on, open_store, say};
 use crate::settings;
@@ -18,6 +20,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
     let data = settings::load_data(matches)?;
     block_on(async {
         let store = open_store(&data).await?;
+        telemetry::open(store.url())
+            .await
+            .with_context(|| format!("cannot bring the telemetry of {} up to date", data.database))?;
         say(&format!("The schema of {} is up to date.", data.database));
         if matches.get_flag("new-incarnation") {
             let was = journal::incarnation(store.read()).await?;
