@@ -128,6 +128,18 @@ impl ApiError {
         error
     }
 
+    /// 503: the database undid the change because of others at work. The same request can succeed a moment later; it is
+    /// not repeated here, because a handler may have done more than its transaction.
+    pub fn busy(cause: impl std::fmt::Display) -> Self {
+        tracing::warn!(%cause, "others were in the way");
+        let mut error = Self::client(StatusCode::SERVICE_UNAVAILABLE, "busy", "Others were in the way")
+            .detail("nothing was changed; send it again");
+        error.problem.source = Some(ErrorSource::Control);
+        error.problem.retry = true;
+        error.retry_after = Some(1);
+        error
+    }
+
     /// Says what went wrong this time.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -176,6 +188,7 @@ impl From<StoreError> for ApiError {
                 .fields(vec![FieldProblem::new(field, "not_unique", "taken; choose another")]),
             StoreError::Conflict { code, message } => Self::conflict(code, message),
             StoreError::Invalid(fields) => Self::invalid(fields),
+            cause if cause.is_contention() => Self::busy(cause),
             cause @ (StoreError::Database(_) | StoreError::Json(_)) => Self::internal(cause),
         }
     }

@@ -1,6 +1,6 @@
 //! What can go wrong with a query, in words of the domain.
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
 use sluice_contract::problem::FieldProblem;
 
 /// The result of a query.
@@ -38,9 +38,32 @@ impl Error {
         Self::Invalid(vec![FieldProblem::new(pointer, code, message)])
     }
 
+    /// Whether others at work were in the way (a deadlock, a serialization failure, a lock or a connection that was
+    /// not to be had in time). Nothing has happened then, and the same again can succeed.
+    pub fn is_contention(&self) -> bool {
+        match self {
+            Self::Database(DbErr::ConnectionAcquire(_)) => true,
+            Self::Database(DbErr::Exec(error) | DbErr::Query(error) | DbErr::Conn(error)) => {
+                in_the_way(error)
+            }
+            _ => false,
+        }
+    }
+
     /// The state of things does not allow it.
     pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self::Conflict { code, message: message.into() }
+    }
+}
+
+/// Postgres: serialization failure, deadlock, lock not available. SQLite: busy and locked, in the low byte of a code.
+fn in_the_way(error: &RuntimeErr) -> bool {
+    let RuntimeErr::SqlxError(error) = error else { return false };
+    let SqlxError::Database(error) = error.as_ref() else { return false };
+    let code = error.code().unwrap_or_default();
+    match &*code {
+        "40001" | "40P01" | "55P03" => true,
+        code => code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)),
     }
 }
 
