@@ -9,6 +9,7 @@ use sea_orm_migration::prelude::*;
 mod m20261121_000001_identity;
 mod m20261121_000002_publishing;
 mod m20261121_000003_journal;
+mod m20261122_000004_owners;
 mod tools;
 
 /// All migrations, oldest first.
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_identity::Migration),
             Box::new(m20261121_000002_publishing::Migration),
             Box::new(m20261121_000003_journal::Migration),
+            Box::new(m20261122_000004_owners::Migration),
         ]
     }
 }

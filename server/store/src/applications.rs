@@ -4,21 +4,21 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect, Select, Set,
+    QueryOrder, QuerySelect, Select, Set,
 };
 use sluice_contract::ids::{ApplicationId, TeamId, TenantId, UserId};
 use sluice_contract::rest::applications::{Application, SaveApplication};
 use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_contract::rest::policy_types::PolicyScope;
 use sluice_contract::rest::subscriptions::SubscriptionState;
-use sluice_entity::{applications, credentials, subscriptions, users};
+use sluice_entity::{applications, credentials, subscriptions, users as user_rows};
 use uuid::Uuid;
 
 use crate::audit::{self, Actor, Change, seen};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
 use crate::subscriptions::stored;
-use crate::{Tx, access, apis, check_version, definition, text};
+use crate::{Tx, access, apis, check_version, definition, text, users};
 
 const DESCRIPTION_MAX: usize = 10_000;
 
@@ -94,7 +94,8 @@ pub async fn get(
     views.pop().ok_or(Error::NotFound)
 }
 
-/// Makes an application. `owner`: the person who makes it; none for a token.
+/// Makes an application. `owner`: the person who makes it; none for a token. A platform admin who is not a member of
+/// the tenant makes one without an owner.
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::NotUnique`] for the name.
@@ -107,6 +108,10 @@ pub async fn create(
     new: &SaveApplication,
 ) -> Result<Application> {
     let new = checked(tx, tenant, reach, new).await?;
+    let owner = match owner {
+        Some(owner) if users::keep_member(tx, tenant, owner).await? => Some(owner),
+        _ => None,
+    };
     let row = applications::ActiveModel {
         id: Set(ApplicationId::generate().0),
         tenant_id: Set(tenant.0),
@@ -176,6 +181,33 @@ pub async fn delete(
     crate::credentials::end_all(tx, tenant, id).await?;
     applications::Entity::delete_by_id(id.0).exec(tx).await?;
     record(tx, actor, "delete_application", tenant, Some(&before), None).await
+}
+
+/// Takes their applications from a person who leaves the tenant. The applications go on calling: their teams and the
+/// tenant's admins reach them.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn disown(tx: &Tx, actor: &Actor, tenant: TenantId, owner: UserId) -> Result<()> {
+    let owned = applications::Entity::find()
+        .filter(applications::Column::TenantId.eq(tenant.0))
+        .filter(applications::Column::OwnerId.eq(owner.0))
+        .order_by_asc(applications::Column::Id)
+        .lock_exclusive()
+        .all(tx)
+        .await?;
+    for row in owned {
+        let id = ApplicationId(row.id);
+        let before = get(tx, tenant, &Reach::Tenant, id).await?;
+        let next = row.version + 1;
+        let mut row = row.into_active_model();
+        row.owner_id = Set(None);
+        row.version = Set(next);
+        row.update(tx).await?;
+        let after = get(tx, tenant, &Reach::Tenant, id).await?;
+        record(tx, actor, "update_application", tenant, Some(&before), Some(&after)).await?;
+    }
+    Ok(())
 }
 
 /// The row, kept as it is until the transaction ends.
@@ -249,7 +281,7 @@ async fn views(
 }
 
 async fn owners(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<HashMap<Uuid, String>> {
-    let rows = users::Entity::find().filter(users::Column::Id.is_in(ids)).all(db).await?;
+    let rows = user_rows::Entity::find().filter(user_rows::Column::Id.is_in(ids)).all(db).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use sluice_contract::rest::setup::DatabaseKind;
@@ -102,7 +102,7 @@ impl Store {
         let connection = match url {
             DatabaseUrl::Sqlite(path) => {
                 make_private(path)?;
-                Database::connect(sqlite(path)).await?
+                Database::connect(sqlite(path, 8, true)).await?
             }
             DatabaseUrl::Postgres(url) => Database::connect(postgres(url)).await?,
         };
@@ -116,8 +116,13 @@ impl Store {
     /// # Errors
     /// When a migration fails; it is then undone as a whole on Postgres.
     pub async fn migrate(&self) -> Result<()> {
-        let _one_at_a_time = self.lock_schema().await?;
-        sluice_migrations::Migrator::up(&self.connection, None).await?;
+        match &self.url {
+            DatabaseUrl::Postgres(_) => {
+                let _one_at_a_time = self.lock_schema().await?;
+                sluice_migrations::Migrator::up(&self.connection, None).await?;
+            }
+            DatabaseUrl::Sqlite(path) => migrate_sqlite(path).await?,
+        }
         Ok(())
     }
 
@@ -168,14 +173,28 @@ impl Store {
     }
 
     /// On Postgres several control planes may start at once: an advisory lock lets one migrate at a time.
-    async fn lock_schema(&self) -> Result<Option<Tx>> {
-        use sea_orm::ConnectionTrait;
-        if self.kind == DatabaseKind::Sqlite {
-            return Ok(None);
-        }
+    async fn lock_schema(&self) -> Result<Tx> {
         let lock = self.begin().await?;
         lock.execute_unprepared("SELECT pg_advisory_xact_lock(6013742)").await.map_err(Error::Database)?;
-        Ok(Some(lock))
+        Ok(lock)
+    }
+}
+
+/// On a connection of its own that does not enforce foreign keys: a table that is made anew would otherwise take with
+/// it what refers to it (<https://sqlite.org/lang_altertable.html#otheralter>). They are checked at the end instead.
+async fn migrate_sqlite(path: &Path) -> Result<()> {
+    let connection = Database::connect(sqlite(path, 1, false)).await?;
+    sluice_migrations::Migrator::up(&connection, None).await?;
+    let check = Statement::from_string(DbBackend::Sqlite, "PRAGMA foreign_key_check");
+    let broken = connection.query_one_raw(check).await?;
+    connection.close().await?;
+    match broken {
+        None => Ok(()),
+        Some(row) => {
+            let table: String = row.try_get_by_index(0)?;
+            let message = format!("after the migration, a row of `{table}` refers to one that is not there");
+            Err(Error::Database(DbErr::Migration(message)))
+        }
     }
 }
 
@@ -187,13 +206,13 @@ fn make_private(path: &Path) -> Result<()> {
     })
 }
 
-fn sqlite(path: &Path) -> ConnectOptions {
+fn sqlite(path: &Path, connections: u32, foreign_keys: bool) -> ConnectOptions {
     let mut options = ConnectOptions::new("sqlite:");
     let path = path.to_owned();
-    options.max_connections(8).sqlx_logging(false).map_sqlx_sqlite_opts(move |sqlx| {
+    options.max_connections(connections).sqlx_logging(false).map_sqlx_sqlite_opts(move |sqlx| {
         sqlx.filename(&path)
             .create_if_missing(true)
-            .foreign_keys(true)
+            .foreign_keys(foreign_keys)
             .busy_timeout(Duration::from_secs(10))
             .pragma("journal_mode", "WAL")
             .pragma("synchronous", "NORMAL")

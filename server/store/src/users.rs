@@ -17,7 +17,7 @@ use sluice_entity::{memberships, team_members, users};
 use crate::audit::{self, Actor, Change, seen};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
-use crate::{Tx, check_version, text};
+use crate::{Tx, applications, check_version, text};
 
 pub use account::{
     Account, Membership, NewAccount, account, account_by_email, any_account, create_account, delete_account,
@@ -130,7 +130,8 @@ pub async fn update(
     Ok(after)
 }
 
-/// Takes a person out of a tenant. An account that is then in no tenant goes, with its sessions.
+/// Takes a person out of a tenant. Their applications stay, without an owner; an account that is then in no tenant goes,
+/// with its sessions.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Stale`], and the conflict `last_admin`.
@@ -138,6 +139,7 @@ pub async fn delete(tx: &Tx, actor: &Actor, tenant: TenantId, id: UserId, versio
     let (before, row) = lock(tx, tenant, id).await?;
     check_version(row.version, version)?;
     keep_an_admin(tx, tenant, id).await?;
+    applications::disown(tx, actor, tenant, id).await?;
     memberships::Entity::delete_by_id((tenant.0, id.0)).exec(tx).await?;
     if !before.platform_admin && memberships_of(tx, id).await?.is_empty() {
         delete_account(tx, id).await?;
@@ -160,6 +162,14 @@ pub async fn belongs_only_to(db: &impl ConnectionTrait, tenant: TenantId, id: Us
 /// When the database fails.
 pub async fn record_invitation(tx: &Tx, actor: &Actor, tenant: TenantId, user: &User) -> Result<()> {
     record(tx, actor, "create_invitation", tenant, Some(user), Some(user)).await
+}
+
+/// Whether a person is in the tenant. If so, they stay there until the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn keep_member(tx: &Tx, tenant: TenantId, id: UserId) -> Result<bool> {
+    Ok(membership(tenant, id).lock_shared().one(tx).await?.is_some())
 }
 
 async fn rename(tx: &Tx, tenant: TenantId, id: UserId, name: String) -> Result<()> {

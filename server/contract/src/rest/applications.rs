@@ -14,7 +14,7 @@ pub struct Application {
     pub name: String,
     pub description: String,
     /// Consumers see and manage the applications that they or their teams own.
-    /// None: made by a token, or its owner's account is gone.
+    /// None: made by a token, or its owner has left the tenant.
     pub owner: Option<UserId>,
     /// Empty without an owner.
     pub owner_name: String,

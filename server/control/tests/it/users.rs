@@ -1,10 +1,14 @@
 //! Users of a tenant.
 
 use serde_json::json;
+use sluice_contract::rest::applications::Application;
+use sluice_contract::rest::audit::AuditEntry;
 use sluice_contract::rest::page::Page;
 use sluice_contract::rest::session::Session;
 use sluice_contract::rest::users::{CreatedUser, Role, User};
 use sluice_testkit::{PASSWORD, TestApp, each_database};
+
+use crate::publishing::{known_keys, make_application, make_key};
 
 async fn invite(app: &TestApp, email: &str, roles: &[Role]) -> CreatedUser {
     let new = json!({"email": email, "name": "Bob", "roles": roles});
@@ -99,6 +103,50 @@ async fn who_leaves_their_last_tenant_is_gone_with_their_session() {
         app.admin.delete_if(&path, &etag).await.expect(204);
         member.get("/api/v1/session").await.expect_problem(401, "unauthenticated");
         app.admin.get(&path).await.expect_problem(404, "not_found");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn applications_of_who_leaves_go_on_calling_and_have_no_owner() {
+    each_database(|app| async move {
+        let other = app.another_tenant("other").await;
+        let leaver = app.member(&[Role::Consumer]).await;
+        let session: Session = leaver.get("/api/v1/session").await.expect(200).json();
+        // The account stays, because it is in another tenant, too.
+        let join = json!({"email": session.email, "name": "Lea", "roles": ["consumer"]});
+        app.admin.post(&format!("/api/v1/tenants/{other}/users"), &join).await.expect(201);
+        let made = make_application(&app, &leaver, "shop").await;
+        assert_eq!(made.owner, Some(session.user));
+        make_key(&app, &leaver, made.id).await;
+
+        let user = app.path(&format!("/users/{}", session.user));
+        let etag = app.admin.get(&user).await.expect(200).etag();
+        app.admin.delete_if(&user, &etag).await.expect(204);
+        let path = app.path(&format!("/applications/{}", made.id));
+        let left: Application = app.admin.get(&path).await.expect(200).json();
+        assert_eq!((left.owner, &*left.owner_name, left.active_keys), (None, "", 1));
+        assert_eq!(known_keys(&app).await.len(), 1, "its key still opens");
+        let audit = app.path(&format!("/audit?resource=application&resource_id={}", made.id));
+        let audit: Page<AuditEntry> = app.admin.get(&audit).await.expect(200).json();
+        assert_eq!(audit.items[0].action, "update_application");
+        assert!(audit.items[0].changes.iter().any(|change| change.path == "/owner"), "{audit:?}");
+
+        // Who comes back begins anew.
+        let back = json!({"email": session.email, "name": "Lea", "roles": ["consumer"]});
+        app.admin.post(&app.path("/users"), &back).await.expect(201);
+        leaver.get(&path).await.expect_problem(404, "not_found");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_platform_admin_owns_nothing_in_a_tenant_of_others() {
+    each_database(|app| async move {
+        let other = app.another_tenant("other").await;
+        let path = format!("/api/v1/tenants/{other}/applications");
+        let made: Application = app.admin.post(&path, &json!({"name": "shop"})).await.expect(201).json();
+        assert_eq!(made.owner, None);
     })
     .await;
 }

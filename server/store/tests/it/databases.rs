@@ -11,8 +11,22 @@ where
     F: Fn(Store) -> Fut,
     Fut: Future<Output = ()>,
 {
+    let test = &test;
+    on_each_empty(|store| async move {
+        store.migrate().await.unwrap();
+        test(store).await;
+    })
+    .await;
+}
+
+/// The same without a schema.
+pub async fn on_each_empty<F, Fut>(test: F)
+where
+    F: Fn(Store) -> Fut,
+    Fut: Future<Output = ()>,
+{
     let folder = tempfile::tempdir().unwrap();
-    test(migrated(&DatabaseUrl::Sqlite(folder.path().join("test.db"))).await).await;
+    test(Store::connect(&DatabaseUrl::Sqlite(folder.path().join("test.db"))).await.unwrap()).await;
     #[expect(clippy::disallowed_methods, reason = "tests are told of their Postgres by the environment")]
     let server = std::env::var("SLUICE_TEST_POSTGRES");
     if let Ok(server) = server {
@@ -29,14 +43,8 @@ where
     let admin = Database::connect(server).await.unwrap();
     admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
     let (base, _) = server.rsplit_once('/').unwrap();
-    let store = migrated(&DatabaseUrl::Postgres(format!("{base}/{name}"))).await;
+    let store = Store::connect(&DatabaseUrl::Postgres(format!("{base}/{name}"))).await.unwrap();
     test(store.clone()).await;
     store.close().await.unwrap();
     admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
-}
-
-async fn migrated(url: &DatabaseUrl) -> Store {
-    let store = Store::connect(url).await.unwrap();
-    store.migrate().await.unwrap();
-    store
 }
