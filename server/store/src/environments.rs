@@ -1,5 +1,7 @@
 //! Environments: where APIs are released to. Owned by the platform, shared by tenants or dedicated to one.
 
+use std::collections::{HashMap, HashSet};
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
     QueryFilter, QuerySelect, Set,
@@ -55,6 +57,19 @@ pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Environment>> {
 /// [`Error::NotFound`].
 pub async fn get(db: &impl ConnectionTrait, id: EnvironmentId) -> Result<Environment> {
     with_head(db, environments::Entity::find_by_id(id.0).one(db).await?).await
+}
+
+/// The slugs of these environments.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn slugs(
+    db: &impl ConnectionTrait,
+    ids: impl Iterator<Item = EnvironmentId>,
+) -> Result<HashMap<EnvironmentId, String>> {
+    let ids: HashSet<_> = ids.map(|id| id.0).collect();
+    let rows = environments::Entity::find().filter(environments::Column::Id.is_in(ids)).all(db).await?;
+    Ok(rows.into_iter().map(|row| (EnvironmentId(row.id), row.slug)).collect())
 }
 
 /// One environment, when the tenant may use it.

@@ -1,10 +1,11 @@
 //! How far a journal position has got: which gateways serve it, how long each took, and who lags or failed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement,
+};
 use sluice_contract::ids::{ApiId, EnvironmentId, GatewayId, IncarnationId};
 use sluice_contract::journal::{Change, Position};
 use sluice_contract::link::FailedPart;
@@ -37,58 +38,124 @@ pub struct Awaited {
 /// # Errors
 /// When the database fails.
 pub async fn progress(db: &impl ConnectionTrait, awaited: &Awaited) -> Result<Progress> {
-    let now = crate::now();
-    let incarnation = journal::incarnation(db).await?;
+    World::read(db, std::slice::from_ref(awaited)).await?.progress(awaited)
+}
+
+/// The same for many changes, in their order, with as many queries as for one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn progress_of_all(db: &impl ConnectionTrait, all: &[Awaited]) -> Result<Vec<Progress>> {
+    let world = World::read(db, all).await?;
+    all.iter().map(|awaited| world.progress(awaited)).collect()
+}
+
+/// What the progress of some changes is made from.
+struct World {
+    now: DateTime<Utc>,
+    incarnation: IncarnationId,
+    /// By environment, in the order of their names.
+    gateways: HashMap<Uuid, Vec<gateways::Model>>,
+    /// The first acknowledgement of each gateway that covers a position.
+    acks: HashMap<(Uuid, i64), gateway_acks::Model>,
+    /// What environments serve of the changes' APIs, by the keys of the journal's state.
+    serving: HashMap<(Uuid, String), Change>,
+}
+
+impl World {
+    async fn read(db: &impl ConnectionTrait, all: &[Awaited]) -> Result<Self> {
+        Ok(Self {
+            now: crate::now(),
+            incarnation: journal::incarnation(db).await?,
+            gateways: gateways_of(db, all).await?,
+            acks: first_acks(db, all).await?,
+            serving: serving(db, all).await?,
+        })
+    }
+
+    fn progress(&self, awaited: &Awaited) -> Result<Progress> {
+        let superseded = self.is_superseded(awaited);
+        let mut gateways = Vec::new();
+        for row in self.gateways.get(&awaited.environment.0).into_iter().flatten() {
+            let ack = self.acks.get(&(row.id, journal::stored(awaited.position)));
+            gateways.extend(of_gateway(row, ack, awaited, superseded, self.incarnation, self.now)?);
+        }
+        Ok(Progress { state: summary(&gateways, awaited, self.now), gateways })
+    }
+
+    /// Whether the API has another part now: what gateways say now is then about that one.
+    fn is_superseded(&self, awaited: &Awaited) -> bool {
+        let Some((api, part)) = awaited.part else { return false };
+        let now = self.serving.get(&(awaited.environment.0, state_key(api)));
+        !matches!(now, Some(Change::ApiReleased(released)) if released.part == part)
+    }
+}
+
+async fn gateways_of(
+    db: &impl ConnectionTrait,
+    all: &[Awaited],
+) -> Result<HashMap<Uuid, Vec<gateways::Model>>> {
+    let environments: HashSet<_> = all.iter().map(|awaited| awaited.environment.0).collect();
     let rows = gateways::Entity::find()
-        .filter(gateways::Column::EnvironmentId.eq(awaited.environment.0))
+        .filter(gateways::Column::EnvironmentId.is_in(environments))
         .filter(gateways::Column::RemovedAt.is_null())
         .order_by_asc(gateways::Column::Name)
         .all(db)
         .await?;
-    let acks = first_acks(db, awaited).await?;
-    let superseded = is_superseded(db, awaited).await?;
-    let mut gateways = Vec::with_capacity(rows.len());
+    let mut gateways: HashMap<_, Vec<_>> = HashMap::new();
     for row in rows {
-        let ack = acks.get(&row.id);
-        if let Some(progress) = of_gateway(&row, ack, awaited, superseded, incarnation, now)? {
-            gateways.push(progress);
-        }
+        gateways.entry(row.environment_id).or_default().push(row);
     }
-    Ok(Progress { state: summary(&gateways, awaited, now), gateways })
+    Ok(gateways)
 }
 
-/// The first acknowledgement of each gateway that covers the position.
+/// For each gateway and position one step into the primary key, however many acknowledgements there are.
 async fn first_acks(
     db: &impl ConnectionTrait,
-    awaited: &Awaited,
-) -> Result<HashMap<Uuid, gateway_acks::Model>> {
-    use gateway_acks::Column::{GatewayId, Position};
-    let of_environment = Query::select()
-        .column(gateways::Column::Id)
-        .from(gateways::Entity)
-        .and_where(gateways::Column::EnvironmentId.eq(awaited.environment.0))
-        .to_owned();
-    let first = Query::select()
-        .column(GatewayId)
-        .expr(Func::min(Expr::col(Position)))
-        .from(gateway_acks::Entity)
-        .and_where(Expr::col(GatewayId).in_subquery(of_environment))
-        .and_where(Expr::col(Position).gte(journal::stored(awaited.position)))
-        .group_by_col(GatewayId)
-        .to_owned();
-    let rows = gateway_acks::Entity::find()
-        .filter(Expr::tuple([Expr::col(GatewayId), Expr::col(Position)]).in_subquery(first))
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.gateway_id, row)).collect())
+    all: &[Awaited],
+) -> Result<HashMap<(Uuid, i64), gateway_acks::Model>> {
+    let wanted: BTreeSet<_> =
+        all.iter().map(|awaited| (awaited.environment.0, journal::stored(awaited.position))).collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<_> = (0..wanted.len()).map(|n| format!("(${}, ${})", 2 * n + 1, 2 * n + 2)).collect();
+    let find = format!(
+        "WITH wanted (environment, awaited) AS (VALUES {}) \
+         SELECT wanted.awaited, ack.* FROM wanted \
+         JOIN gateways ON gateways.environment_id = wanted.environment AND gateways.removed_at IS NULL \
+         JOIN gateway_acks AS ack ON ack.gateway_id = gateways.id AND ack.position = \
+         (SELECT MIN(position) FROM gateway_acks WHERE gateway_id = gateways.id AND position >= wanted.awaited)",
+        rows.join(", ")
+    );
+    let values = wanted.into_iter().flat_map(|(environment, position)| [environment.into(), position.into()]);
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), find, values);
+    let mut acks = HashMap::new();
+    for row in db.query_all_raw(statement).await? {
+        let ack = gateway_acks::Model::from_query_result(&row, "")?;
+        acks.insert((ack.gateway_id, row.try_get("", "awaited")?), ack);
+    }
+    Ok(acks)
 }
 
-/// Whether the API has another part now: what gateways say now is then about that one.
-async fn is_superseded(db: &impl ConnectionTrait, awaited: &Awaited) -> Result<bool> {
-    let Some((api, part)) = awaited.part else { return Ok(false) };
-    let key = (awaited.environment.0, format!("api:{api}"));
-    let Some(row) = journal_state::Entity::find_by_id(key).one(db).await? else { return Ok(true) };
-    Ok(!matches!(serde_json::from_str(&row.change)?, Change::ApiReleased(released) if released.part == part))
+async fn serving(db: &impl ConnectionTrait, all: &[Awaited]) -> Result<HashMap<(Uuid, String), Change>> {
+    let environments: HashSet<_> = all.iter().map(|awaited| awaited.environment.0).collect();
+    let keys: HashSet<_> = all.iter().filter_map(|awaited| Some(state_key(awaited.part?.0))).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = journal_state::Entity::find()
+        .filter(journal_state::Column::EnvironmentId.is_in(environments))
+        .filter(journal_state::Column::Key.is_in(keys))
+        .all(db)
+        .await?;
+    let change =
+        |row: journal_state::Model| Ok(((row.environment_id, row.key), serde_json::from_str(&row.change)?));
+    rows.into_iter().map(change).collect()
+}
+
+fn state_key(api: ApiId) -> String {
+    format!("api:{api}")
 }
 
 fn of_gateway(

@@ -6,12 +6,13 @@ use sluice_contract::ids::{EnvironmentId, PurgeId, TenantId};
 use sluice_contract::journal::{Change as JournalChange, Purge, PurgeScope};
 use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
+use sluice_contract::rest::releases::Progress;
 use sluice_entity::purges;
 
 use crate::audit::{self, Actor, Change};
 use crate::error::{Error, Result};
 use crate::keyset::{Listing, Sort};
-use crate::progress::{Awaited, progress};
+use crate::progress::{Awaited, progress_of_all};
 use crate::{Tx, apis, environments, journal};
 
 /// Longest path of a purge, in bytes: what a gateway takes in a request line.
@@ -34,11 +35,7 @@ pub async fn list(
     page: &PageQuery,
 ) -> Result<Page<PurgeRecord>> {
     let Page { items, next } = LISTING.page(db, of(tenant), page).await?;
-    let mut views = Vec::with_capacity(items.len());
-    for row in items {
-        views.push(view(db, row).await?);
-    }
-    Ok(Page { items: views, next })
+    Ok(Page { items: with_progress(db, items).await?, next })
 }
 
 /// One purge and how far it is.
@@ -47,7 +44,7 @@ pub async fn list(
 /// [`Error::NotFound`].
 pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, id: PurgeId) -> Result<PurgeRecord> {
     let row = of(tenant).filter(purges::Column::Id.eq(id.0)).one(db).await?;
-    view(db, row.ok_or(Error::NotFound)?).await
+    with_progress(db, vec![row.ok_or(Error::NotFound)?]).await?.pop().ok_or(Error::NotFound)
 }
 
 /// Removes cached responses.
@@ -113,7 +110,22 @@ fn check_path(path: &str) -> Result<()> {
     Err(Error::invalid("/scope/path", "invalid_path", message))
 }
 
-async fn view(db: &impl ConnectionTrait, row: purges::Model) -> Result<PurgeRecord> {
+async fn with_progress(db: &impl ConnectionTrait, rows: Vec<purges::Model>) -> Result<Vec<PurgeRecord>> {
+    let awaited: Vec<_> = rows.iter().map(awaited).collect();
+    let progress = progress_of_all(db, &awaited).await?;
+    rows.into_iter().zip(progress).map(|(row, progress)| view(row, progress)).collect()
+}
+
+fn awaited(row: &purges::Model) -> Awaited {
+    Awaited {
+        environment: EnvironmentId(row.environment_id),
+        position: journal::position(row.position),
+        at: row.created_at,
+        part: None,
+    }
+}
+
+fn view(row: purges::Model, progress: Progress) -> Result<PurgeRecord> {
     let purges::Model {
         id,
         tenant_id: _,
@@ -124,19 +136,13 @@ async fn view(db: &impl ConnectionTrait, row: purges::Model) -> Result<PurgeReco
         created_by,
         created_at,
     } = row;
-    let awaited = Awaited {
-        environment: EnvironmentId(environment_id),
-        position: journal::position(position),
-        at: created_at,
-        part: None,
-    };
     Ok(PurgeRecord {
         id: PurgeId(id),
-        environment: awaited.environment,
+        environment: EnvironmentId(environment_id),
         scope: serde_json::from_value(scope)?,
-        position: awaited.position,
+        position: journal::position(position),
         created_by,
         created_at,
-        progress: progress(db, &awaited).await?,
+        progress,
     })
 }

@@ -15,7 +15,7 @@ use sluice_entity::{apis as api_rows, live_apis, releases};
 use crate::audit::{self, Actor, Change, seen};
 use crate::error::{Error, Result};
 use crate::keyset::{Listing, Sort};
-use crate::progress::{Awaited, progress};
+use crate::progress::{Awaited, progress_of_all};
 use crate::{Tx, apis, definition, environments, journal, parts, revisions};
 
 pub use live::live;
@@ -39,11 +39,7 @@ pub async fn list(
 ) -> Result<Page<Release>> {
     apis::row(db, tenant, api).await?;
     let Page { items, next } = LISTING.page(db, of(tenant, api), page).await?;
-    let mut releases = Vec::with_capacity(items.len());
-    for row in items {
-        releases.push(with_progress(db, row).await?);
-    }
-    Ok(Page { items: releases, next })
+    Ok(Page { items: with_progress(db, items).await?, next })
 }
 
 /// One release and how far it is.
@@ -52,7 +48,8 @@ pub async fn list(
 /// [`Error::NotFound`].
 pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, api: ApiId, id: ReleaseId) -> Result<Release> {
     let select = of(tenant, api).filter(releases::Column::Id.eq(id.0));
-    with_progress(db, select.one(db).await?.ok_or(Error::NotFound)?).await
+    let row = select.one(db).await?.ok_or(Error::NotFound)?;
+    with_progress(db, vec![row]).await?.pop().ok_or(Error::NotFound)
 }
 
 /// The definition and the environment of a release that somebody asks for, to look at before it is made.
@@ -202,18 +199,25 @@ fn of(tenant: TenantId, api: ApiId) -> Select<releases::Entity> {
         .filter(releases::Column::ApiId.eq(api.0))
 }
 
-async fn with_progress(db: &impl ConnectionTrait, row: releases::Model) -> Result<Release> {
-    let environment = EnvironmentId(row.environment_id);
+async fn with_progress(db: &impl ConnectionTrait, rows: Vec<releases::Model>) -> Result<Vec<Release>> {
+    let awaited: Vec<_> = rows.iter().map(awaited).collect();
+    let progress = progress_of_all(db, &awaited).await?;
+    let slugs = environments::slugs(db, rows.iter().map(|row| EnvironmentId(row.environment_id))).await?;
+    let releases = rows.into_iter().zip(progress).map(|(row, progress)| {
+        let slug = slugs.get(&EnvironmentId(row.environment_id)).ok_or(Error::NotFound)?;
+        Ok(view(row, slug, progress))
+    });
+    releases.collect()
+}
+
+fn awaited(row: &releases::Model) -> Awaited {
     let part = row.part_hash.as_deref().and_then(|hash| hash.parse().ok());
-    let awaited = Awaited {
-        environment,
+    Awaited {
+        environment: EnvironmentId(row.environment_id),
         position: journal::position(row.position),
         at: row.created_at,
         part: part.map(|part| (ApiId(row.api_id), part)),
-    };
-    let progress = progress(db, &awaited).await?;
-    let slug = environments::get(db, environment).await?.slug;
-    Ok(view(row, &slug, progress))
+    }
 }
 
 /// Just made: nobody can have heard of it.
