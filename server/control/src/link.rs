@@ -49,6 +49,7 @@ pub(crate) struct Link {
     tokens: access::AccessTokens,
     follower: Arc<follower::Follower>,
     heartbeats: Arc<heartbeats::Heartbeats>,
+    acknowledgements: Arc<acknowledgements::Acknowledgements>,
     refusals: refusals::Refusals,
     running: OnceLock<()>,
 }
@@ -64,6 +65,7 @@ impl Link {
             tokens: access::AccessTokens::load(store, sealer).await?,
             follower: Arc::default(),
             heartbeats: Arc::default(),
+            acknowledgements: Arc::default(),
             refusals: refusals::Refusals::new(),
             running: OnceLock::new(),
         })
@@ -74,11 +76,12 @@ impl Link {
         self.certificate.fingerprint()
     }
 
-    /// Starts to follow the journals and to write heartbeats, once; both end when the control plane stops.
+    /// Starts to follow the journals and to write what gateways tell, once; all end when the control plane stops.
     pub(crate) fn run(&self, app: &App) {
         self.running.get_or_init(|| {
             follower::start(app, &self.follower);
             heartbeats::start(app, &self.heartbeats);
+            acknowledgements::start(app, &self.acknowledgements);
         });
     }
 }

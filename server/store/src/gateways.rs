@@ -6,7 +6,7 @@ mod identity;
 mod list;
 mod session;
 
-pub use acknowledge::acknowledge;
+pub use acknowledge::{Acknowledged, acknowledge, check_acknowledgement};
 pub use health::{Heard, hear};
 pub use identity::{Enrolled, NewGateway, enrol, remove};
 pub(crate) use list::applied;

@@ -1,12 +1,15 @@
 //! How far a change has got, as acknowledgements tell.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sluice_contract::ids::ApiId;
 use sluice_contract::link::FailedPart;
 use sluice_contract::part::Sha256Hash;
 use sluice_contract::rest::gateways::{Gateway, GatewayState};
 use sluice_contract::rest::releases::{Progress, ProgressState};
-use sluice_store::progress::{Awaited, progress};
+use sluice_store::progress::{Awaited, progress, progress_of_all};
 use sluice_testkit::each_database;
 
 use super::simulated::{Served, Simulated, credential};
@@ -69,6 +72,78 @@ async fn a_change_is_done_when_every_live_gateway_has_acknowledged_and_the_lagga
         quick.acknowledge(position, Vec::new()).await.unwrap();
         assert_eq!(seen(&served, &quick).await.applied, next);
         assert_eq!(quick.acknowledge(next + 1, Vec::new()).await.unwrap_err().code, "incarnation_changed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_each_change_of_a_page_is_said_what_is_said_of_it_alone_with_no_more_queries() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let (quick, slow) = (served.gateway().await, served.gateway().await);
+        let api = ApiId::generate();
+        let mut page = Vec::new();
+        for n in 0..4 {
+            let at = sluice_store::now();
+            let (part, position) = served.release(api, format!("{{\"n\":{n}}}").as_bytes()).await;
+            page.push(Awaited { environment: served.environment, position, at, part: Some((api, part)) });
+            if n == 1 {
+                let failed = FailedPart { api, part, reason: "no such policy".to_owned() };
+                slow.acknowledge(position, vec![failed]).await.unwrap();
+            } else if n != 2 {
+                quick.acknowledge(position, Vec::new()).await.unwrap();
+            }
+        }
+
+        let queries = Arc::new(AtomicUsize::new(0));
+        let mut db = served.store().read().clone();
+        let counted = Arc::clone(&queries);
+        db.set_metric_callback(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut alone = Vec::new();
+        for awaited in &page {
+            queries.store(0, Ordering::Relaxed);
+            alone.push(progress(&db, awaited).await.unwrap());
+        }
+        let for_one = queries.swap(0, Ordering::Relaxed);
+        assert!(for_one > 0);
+        assert_eq!(progress_of_all(&db, &page).await.unwrap(), alone);
+        assert_eq!(queries.swap(0, Ordering::Relaxed), for_one);
+        let states: Vec<_> = alone.iter().map(|progress| progress.state).collect();
+        assert_eq!(states[1..], [ProgressState::Failed, ProgressState::Running, ProgressState::Running]);
+        assert_eq!(progress_of_all(&db, &[]).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fleet_acknowledges_at_once_and_one_that_is_wrong_holds_nobody_up() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let mut fleet = Vec::new();
+        for _ in 0..10 {
+            fleet.push(served.gateway().await);
+        }
+        let at = sluice_store::now();
+        let position = served.append(credential("a")).await;
+        let all = fleet.iter().enumerate().map(|(n, gateway)| {
+            // One is ahead of the database, which cannot be.
+            gateway.acknowledge(if n == 3 { position + 1 } else { position }, Vec::new())
+        });
+        let results = futures_util::future::join_all(all).await;
+        for (n, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(()) => assert_ne!(n, 3),
+                Err(problem) => assert_eq!((n, &*problem.code), (3, "incarnation_changed")),
+            }
+        }
+        let progress = asked(&served, position, at, None).await;
+        let applied: Vec<_> =
+            progress.gateways.iter().filter(|one| one.applied).map(|one| one.gateway).collect();
+        assert_eq!((applied.len(), applied.contains(&fleet[3].id)), (9, false));
+        fleet[3].acknowledge(position, Vec::new()).await.unwrap();
+        assert_eq!(asked(&served, position, at, None).await.state, ProgressState::Done);
     })
     .await;
 }
