@@ -10,6 +10,7 @@ mod m20261121_000001_identity;
 mod m20261121_000002_publishing;
 mod m20261121_000003_journal;
 mod m20261122_000004_owners;
+mod m20261122_000005_sign_in_failures;
 mod tools;
 
 /// All migrations, oldest first.
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_publishing::Migration),
             Box::new(m20261121_000003_journal::Migration),
             Box::new(m20261122_000004_owners::Migration),
+            Box::new(m20261122_000005_sign_in_failures::Migration),
         ]
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::Duration as Span;
 use sluice_store::journal::{self, Keep};
 use sluice_store::sessions::Lifetimes;
-use sluice_store::{audit, one_time_tokens, sessions, settings};
+use sluice_store::{audit, one_time_tokens, sessions, settings, sign_in_failures};
 
 use crate::state::App;
+use crate::throttle;
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
 
@@ -35,6 +36,7 @@ async fn tidy(app: &App) -> sluice_store::Result<()> {
     let tx = app.store.begin().await?;
     sessions::delete_ended(&tx, Lifetimes::from(&settings)).await?;
     one_time_tokens::delete_expired(&tx).await?;
+    sign_in_failures::delete_expired(&tx, throttle::expired()).await?;
     audit::retain(&tx, sluice_store::now() - Span::days(settings.audit_retention_days.into())).await?;
     tx.commit().await?;
     journal::compact_all(&app.store, Keep::default()).await

@@ -21,6 +21,7 @@ use crate::extract::Json;
 use crate::problem::ApiError;
 use crate::session_store;
 use crate::state::App;
+use crate::throttle::Attempt;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get_session, sign_in, sign_out)).routes(routes!(change_password))
@@ -58,16 +59,15 @@ async fn sign_in(
     cookie: tower_sessions::Session,
     Json(SignIn { email, password }): Json<SignIn>,
 ) -> Result<Json<Session>, ApiError> {
-    app.sign_ins.check(&email, address)?;
+    let attempt = Attempt::begin(&app.store, &email, address).await?;
     let account = users::account_by_email(app.store.read(), &email).await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
     let right = app.passwords.verify(&password, stored).await?;
     let Some(account) = account.filter(|_| right) else {
-        app.sign_ins.failed(&email, address);
         tracing::info!(%address, "a sign-in failed");
         return Err(ApiError::wrong_credentials());
     };
-    app.sign_ins.succeeded(&email);
+    attempt.succeeded(&app.store).await?;
     refuse_disabled(&app, &account).await?;
     let tx = app.store.begin().await?;
     users::signed_in(&tx, account.id, sluice_store::now()).await?;
@@ -99,11 +99,11 @@ async fn change_password(
 ) -> Result<StatusCode, ApiError> {
     let user = caller.user().ok_or_else(|| ApiError::forbidden("an API token has no password"))?;
     let account = users::account(app.store.read(), user).await?;
-    app.sign_ins.check(&account.email, address)?;
+    let attempt = Attempt::begin(&app.store, &account.email, address).await?;
     if !app.passwords.verify(&current, account.password_hash.as_deref()).await? {
-        app.sign_ins.failed(&account.email, address);
         return Err(ApiError::invalid_field("/current", "wrong", "this is not your password"));
     }
+    attempt.succeeded(&app.store).await?;
     let hash = app.passwords.hash("/new", &new).await?;
     let tx = app.store.begin().await?;
     users::set_password(&tx, user, hash).await?;

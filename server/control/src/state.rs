@@ -15,7 +15,6 @@ use crate::passwords::Passwords;
 use crate::problem::ApiError;
 use crate::seal::Sealer;
 use crate::tail::Tail;
-use crate::throttle::Throttle;
 
 /// What all handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -31,7 +30,6 @@ pub struct Shared {
     /// Cancelled when the control plane stops: long answers (streams) end then.
     pub stopping: CancellationToken,
     pub(crate) passwords: Passwords,
-    pub(crate) sign_ins: Throttle,
     pub(crate) link: Link,
     pub(crate) tail: Tail,
     gateway_origins: RwLock<BTreeSet<String>>,
@@ -64,7 +62,6 @@ impl App {
             sealer,
             stopping: CancellationToken::new(),
             passwords,
-            sign_ins: Throttle::for_sign_ins(),
             link,
             tail: Tail::default(),
             gateway_origins: RwLock::default(),

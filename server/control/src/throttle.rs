@@ -1,51 +1,67 @@
-//! Slows down guessing: failed sign-ins are counted by account and by address, in this process and in bounded memory.
+//! Slows down guessing: attempts to sign in are counted by account and by address, for all control planes together.
+//!
+//! An attempt counts before its password is looked at, and is taken back when it was right: attempts at once are
+//! counted like attempts one after the other.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
-use moka::sync::Cache;
+use chrono::{DateTime, TimeDelta, Utc};
+use sluice_store::{Store, sign_in_failures};
 
 use crate::problem::ApiError;
 
 /// How long failures are remembered after the first.
-const WINDOW: Duration = Duration::from_secs(15 * 60);
-const PER_ACCOUNT: u32 = 10;
-const PER_ADDRESS: u32 = 100;
-/// Accounts and addresses remembered at once.
-const REMEMBERED: u64 = 100_000;
+const WINDOW: TimeDelta = TimeDelta::minutes(15);
+const PER_ACCOUNT: u64 = 10;
+const PER_ADDRESS: u64 = 100;
 
-/// Counts failures.
-pub(crate) struct Throttle {
-    failures: Cache<String, u32>,
+/// An attempt that has been counted as a failure until it turns out not to be one.
+#[must_use = "it stays a failure unless it is said to have succeeded"]
+pub(crate) struct Attempt {
+    account: String,
+    address: String,
 }
 
-impl Throttle {
-    pub(crate) fn for_sign_ins() -> Self {
-        Self { failures: Cache::builder().max_capacity(REMEMBERED).time_to_live(WINDOW).build() }
-    }
-
-    /// Refuses when there were too many failures.
-    pub(crate) fn check(&self, account: &str, address: IpAddr) -> Result<(), ApiError> {
-        let failed = |key: &str| self.failures.get(key).unwrap_or(0);
-        if failed(&account_key(account)) >= PER_ACCOUNT || failed(&address_key(address)) >= PER_ADDRESS {
-            let detail = "too many failed attempts; try again later";
-            return Err(ApiError::too_many("throttled", detail, WINDOW.as_secs()));
+impl Attempt {
+    /// Counts an attempt.
+    ///
+    /// # Errors
+    /// 429 `throttled` when there were too many failures.
+    pub(crate) async fn begin(store: &Store, account: &str, address: IpAddr) -> Result<Self, ApiError> {
+        let attempt = Self { account: account_key(account), address: address_key(address) };
+        let limits = [(&attempt.account, PER_ACCOUNT), (&attempt.address, PER_ADDRESS)];
+        // Looked at first, so that who is refused neither writes nor waits for longer.
+        for (key, limit) in limits {
+            if sign_in_failures::count(store.read(), key, expired()).await? >= limit {
+                return Err(throttled());
+            }
         }
-        Ok(())
-    }
-
-    /// Notes a failure.
-    pub(crate) fn failed(&self, account: &str, address: IpAddr) {
-        for key in [account_key(account), address_key(address)] {
-            let count = self.failures.get(&key).unwrap_or(0);
-            self.failures.insert(key, count + 1);
+        for (key, limit) in limits {
+            if sign_in_failures::add(store.read(), key, expired()).await? > limit {
+                return Err(throttled());
+            }
         }
+        Ok(attempt)
     }
 
-    /// Forgets the failures of an account: its owner is here.
-    pub(crate) fn succeeded(&self, account: &str) {
-        self.failures.invalidate(&account_key(account));
+    /// The password was right: the account's owner is here, and the address has not failed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn succeeded(self, store: &Store) -> Result<(), ApiError> {
+        sign_in_failures::forget(store.read(), &self.account).await?;
+        Ok(sign_in_failures::take_back(store.read(), &self.address).await?)
     }
+}
+
+/// Counts that began at this time or before are over.
+pub(crate) fn expired() -> DateTime<Utc> {
+    sluice_store::now() - WINDOW
+}
+
+fn throttled() -> ApiError {
+    let detail = "too many failed attempts; try again later";
+    ApiError::too_many("throttled", detail, WINDOW.num_seconds().unsigned_abs())
 }
 
 fn account_key(account: &str) -> String {
@@ -65,27 +81,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_is_closed_after_too_many_failures_and_opened_by_success() {
-        let throttle = Throttle::for_sign_ins();
-        let address: IpAddr = "192.0.2.1".parse().unwrap();
-        for _ in 0..PER_ACCOUNT {
-            assert!(throttle.check("ada@example.com", address).is_ok());
-            throttle.failed("Ada@example.com ", address);
-        }
-        assert!(throttle.check("ada@example.com", address).is_err());
-        assert!(throttle.check("bob@example.com", address).is_ok());
-        throttle.succeeded("ada@example.com");
-        assert!(throttle.check("ada@example.com", address).is_ok());
-    }
-
-    #[test]
-    fn an_address_is_closed_whatever_accounts_it_tries() {
-        let throttle = Throttle::for_sign_ins();
-        let address: IpAddr = "2001:db8::1".parse().unwrap();
-        for n in 0..PER_ADDRESS {
-            throttle.failed(&format!("{n}@example.com"), address);
-        }
-        assert!(throttle.check("new@example.com", "2001:db8::2".parse().unwrap()).is_err());
-        assert!(throttle.check("new@example.com", "2001:db8:1::2".parse().unwrap()).is_ok());
+    fn an_account_is_one_however_it_is_typed_and_a_network_is_one_address() {
+        assert_eq!(account_key(" Ada@example.com"), account_key("ada@Example.com "));
+        let key = |address: &str| address_key(address.parse().unwrap());
+        assert_eq!(key("2001:db8::1"), key("2001:db8::2"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:1::1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
     }
 }

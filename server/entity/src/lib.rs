@@ -30,6 +30,7 @@ pub mod revisions;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;
+pub mod sign_in_failures;
 pub mod subscriptions;
 pub mod team_members;
 pub mod teams;

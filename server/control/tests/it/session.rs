@@ -5,6 +5,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 use sluice_contract::rest::session::{Permission, Session};
 use sluice_contract::rest::users::{Role, User};
+use sluice_control::App;
 use sluice_testkit::{Client, PASSWORD, Reply, TestApp, each_database};
 
 async fn sign_in(client: &Client, email: &str, password: &str) -> Reply {
@@ -99,6 +100,29 @@ async fn wrong_passwords_and_unknown_accounts_look_the_same_and_are_throttled() 
         let throttled = sign_in(&client, "ada@example.com", PASSWORD).await;
         assert_eq!(throttled.header("retry-after"), "900");
         throttled.expect_problem(429, "throttled");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn attempts_at_once_and_at_several_control_planes_count_together() {
+    each_database(|app| async move {
+        let other = App::new(app.app.settings.clone(), app.database.store.clone()).await.unwrap();
+        let clients = [app.router(), sluice_control::router(&other)].map(Client::new);
+        let attempts = (0..30).map(|n| sign_in(&clients[n % 2], "ada@example.com", "not my password"));
+        let replies = futures_util::future::join_all(attempts).await;
+        let refused = replies.iter().filter(|reply| reply.status == 429).count();
+        assert_eq!(refused, 20, "{:?}", replies.iter().map(|reply| reply.status).collect::<Vec<_>>());
+        sign_in(&clients[0], "ada@example.com", PASSWORD).await.expect_problem(429, "throttled");
+
+        // After the window, and after a success, it begins anew.
+        let at = sluice_store::now() - chrono::TimeDelta::minutes(16);
+        let old = format!("UPDATE sign_in_failures SET since = '{}'", at.to_rfc3339());
+        execute(&app, &old).await;
+        sign_in(&clients[1], "ada@example.com", "not my password").await.expect(401);
+        for _ in 0..20 {
+            sign_in(&clients[0], "ada@example.com", PASSWORD).await.expect(200);
+        }
     })
     .await;
 }
