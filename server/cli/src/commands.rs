@@ -9,7 +9,7 @@ pub(crate) mod user;
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use sluice_control::{App, ControlSettings, PasswordCost};
 use sluice_settings::StopSignal;
 use sluice_store::Store;
@@ -39,8 +39,9 @@ pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> an
 pub(crate) async fn open_store(data: &Data) -> anyhow::Result<Store> {
     data.prepare()?;
     let place = &data.database;
-    let store = Store::connect(place).await.with_context(|| {
-        format!("cannot open the database {place}: check DATABASE_URL (or --database-url)")
+    // The database's errors say their causes themselves.
+    let store = Store::connect(place).await.map_err(|error| {
+        anyhow!("cannot open the database {place}: check DATABASE_URL (or --database-url): {error}")
     })?;
     store.migrate().await.with_context(|| format!("cannot bring the database {place} up to date"))?;
     Ok(store)

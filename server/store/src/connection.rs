@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sqlx::{Connection, PgConnection};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
@@ -104,7 +105,10 @@ impl Store {
                 make_private(path)?;
                 Database::connect(sqlite(path, 8, true)).await?
             }
-            DatabaseUrl::Postgres(url) => Database::connect(postgres(url)).await?,
+            DatabaseUrl::Postgres(url) => match Database::connect(postgres(url)).await {
+                Ok(connection) => connection,
+                Err(error) => return Err(Error::Database(why_not(url).await.unwrap_or(error))),
+            },
         };
         let kind = url.kind();
         let writer = (kind == DatabaseKind::Sqlite).then(Arc::default);
@@ -219,6 +223,13 @@ fn sqlite(path: &Path, connections: u32, foreign_keys: bool) -> ConnectOptions {
             .pragma("temp_store", "MEMORY")
     });
     options
+}
+
+/// A pool that gets no connection only knows that it waited for too long: one connection by itself says why.
+async fn why_not(url: &str) -> Option<DbErr> {
+    let attempt = tokio::time::timeout(Duration::from_secs(5), PgConnection::connect(url)).await;
+    let error = attempt.ok()?.err()?;
+    Some(DbErr::Conn(RuntimeErr::SqlxError(error.into())))
 }
 
 fn postgres(url: &str) -> ConnectOptions {
