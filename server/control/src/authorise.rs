@@ -80,9 +80,10 @@ impl<N: Need> FromRequestParts<App> for Scope<N> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, app).await?;
         let tenant = tenant_of_path(parts, app).await?;
-        if !caller.belongs_to(tenant) || tenants::get(app.store.read(), tenant).await.is_err() {
+        if !caller.belongs_to(tenant) {
             return Err(ApiError::not_found());
         }
+        tenants::get(app.store.read(), tenant).await?;
         let allowed = N::ANY_OF.is_empty() || N::ANY_OF.iter().any(|need| caller.may_in(tenant, *need));
         if !allowed {
             return Err(lacks(N::ANY_OF));
