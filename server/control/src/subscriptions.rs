@@ -1,6 +1,6 @@
 //! Subscriptions: requested, approved or rejected, suspended, resumed, ended.
 
-use axum::extract::State;
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::StatusCode;
 use sluice_contract::ids::{SubscriptionId, TenantId};
 use sluice_contract::rest::page::{Page, PageQuery};
@@ -13,7 +13,7 @@ use sluice_store::subscriptions::{self, Decision};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::authorise::{Scope, need};
+use crate::authorise::{Need, Scope, need};
 use crate::extract::{IfMatch, Json, Path, Query, Tagged, tagged};
 use crate::ownership;
 use crate::problem::ApiError;
@@ -92,13 +92,9 @@ async fn get_subscription(
     responses((status = 200, body = Subscription)),
 )]
 async fn approve_subscription(
-    State(app): State<App>,
-    scope: Scope<need::ApproveSubscriptions>,
-    Path((_, subscription)): Path<(TenantId, SubscriptionId)>,
-    IfMatch(version): IfMatch,
-    Json(new): Json<DecideSubscription>,
+    to_decide: ToDecide<need::ApproveSubscriptions>,
 ) -> Result<Tagged<Subscription>, ApiError> {
-    decide(&app, &scope, &Reach::Tenant, subscription, version, Decision::Approve, &new).await
+    to_decide.decide(Decision::Approve, &Reach::Tenant).await
 }
 
 /// Rejects a pending subscription, with a reason that the applicant reads.
@@ -109,13 +105,9 @@ async fn approve_subscription(
     responses((status = 200, body = Subscription)),
 )]
 async fn reject_subscription(
-    State(app): State<App>,
-    scope: Scope<need::ApproveSubscriptions>,
-    Path((_, subscription)): Path<(TenantId, SubscriptionId)>,
-    IfMatch(version): IfMatch,
-    Json(new): Json<DecideSubscription>,
+    to_decide: ToDecide<need::ApproveSubscriptions>,
 ) -> Result<Tagged<Subscription>, ApiError> {
-    decide(&app, &scope, &Reach::Tenant, subscription, version, Decision::Reject, &new).await
+    to_decide.decide(Decision::Reject, &Reach::Tenant).await
 }
 
 /// Suspends an approved subscription, with a reason: calls are refused until it is resumed.
@@ -126,13 +118,9 @@ async fn reject_subscription(
     responses((status = 200, body = Subscription)),
 )]
 async fn suspend_subscription(
-    State(app): State<App>,
-    scope: Scope<need::ApproveSubscriptions>,
-    Path((_, subscription)): Path<(TenantId, SubscriptionId)>,
-    IfMatch(version): IfMatch,
-    Json(new): Json<DecideSubscription>,
+    to_decide: ToDecide<need::ApproveSubscriptions>,
 ) -> Result<Tagged<Subscription>, ApiError> {
-    decide(&app, &scope, &Reach::Tenant, subscription, version, Decision::Suspend, &new).await
+    to_decide.decide(Decision::Suspend, &Reach::Tenant).await
 }
 
 /// Resumes a suspended subscription.
@@ -143,13 +131,9 @@ async fn suspend_subscription(
     responses((status = 200, body = Subscription)),
 )]
 async fn resume_subscription(
-    State(app): State<App>,
-    scope: Scope<need::ApproveSubscriptions>,
-    Path((_, subscription)): Path<(TenantId, SubscriptionId)>,
-    IfMatch(version): IfMatch,
-    Json(new): Json<DecideSubscription>,
+    to_decide: ToDecide<need::ApproveSubscriptions>,
 ) -> Result<Tagged<Subscription>, ApiError> {
-    decide(&app, &scope, &Reach::Tenant, subscription, version, Decision::Resume, &new).await
+    to_decide.decide(Decision::Resume, &Reach::Tenant).await
 }
 
 /// Ends a subscription, or withdraws a request for one: approvers any, consumers those of their applications.
@@ -160,34 +144,46 @@ async fn resume_subscription(
     responses((status = 200, body = Subscription)),
 )]
 async fn end_subscription(
-    State(app): State<App>,
-    scope: Scope<need::EndSubscriptions>,
-    Path((_, subscription)): Path<(TenantId, SubscriptionId)>,
-    IfMatch(version): IfMatch,
-    Json(new): Json<DecideSubscription>,
+    to_decide: ToDecide<need::EndSubscriptions>,
 ) -> Result<Tagged<Subscription>, ApiError> {
-    let reach = if scope.may(Permission::ApproveSubscriptions) {
+    let reach = if to_decide.scope.may(Permission::ApproveSubscriptions) {
         Reach::Tenant
     } else {
-        ownership::changeable(&app, &scope).await?
+        ownership::changeable(&to_decide.app, &to_decide.scope).await?
     };
-    decide(&app, &scope, &reach, subscription, version, Decision::End, &new).await
+    to_decide.decide(Decision::End, &reach).await
 }
 
-async fn decide<N>(
-    app: &App,
-    scope: &Scope<N>,
-    reach: &Reach,
+/// A request to decide a subscription, by somebody who may do `N`.
+struct ToDecide<N> {
+    app: App,
+    scope: Scope<N>,
     subscription: SubscriptionId,
     version: u64,
-    decision: Decision,
-    new: &DecideSubscription,
-) -> Result<Tagged<Subscription>, ApiError> {
-    let actor = &scope.caller.actor;
-    let tx = app.store.begin().await?;
-    let decided =
-        subscriptions::decide(&tx, actor, (scope.tenant, reach), (subscription, version), decision, new)
-            .await?;
-    app.commit(tx).await?;
-    Ok(tagged(decided.version, decided))
+    new: DecideSubscription,
+}
+
+impl<N: Need> FromRequest<App> for ToDecide<N> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let scope = Scope::from_request_parts(&mut parts, app).await?;
+        let Path((_, subscription)) =
+            Path::<(TenantId, SubscriptionId)>::from_request_parts(&mut parts, app).await?;
+        let IfMatch(version) = IfMatch::from_request_parts(&mut parts, app).await?;
+        let Json(new) = Json::from_request(Request::from_parts(parts, body), app).await?;
+        Ok(Self { app: app.clone(), scope, subscription, version, new })
+    }
+}
+
+impl<N> ToDecide<N> {
+    async fn decide(self, decision: Decision, reach: &Reach) -> Result<Tagged<Subscription>, ApiError> {
+        let Self { app, scope, subscription, version, new } = self;
+        let tx = app.store.begin().await?;
+        let (whose, which) = ((scope.tenant, reach), (subscription, version));
+        let decided = subscriptions::decide(&tx, &scope.caller.actor, whose, which, decision, &new).await?;
+        app.commit(tx).await?;
+        Ok(tagged(decided.version, decided))
+    }
 }
