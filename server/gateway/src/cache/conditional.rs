@@ -41,7 +41,9 @@ impl Conditions {
             .modified_since
             .as_ref()
             .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
-        since.zip(date(headers, &LAST_MODIFIED)).is_some_and(|(since, modified)| modified <= since)
+        // RFC 9111 §4.3.2: a response that does not say when it changed had not changed after it was made.
+        let modified = date(headers, &LAST_MODIFIED).or_else(|| date(headers, &DATE));
+        since.zip(modified).is_some_and(|(since, modified)| modified <= since)
     }
 }
 

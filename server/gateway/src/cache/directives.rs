@@ -14,6 +14,7 @@ pub(super) struct Directives {
     pub(super) public: bool,
     /// `must-revalidate` or `proxy-revalidate`.
     pub(super) must_revalidate: bool,
+    pub(super) must_understand: bool,
     pub(super) only_if_cached: bool,
     pub(super) max_age: Option<u64>,
     pub(super) s_maxage: Option<u64>,
@@ -53,6 +54,7 @@ impl Directives {
             "private" => self.private = true,
             "public" => self.public = true,
             "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
+            "must-understand" => self.must_understand = true,
             "only-if-cached" => self.only_if_cached = true,
             "max-age" => keep_least(&mut self.max_age, delta(value)),
             "s-maxage" => keep_least(&mut self.s_maxage, delta(value)),

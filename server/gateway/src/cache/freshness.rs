@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{AGE, DATE, EXPIRES};
+use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, StatusCode};
 use sluice_policies::cache::CacheRule;
 
@@ -21,7 +21,22 @@ pub(super) fn lifetime(
     }
     // §4.2.1: what is meant for shared caches, then for all, then the old way; the policy where the origin is silent.
     let stated = directives.s_maxage.or(directives.max_age).map(Duration::from_secs);
-    stated.or_else(|| expires(headers)).or(policy)
+    let said = stated.or_else(|| expires(headers)).or(policy);
+    said.or_else(|| heuristic(status, headers, directives).filter(|_| rule.heuristic))
+}
+
+/// The longest lifetime that is guessed.
+const LONGEST_GUESS: Duration = Duration::from_secs(24 * 3_600);
+
+/// A tenth of the time since the last change (§4.2.2), for statuses that allow a guess or a response marked `public`.
+fn heuristic(status: StatusCode, headers: &HeaderMap, directives: &Directives) -> Option<Duration> {
+    let allowed = matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501);
+    if !allowed && !directives.public {
+        return None;
+    }
+    let made = date(headers, &DATE).unwrap_or_else(SystemTime::now);
+    let unchanged = made.duration_since(date(headers, &LAST_MODIFIED)?).ok()?;
+    Some((unchanged / 10).min(LONGEST_GUESS))
 }
 
 /// `Expires` less `Date`; a value that is no date, or several, means expired already (§5.3).
@@ -39,10 +54,25 @@ fn expires(headers: &HeaderMap) -> Option<Duration> {
 /// The age of a response on arrival (§4.2.3), given how long the fetch took.
 pub(super) fn initial_age(headers: &HeaderMap, now: SystemTime, took: Duration) -> Duration {
     let apparent = date(headers, &DATE).and_then(|made| now.duration_since(made).ok()).unwrap_or_default();
-    let stated =
-        headers.get(AGE).and_then(|value| value.to_str().ok()?.split(',').next()?.trim().parse().ok());
-    let corrected = Duration::from_secs(stated.unwrap_or(0)) + took;
-    apparent.max(corrected)
+    apparent.max(stated_age(headers) + took)
+}
+
+/// What `Age` says. Of a list the first counts (§5.1). A value that is no number, or several lines (also when somebody has
+/// joined them by a comma and a space), is the work of something broken on the way: such a response counts as old, where
+/// the RFC would let the field be ignored.
+fn stated_age(headers: &HeaderMap) -> Duration {
+    const OLD: Duration = Duration::from_secs(1 << 31);
+    let mut values = headers.get_all(AGE).iter();
+    let Some(only) = values.next() else { return Duration::ZERO };
+    let text = only.to_str().unwrap_or_default();
+    if values.next().is_some() || text.contains(", ") {
+        return OLD;
+    }
+    let first = text.split(',').next().unwrap_or_default().trim();
+    if first.is_empty() || !first.bytes().all(|byte| byte.is_ascii_digit()) {
+        return OLD;
+    }
+    first.parse().map_or(OLD, |seconds| Duration::from_secs(seconds).min(OLD))
 }
 
 /// A date field.
@@ -101,5 +131,29 @@ mod tests {
         let older = headers(&[("date", made), ("age", "200".to_owned())]);
         assert_eq!(initial_age(&older, now, took).as_secs(), 203);
         assert_eq!(initial_age(&HeaderMap::new(), now, took), took);
+    }
+    #[test]
+    fn a_lifetime_is_guessed_only_where_the_policy_asks_for_it_and_nobody_says_one() {
+        let guessing = |ttl_s| Cache { heuristic: true, ttl_s, ..Cache::default() };
+        let changed = [("date", MINUTE_LATER), ("last-modified", DATE_AT)];
+        assert_eq!(seconds(&changed, Cache::default()), None);
+        assert_eq!(seconds(&changed, guessing(None)), Some(6));
+        assert_eq!(seconds(&changed, guessing(Some(7))), Some(7));
+        assert_eq!(seconds(&[("date", MINUTE_LATER)], guessing(None)), None, "nothing to guess from");
+        let long_ago = [("last-modified", DATE_AT)];
+        assert_eq!(seconds(&long_ago, guessing(None)), Some(24 * 3_600));
+    }
+
+    #[test]
+    fn an_age_that_something_broke_makes_a_response_old() {
+        let age = |values: &[&str]| {
+            let pairs: Vec<_> = values.iter().map(|value| ("age", (*value).to_owned())).collect();
+            initial_age(&headers(&pairs), SystemTime::now(), Duration::ZERO).as_secs()
+        };
+        assert_eq!((age(&[]), age(&["0"]), age(&["7"]), age(&["7,9"])), (0, 0, 7, 7));
+        for broken in [&["abc"][..], &["-1"], &["1.0"], &[""], &["1;a=b"], &["0, 0"], &["0", "0"]] {
+            assert_eq!(age(broken), 1 << 31, "{broken:?}");
+        }
+        assert_eq!(age(&["99999999999999999999"]), 1 << 31);
     }
 }

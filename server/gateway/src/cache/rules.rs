@@ -51,7 +51,10 @@ pub(super) fn storable(
             must_revalidate: false,
         });
     }
-    if directives.no_store || directives.private {
+    // §5.2.2.3: who understands the status may store in spite of `no-store`, which is for those who do not.
+    let understood = is_understood(status);
+    let no_store = directives.no_store && !(directives.must_understand && understood);
+    if no_store || directives.private || (directives.must_understand && !understood) {
         return None;
     }
     // §3.5: what the origin marks for everybody may be shared although the request had credentials.
@@ -59,9 +62,10 @@ pub(super) fn storable(
     if headers.contains_key(SET_COOKIE) && !open {
         return None;
     }
-    // Silence is no permission: without a lifetime only what the policy allows is stored, `public` or not.
-    let lifetime = lifetime?;
     let validators = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
+    // Silence is no permission: without a lifetime only what the policy allows is stored, `public` or not. `no-cache` is
+    // not silence: it asks for validation, for which the response has to be there.
+    let lifetime = lifetime.or((directives.no_cache && validators).then_some(Duration::ZERO))?;
     if (lifetime.is_zero() || directives.no_cache) && !validators {
         return None;
     }
@@ -71,6 +75,14 @@ pub(super) fn storable(
         no_cache: directives.no_cache,
         must_revalidate: directives.must_revalidate || directives.s_maxage.is_some(),
     })
+}
+
+/// Statuses whose meaning for caching is known here (RFC 9110 §15).
+fn is_understood(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        200 | 203 | 204 | 300 | 301 | 302 | 303 | 307 | 308 | 404 | 405 | 410 | 414 | 501
+    )
 }
 
 fn audience(identified: bool, open: bool, rule: &CacheRule) -> Audience {
@@ -144,8 +156,22 @@ mod tests {
             Cache::default(),
         );
         assert!(stored.unwrap().no_cache);
+        let silent = &[("cache-control", "no-cache"), ("etag", "\"a\"")];
+        assert!(decide(silent, false, Cache::default()).unwrap().lifetime.is_zero());
         let stored = decide(&[("cache-control", "max-age=0"), ("etag", "\"a\"")], false, Cache::default());
         assert!(stored.unwrap().lifetime.is_zero());
+    }
+
+    #[test]
+    fn must_understand_stands_above_no_store_where_the_status_is_known() {
+        let headers = [("cache-control", "no-store, must-understand, max-age=5")]
+            .into_iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        let rule = CacheRule::compile(Cache::default()).unwrap();
+        let decide = |status| storable(StatusCode::from_u16(status).unwrap(), &headers, false, &rule);
+        assert!(decide(200).is_some());
+        assert_eq!(decide(599), None);
     }
 
     #[test]

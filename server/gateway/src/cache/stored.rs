@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue,
+    AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, StatusCode, Version, response};
@@ -12,6 +12,8 @@ use http::{HeaderMap, StatusCode, Version, response};
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::vary::Selecting;
+
+static CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// A response that was stored whole.
 #[derive(Debug)]
@@ -66,12 +68,14 @@ pub(super) fn stored_headers(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// A validated response has the fields of the 304, but those that describe the body that is stored (RFC 9111 §3.2).
+/// A validated response has the fields of the 304, but those that belong to the body that is stored (RFC 9111 §3.2): how
+/// long and how encoded it is, what it hashes to, and the tag that names it.
 pub(super) fn updated_headers(stored: &HeaderMap, validation: &HeaderMap) -> HeaderMap {
     let mut updated = stored.clone();
-    let about_body = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, CONTENT_RANGE];
+    let about_body = [&CONTENT_LENGTH, &CONTENT_ENCODING, &CONTENT_RANGE, &CONTENT_MD5, &ETAG];
     let fields = stored_headers(validation);
-    for name in fields.keys().filter(|name| !about_body.contains(name)) {
+    let kept = |name: &HeaderName| about_body.contains(&name) && stored.contains_key(name);
+    for name in fields.keys().filter(|name| !kept(name)) {
         updated.remove(name);
         for value in fields.get_all(name) {
             updated.append(name.clone(), value.clone());
@@ -82,4 +86,42 @@ pub(super) fn updated_headers(stored: &HeaderMap, validation: &HeaderMap) -> Hea
         updated.insert(AGE, age.clone());
     }
     updated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_304_brings_fields_up_to_date_but_those_that_belong_to_the_stored_body() {
+        let map = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
+            let pairs = pairs.iter();
+            pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+        };
+        let stored = map(&[
+            ("etag", "\"a\""),
+            ("content-length", "5"),
+            ("content-type", "text/plain"),
+            ("content-md5", "x"),
+            ("age", "9"),
+            ("x-kept", "1"),
+        ]);
+        let confirmed = map(&[
+            ("etag", "\"b\""),
+            ("content-length", "0"),
+            ("content-type", "text/html"),
+            ("content-md5", "y"),
+            ("cache-control", "max-age=5"),
+            ("set-cookie", "a=1"),
+        ]);
+        let expected = map(&[
+            ("etag", "\"a\""),
+            ("content-length", "5"),
+            ("content-type", "text/html"),
+            ("content-md5", "x"),
+            ("x-kept", "1"),
+            ("cache-control", "max-age=5"),
+        ]);
+        assert_eq!(updated_headers(&stored, &confirmed), expected);
+    }
 }

@@ -13,6 +13,8 @@ use crate::validate::SettingsError;
 #[derive(Clone, Debug)]
 pub struct CacheRule {
     ttl: Option<Duration>,
+    /// Guess a lifetime where nobody says one.
+    pub heuristic: bool,
     pub override_origin: bool,
     statuses: Vec<u16>,
     pub shared: bool,
@@ -27,14 +29,23 @@ impl CacheRule {
     /// # Errors
     /// When a header's name is not one.
     pub fn compile(settings: Cache) -> Result<Self, SettingsError> {
-        let Cache { ttl_s, override_origin, statuses, shared, vary_headers, query, max_body_bytes } =
-            settings;
+        let Cache {
+            ttl_s,
+            heuristic,
+            override_origin,
+            statuses,
+            shared,
+            vary_headers,
+            query,
+            max_body_bytes,
+        } = settings;
         let name = |text: &String| {
             HeaderName::from_bytes(text.as_bytes())
                 .map_err(|error| SettingsError { kind: Cache::KIND, reason: error.to_string() })
         };
         Ok(Self {
             ttl: ttl_s.map(Duration::from_secs),
+            heuristic,
             override_origin,
             statuses,
             shared,

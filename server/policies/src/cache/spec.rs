@@ -16,6 +16,10 @@ pub struct Cache {
     #[schemars(title = "Time to live (seconds)", range(max = 31_536_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_s: Option<u64>,
+    /// Where neither the upstream nor this policy says how long, guess from `Last-Modified`: a tenth of the time since
+    /// then, at most a day.
+    #[schemars(title = "Guess freshness")]
+    pub heuristic: bool,
     /// Use the time to live above whatever the upstream says, even `no-store` and `private`.
     #[schemars(title = "Override the upstream")]
     pub override_origin: bool,
@@ -56,6 +60,7 @@ impl Default for Cache {
     fn default() -> Self {
         Self {
             ttl_s: None,
+            heuristic: false,
             override_origin: false,
             statuses: vec![200, 203, 204, 300, 301, 308],
             shared: false,
@@ -80,8 +85,16 @@ impl Policy for Cache {
     }
 
     fn problems(&self) -> Vec<FieldProblem> {
-        let Self { ttl_s, override_origin, statuses, shared: _, vary_headers, query: _, max_body_bytes } =
-            self;
+        let Self {
+            ttl_s,
+            heuristic: _,
+            override_origin,
+            statuses,
+            shared: _,
+            vary_headers,
+            query: _,
+            max_body_bytes,
+        } = self;
         let mut problems = Vec::new();
         if ttl_s.is_some_and(|ttl| ttl > 31_536_000) {
             let message = "A response is kept for at most a year (31,536,000 seconds).";
