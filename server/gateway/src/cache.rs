@@ -1,7 +1,7 @@
 //! The response cache: a shared cache by RFC 9111, and what keeps purged responses gone.
 //!
 //! [`mod@serve`] reads top to bottom what happens to a call on a route with the cache policy. Rules are pure functions
-//! ([`rules`], [`freshness`], [`conditional`], [`vary`]); what is stored is in [`store`], what is being fetched in
+//! ([`rules`], [`freshness`], [`conditional`], [`range`], [`vary`]); what is stored is in [`store`], what is being fetched in
 //! [`flight`] and [`fill`].
 
 mod conditional;
@@ -12,6 +12,7 @@ mod freshness;
 mod invalidate;
 pub mod key;
 mod purges;
+mod range;
 mod rules;
 mod serve;
 mod status;

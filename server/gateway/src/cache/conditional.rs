@@ -2,7 +2,7 @@
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, HeaderName, HeaderValue, IF_MATCH,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, VARY,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED, VARY,
 };
 use http::{HeaderMap, StatusCode, response};
 
@@ -15,9 +15,9 @@ pub(super) struct Conditions {
     modified_since: Option<HeaderValue>,
 }
 
-/// Whether a request is about a part, or about a state that only the upstream knows: not for the cache.
+/// Whether a request is about a state that only the upstream knows: not for the cache.
 pub(super) fn is_for_upstream(headers: &HeaderMap) -> bool {
-    [RANGE, IF_RANGE, IF_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
+    [IF_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
 }
 
 impl Conditions {

@@ -15,6 +15,7 @@ use super::fill::{Fill, Recipe};
 use super::flight::{Boarding, Flight, Flights, Stage};
 use super::key::{Key, Keys};
 use super::purges::Stamp;
+use super::range::Wanted;
 use super::rules::{Audience, Storable, storable};
 use super::status::{Did, Forward, forwarded, say};
 use super::stored::{Stored, stored_headers, updated_headers};
@@ -39,6 +40,8 @@ struct Asked<'a> {
     keys: Keys,
     directives: Directives,
     conditions: Conditions,
+    /// The part of the response that the client wants.
+    wanted: Option<Wanted>,
     /// The client's headers, by which `Vary` selects; copied only when the store has no answer.
     headers: HeaderMap,
     head_only: bool,
@@ -95,7 +98,8 @@ pub(crate) async fn serve(
         directives,
         head_only: outbound.head.method == Method::HEAD,
         headers: HeaderMap::new(),
-        conditions: Conditions::take(&mut outbound.head.headers),
+        conditions: Conditions::default(),
+        wanted: Wanted::of(&outbound.head.method, &outbound.head.headers),
         distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
     };
     let now = call.moment();
@@ -103,6 +107,7 @@ pub(crate) async fn serve(
     call.mark("cache");
     match &found {
         Found::Fresh(stored) => {
+            asked.conditions = Conditions::take(&mut outbound.head.headers);
             let fresh = stored.age(now) <= stored.storable.lifetime;
             call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
             return Ok(asked.answer(stored, now));
@@ -110,7 +115,16 @@ pub(crate) async fn serve(
         _ if asked.directives.only_if_cached => {
             return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
         }
-        _ => asked.headers = outbound.head.headers.clone(),
+        // A part alone is not stored, and to fetch the whole for it could cost far more than was asked for.
+        _ if asked.wanted.is_some() => {
+            let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
+            forwarded(&mut answer.head.headers, Forward::Bypass);
+            return Ok(answer);
+        }
+        _ => {
+            asked.conditions = Conditions::take(&mut outbound.head.headers);
+            asked.headers = outbound.head.headers.clone();
+        }
     }
     match found {
         Found::Fresh(stored) | Found::Stale(stored) => {
@@ -173,12 +187,19 @@ impl Asked<'_> {
         }
     }
 
-    /// An answer from the store: 304 when the client has it already, without a body to HEAD.
+    /// An answer from the store: 304 when the client has it already, without a body to HEAD, a part when that is wanted.
     fn answer(&self, stored: &Stored, now: u64) -> Answer {
         let mut head = stored.head(now);
         let ttl = stored.storable.lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
         say(&mut head.headers, Did::Hit { ttl });
-        self.conditioned(Answer { head, body: Origin::of(stored.body.clone()) })
+        let mut body = stored.body.clone();
+        // §13.2.2: conditions come before ranges.
+        if let Some(wanted) = &self.wanted
+            && !self.conditions.hold_for(head.status, &head.headers)
+        {
+            body = wanted.cut(&mut head, body);
+        }
+        self.conditioned(Answer { head, body: Origin::of(body) })
     }
 
     fn conditioned(&self, mut answer: Answer) -> Answer {

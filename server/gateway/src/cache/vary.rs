@@ -1,6 +1,6 @@
 //! Which requests a stored response answers (RFC 9111 §4.1).
 
-use http::header::VARY;
+use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY};
 use http::{HeaderMap, HeaderName};
 
 /// Header names that make a difference, each with the value of the request that was answered.
@@ -43,7 +43,14 @@ fn normal(headers: &HeaderMap, name: &HeaderName) -> Value {
     let mut lines = headers.get_all(name).iter().peekable();
     lines.peek()?;
     let items = lines.flat_map(|value| value.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
-    Some(items.collect::<Vec<_>>().join(&b","[..]).into_boxed_slice())
+    let mut items: Vec<&[u8]> = items.collect();
+    // What is preferred is said by weights, not by order or case (RFC 9110 §12.4.2).
+    let is_preference = [ACCEPT_ENCODING, ACCEPT_LANGUAGE].contains(name);
+    if is_preference {
+        items.sort_by_key(|item| item.to_ascii_lowercase());
+    }
+    let joined = items.join(&b","[..]);
+    Some(if is_preference { joined.to_ascii_lowercase() } else { joined }.into_boxed_slice())
 }
 
 #[cfg(test)]
@@ -69,5 +76,15 @@ mod tests {
         assert!(!selecting.matches(&map(&[("accept", "a, b"), ("x-tier", "2")])));
         assert!(!selecting.matches(&map(&[("accept", "a, b"), ("x-tier", "1"), ("x-absent", "")])));
         assert!(!selecting.matches(&map(&[("x-tier", "1")])));
+    }
+
+    #[test]
+    fn order_and_case_of_preferences_make_no_difference() {
+        let response = map(&[("vary", "accept-language, accept")]);
+        let selecting =
+            Selecting::new(&response, &[], &map(&[("accept-language", "en, de;q=0.5"), ("accept", "a, b")]));
+        assert!(selecting.matches(&map(&[("accept-language", "DE;Q=0.5,en"), ("accept", "a, b")])));
+        assert!(!selecting.matches(&map(&[("accept-language", "de, en"), ("accept", "a, b")])));
+        assert!(!selecting.matches(&map(&[("accept-language", "en, de;q=0.5"), ("accept", "b, a")])));
     }
 }

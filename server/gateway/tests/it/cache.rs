@@ -168,7 +168,42 @@ async fn requests_may_ask_for_more_than_the_cache_has() {
     assert_eq!(get("pragma", "no-cache").await.body, "4");
     assert_eq!(get("cache-control", "no-store").await.body, "5");
     assert_eq!(get("x", "y").await.body, "4", "what was not to be stored was not");
-    assert_eq!(get("range", "bytes=0-0").await.header("cache-status"), "sluice; fwd=bypass");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_are_cut_from_what_is_stored_and_never_stored_themselves() {
+    let fields = &[("cache-control", "max-age=60"), ("etag", "\"a\"")];
+    let upstream = Upstream::new(move |_| async move { text(200, fields, "0123456789".to_owned()) }).await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(json!({})));
+    let get = async |range: &str| rig.get("/acme/c/a", &[("range", range)]).await;
+    let unstored = get("bytes=2-4").await;
+    assert_eq!(
+        (unstored.header("cache-status"), unstored.status.as_u16()),
+        ("sluice; fwd=bypass", 200),
+        "this upstream knows no ranges"
+    );
+    rig.get("/acme/c/a", &[]).await;
+    assert_eq!(upstream.count(), 2);
+
+    let part = get("bytes=2-4").await;
+    assert_eq!(
+        (part.status.as_u16(), &part.body[..], part.header("content-range")),
+        (206, &b"234"[..], "bytes 2-4/10")
+    );
+    assert_eq!(part.header("content-length"), "3");
+    assert!(part.header("cache-status").starts_with("sluice; hit"));
+    let beyond = get("bytes=10-").await;
+    assert_eq!(
+        (beyond.status.as_u16(), &beyond.body[..], beyond.header("content-range")),
+        (416, &b""[..], "bytes */10")
+    );
+    assert_eq!(get("bytes=0-1,4-5").await.body, "0123456789");
+    let other = rig.get("/acme/c/a", &[("range", "bytes=2-4"), ("if-range", "\"b\"")]).await;
+    assert_eq!((other.status.as_u16(), &other.body[..]), (200, &b"0123456789"[..]));
+    let same = rig.get("/acme/c/a", &[("range", "bytes=2-4"), ("if-none-match", "\"a\"")]).await;
+    assert_eq!((same.status.as_u16(), &same.body[..]), (304, &b""[..]));
+    assert_eq!(upstream.count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
