@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::HeaderValue;
 use sluice_contract::definition::PolicyAttachment;
 use sluice_contract::ids::{ApiId, ApplicationId, SubscriptionId};
 use sluice_contract::part::Sha256Hash;
@@ -32,6 +33,8 @@ pub struct BoundLimit {
     pub limit: Limit,
     /// What it belongs to, in the `RateLimit` header fields.
     pub name: &'static str,
+    /// The `RateLimit-Policy` field: the same for every call.
+    pub policy: HeaderValue,
     pub counting: Counting,
 }
 
@@ -117,7 +120,10 @@ pub(super) fn bind_limits(limits: &[RateLimit], of: LimitOf<'_>, counters: &Coun
         } else {
             Counting::One(counters.counter(CounterKey { limit, subject: 0, index }))
         };
-        BoundLimit { limit: Limit::compile(settings), name: of.name(), counting }
+        let (limit, name) = (Limit::compile(settings), of.name());
+        let policy = format!("\"{name}\";q={};w={}", limit.requests, limit.period_s);
+        let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(""));
+        BoundLimit { limit, name, policy, counting }
     };
     limits.iter().enumerate().map(bind).collect()
 }

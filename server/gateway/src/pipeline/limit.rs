@@ -88,7 +88,7 @@ fn counter<'l>(call: &Call, authorised: &Authorised, bound: &'l BoundLimit) -> T
 }
 
 fn refused(bound: &BoundLimit, retry_s: u64) -> Box<Failure> {
-    let BoundLimit { limit, name, counting: _ } = bound;
+    let BoundLimit { limit, name, .. } = bound;
     let detail = format!(
         "The {name} allows {} requests in {} seconds; the next is allowed in {retry_s} seconds.",
         limit.requests, limit.period_s
@@ -97,10 +97,13 @@ fn refused(bound: &BoundLimit, retry_s: u64) -> Box<Failure> {
 }
 
 fn fields(bound: &BoundLimit, remaining: u64, reset_s: u64) -> RateFields {
-    let BoundLimit { limit, name, counting: _ } = bound;
-    let value = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
-    RateFields {
-        limit: value(format!("\"{name}\";r={remaining};t={reset_s}")),
-        policy: value(format!("\"{name}\";q={};w={}", limit.requests, limit.period_s)),
-    }
+    let mut text = String::with_capacity(48);
+    text.push('"');
+    text.push_str(bound.name);
+    text.push_str("\";r=");
+    text.push_str(itoa::Buffer::new().format(remaining));
+    text.push_str(";t=");
+    text.push_str(itoa::Buffer::new().format(reset_s));
+    let limit = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    RateFields { limit, policy: bound.policy.clone() }
 }

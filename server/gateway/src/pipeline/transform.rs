@@ -33,6 +33,7 @@ pub(crate) struct Wish {
 
 /// The wish for another protocol, when the request is one (RFC 9110 §7.8).
 pub(super) fn wants_upgrade(arrived: &mut Arrived) -> Option<Wish> {
+    arrived.upgrade.as_ref()?;
     let headers = &arrived.head.headers;
     let asks = headers.get_all(CONNECTION).iter().any(|value| {
         value.to_str().is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case("upgrade")))
