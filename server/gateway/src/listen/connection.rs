@@ -32,6 +32,8 @@ pub(super) struct ConnectionState {
     violation: AtomicU8,
     /// The watch's tick at which a head began to arrive; 0: none is arriving.
     pub(super) head_since: AtomicU64,
+    /// The watch's tick at which the client stopped taking what is sent; 0: it takes it.
+    pub(super) blocked_since: AtomicU64,
     /// The watch's tick at which the connection was last used.
     pub(super) used_at: AtomicU64,
     /// Calls whose last byte has not left.

@@ -36,6 +36,8 @@ pub struct GatewayOptions {
     pub threads: usize,
     /// How long a client's connection may be open without a call.
     pub keep_alive: Duration,
+    /// How long a client may take nothing of its answer.
+    pub stalled: Duration,
     /// Looks upstream names up.
     pub resolver: Arc<dyn Resolver>,
     /// Certificate authorities of upstreams, beside the public ones.
@@ -50,6 +52,7 @@ impl GatewayOptions {
             status_listen,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             keep_alive: Duration::from_secs(75),
+            stalled: Duration::from_secs(60),
             resolver: Arc::new(SystemResolver),
             upstream_roots: Vec::new(),
         }
@@ -75,7 +78,8 @@ impl Gateway {
     /// # Errors
     /// When an address cannot be bound, a certificate authority is not one, or a thread cannot be started.
     pub fn start(options: GatewayOptions, shared: Arc<Shared>) -> io::Result<Running> {
-        let GatewayOptions { listen, status_listen, threads, keep_alive, resolver, upstream_roots } = options;
+        let GatewayOptions { listen, status_listen, threads, keep_alive, stalled, resolver, upstream_roots } =
+            options;
         let tls = TlsConnectors::new(&upstream_roots).map_err(io::Error::other)?;
         let (stop, stopped) = watch::channel(false);
         // Ports are taken before any thread starts, so that a taken one is one clear error.
@@ -92,7 +96,8 @@ impl Gateway {
         for (number, listener) in listeners.into_iter().enumerate() {
             let (shared, tls, resolver) = (Arc::clone(&running.shared), tls.clone(), Arc::clone(&resolver));
             let stopped = stopped.clone();
-            let serve = move || serve_thread(listener, keep_alive, shared, tls, resolver, stopped);
+            let watch = move || Watch::new(keep_alive, stalled);
+            let serve = move || serve_thread(listener, watch, shared, tls, resolver, stopped);
             running.threads.push(spawn(&format!("serve-{number}"), serve)?);
         }
         let shared = Arc::clone(&running.shared);
@@ -184,7 +189,7 @@ fn on_this_thread(future: impl Future<Output = ()>) {
 
 fn serve_thread(
     listener: std::net::TcpListener,
-    keep_alive: Duration,
+    watch: impl FnOnce() -> Watch + 'static,
     shared: Arc<Shared>,
     tls: TlsConnectors,
     resolver: Arc<dyn Resolver>,
@@ -192,7 +197,7 @@ fn serve_thread(
 ) {
     on_this_thread(async move {
         let worker = Worker::new(shared, tls, resolver);
-        let watch = Rc::new(Watch::new(keep_alive));
+        let watch = Rc::new(watch());
         tokio::task::spawn_local(Rc::clone(&watch).run(Rc::clone(&worker)));
         match TcpListener::from_std(listener) {
             Ok(listener) => accept(&worker, &watch, listener, stopped).await,

@@ -133,6 +133,10 @@ async fn serve_http2(
         _ = connection.as_mut() => return,
         () = state.close.notified() => {}
     }
+    let takes_nothing = state.blocked_since.load(Ordering::Relaxed) != 0;
+    if takes_nothing && !state.stopping.load(Ordering::Relaxed) {
+        return;
+    }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
 }

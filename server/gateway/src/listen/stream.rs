@@ -66,6 +66,17 @@ impl ClientStream {
         Self { tcp, first, watched: Some(watched), state, tick }
     }
 
+    /// Notes for the watch since when the client has not taken anything.
+    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+        let blocked = &self.state.blocked_since;
+        match (written.is_pending(), blocked.load(Ordering::Relaxed)) {
+            (true, 0) => blocked.store(self.tick.load(Ordering::Relaxed).max(1), Ordering::Relaxed),
+            (false, 1..) => blocked.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+        written
+    }
+
     /// The next bytes as they come.
     fn poll_any(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.first.has_remaining() {
@@ -149,7 +160,9 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().tcp).poll_write(context, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.tcp).poll_write(context, bytes);
+        this.note(written)
     }
 
     fn poll_write_vectored(
@@ -157,7 +170,9 @@ impl AsyncWrite for ClientStream {
         context: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().tcp).poll_write_vectored(context, pieces)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.tcp).poll_write_vectored(context, pieces);
+        this.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {

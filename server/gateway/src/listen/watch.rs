@@ -1,4 +1,5 @@
-//! Watches over the connections of a thread: heads that do not arrive, connections that nobody uses.
+//! Watches over the connections of a thread: heads that do not arrive, connections that nobody uses, clients that do not
+//! take their answers.
 //!
 //! One look at all connections a few times a second, instead of a timer for each request: a request costs nothing.
 
@@ -18,15 +19,18 @@ const LOOK: u64 = 250;
 pub(super) struct Watch {
     /// Milliseconds for which a connection may be open without a call.
     keep_alive: u64,
+    /// Milliseconds for which a client may take nothing of its answer.
+    stalled: u64,
     connections: RefCell<Vec<Arc<ConnectionState>>>,
     /// Milliseconds since the watch began, to within a look.
     pub(super) tick: Arc<AtomicU64>,
 }
 
 impl Watch {
-    pub(super) fn new(keep_alive: Duration) -> Self {
-        let keep_alive = u64::try_from(keep_alive.as_millis()).unwrap_or(u64::MAX);
-        Self { keep_alive, connections: RefCell::default(), tick: Arc::default() }
+    pub(super) fn new(keep_alive: Duration, stalled: Duration) -> Self {
+        let [keep_alive, stalled] =
+            [keep_alive, stalled].map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        Self { keep_alive, stalled, connections: RefCell::default(), tick: Arc::default() }
     }
 
     /// Watches a connection until it has ended.
@@ -72,8 +76,10 @@ impl Watch {
             let head = connection.head_since.load(Ordering::Relaxed);
             let idle = connection.busy.load(Ordering::Relaxed) == 0;
             let unused = now.saturating_sub(connection.used_at.load(Ordering::Relaxed));
+            let blocked = connection.blocked_since.load(Ordering::Relaxed);
             if (head != 0 && idle && now.saturating_sub(head) > head_timeout)
                 || (idle && unused > self.keep_alive)
+                || (blocked != 0 && now.saturating_sub(blocked) > self.stalled)
             {
                 connection.close.notify_one();
             }

@@ -151,9 +151,10 @@ async fn an_answer_that_stops_is_cut_and_one_that_only_takes_long_is_not() {
     assert_eq!(rig.calls(1).await.remove(0).error, None);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_does_not_read_holds_the_upstream_back() {
-    const PIECE: usize = 64 << 10;
+const PIECE: usize = 64 << 10;
+
+/// An upstream that never ends, and how many bytes it has said.
+async fn endless() -> (Upstream, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&sent);
     let upstream = Upstream::new(move |_| {
@@ -166,6 +167,12 @@ async fn a_reader_that_does_not_read_holds_the_upstream_back() {
         }
     })
     .await;
+    (upstream, sent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_does_not_read_holds_the_upstream_back() {
+    let (upstream, sent) = endless().await;
     let mut rig = Rig::start();
     rig.api("endless", upstream.address, json!({}));
     let mut stream = TcpStream::connect(rig.address()).await.unwrap();
@@ -183,6 +190,40 @@ async fn a_reader_that_does_not_read_holds_the_upstream_back() {
         before = now;
     }
     panic!("the upstream never stops: {before} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_nothing_for_too_long_is_let_go_and_a_slow_one_is_not() {
+    let (upstream, _) = endless().await;
+    let mut rig = Rig::with(Start { stalled: Duration::from_millis(600), ..Start::default() });
+    rig.api("endless", upstream.address, json!({}));
+    let request = b"GET /acme/endless/a HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut stuck = TcpStream::connect(rig.address()).await.unwrap();
+    let mut slow = TcpStream::connect(rig.address()).await.unwrap();
+    stuck.write_all(request).await.unwrap();
+    slow.write_all(request).await.unwrap();
+    let reader = tokio::spawn(async move {
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            slow.read_exact(&mut buffer).await.unwrap();
+        }
+    });
+    let calls = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            let calls = rig.shared.recorders.take_calls().unwrap();
+            if !calls.is_empty() {
+                return calls;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let calls = calls.await.unwrap();
+    assert_eq!(calls.len(), 1, "the slow one goes on");
+    assert_eq!((calls[0].status, calls[0].error.as_deref()), (200, Some("client_closed")));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!reader.is_finished(), "the slow one goes on");
+    reader.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,6 +45,7 @@ pub struct Start {
     pub resolver: Arc<dyn Resolver>,
     pub threads: usize,
     pub keep_alive: Duration,
+    pub stalled: Duration,
     pub plain_keys: bool,
     pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
 }
@@ -56,6 +57,7 @@ impl Default for Start {
             resolver: Arc::new(SystemResolver),
             threads: 2,
             keep_alive: Duration::from_secs(75),
+            stalled: Duration::from_secs(60),
             plain_keys: false,
             roots: Vec::new(),
         }
@@ -68,12 +70,13 @@ impl Rig {
     }
 
     pub fn with(start: Start) -> Self {
-        let Start { guard, resolver, threads, keep_alive, plain_keys, roots } = start;
+        let Start { guard, resolver, threads, keep_alive, stalled, plain_keys, roots } = start;
         let shared = Arc::new(Shared::new(Recorders::in_memory(), guard).with_plain_keys(plain_keys));
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = GatewayOptions {
             threads,
             keep_alive,
+            stalled,
             resolver,
             upstream_roots: roots,
             ..GatewayOptions::new(free, free)
