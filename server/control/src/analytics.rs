@@ -6,7 +6,7 @@ use axum::extract::State;
 use chrono::{TimeDelta, Utc};
 use sluice_contract::ids::TenantId;
 use sluice_contract::rest::analytics::{Analytics, AnalyticsQuery, Point, StatusCount, TopRow, Totals};
-use sluice_contract::rollup::{Counts, OTHER_APPLICATION};
+use sluice_contract::rollup::{Counts, OTHER, OTHER_APPLICATION};
 use sluice_store::names;
 use sluice_store::telemetry::{Traffic, TrafficQuery};
 use utoipa_axum::router::OpenApiRouter;
@@ -63,11 +63,12 @@ fn check(query: AnalyticsQuery) -> Result<TrafficQuery, ApiError> {
 }
 
 async fn shown(app: &App, tenant: TenantId, traffic: Traffic) -> Result<Analytics, ApiError> {
-    let Traffic { from, to, step_minutes, points, apis, routes, applications } = traffic;
+    let Traffic { from, to, step_minutes, points, apis, routes, applications, plans, targets } = traffic;
     let db = app.store.read();
     let ids = apis.iter().map(|(api, _)| *api).chain(routes.iter().map(|(api, ..)| *api));
     let api_names = names::apis(db, tenant, ids).await?;
     let application_names = names::applications(db, tenant, applications.iter().map(|(id, _)| *id)).await?;
+    let plan_names = names::plans(db, tenant, plans.iter().map(|(id, _)| *id)).await?;
 
     let mut whole = Counts::default();
     points.iter().for_each(|(_, counts)| whole.merge(counts));
@@ -88,6 +89,20 @@ async fn shown(app: &App, tenant: TenantId, traffic: Traffic) -> Result<Analytic
             top(id.to_string(), name, counts)
         })
         .collect();
+    let top_plans = plans
+        .iter()
+        .map(|(id, counts)| {
+            let name = plan_names.get(id).cloned().unwrap_or_else(|| "Deleted plan".to_owned());
+            top(id.to_string(), name, counts)
+        })
+        .collect();
+    let top_targets = targets
+        .iter()
+        .map(|(target, counts)| {
+            let name = if target == OTHER { "Other targets" } else { target };
+            top(target.clone(), name.to_owned(), counts)
+        })
+        .collect();
     Ok(Analytics {
         from,
         to,
@@ -97,6 +112,8 @@ async fn shown(app: &App, tenant: TenantId, traffic: Traffic) -> Result<Analytic
         top_apis,
         top_routes,
         top_applications,
+        top_plans,
+        top_targets,
         statuses: statuses(&whole),
     })
 }

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseConnection;
 use sluice_contract::calls::{Call, CallBatch};
-use sluice_contract::ids::{ApiId, ApplicationId, CallId, EnvironmentId, GatewayId, TenantId};
+use sluice_contract::ids::{ApiId, ApplicationId, CallId, EnvironmentId, GatewayId, PlanId, TenantId};
 use sluice_contract::rest::calls::CallFilter;
 use sluice_contract::rest::page::Page;
 use sluice_contract::rollup::Counts;
@@ -140,6 +140,9 @@ pub struct Traffic {
     /// A route id means something within its API only.
     pub routes: Vec<(ApiId, String, Counts)>,
     pub applications: Vec<(ApplicationId, Counts)>,
+    pub plans: Vec<(PlanId, Counts)>,
+    /// By address, over all gateways.
+    pub targets: Vec<(String, Counts)>,
 }
 
 /// How long things are kept.

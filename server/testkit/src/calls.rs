@@ -56,6 +56,11 @@ fn deltas(call: &Call) -> Vec<RollupDelta> {
     let consumer = call.tenant.zip(call.api).zip(call.application).map(|((tenant, api), application)| {
         Cell::Consumer { tenant, application, plan: call.plan, api, failed: call.status >= 500 }
     });
+    let target = call
+        .tenant
+        .zip(call.api)
+        .zip(call.target.clone())
+        .map(|((tenant, api), target)| Cell::Target { tenant, api, target, failed: call.status >= 500 });
     let mut counts = Counts::default();
     counts.record(&Measure {
         status: call.status,
@@ -67,5 +72,5 @@ fn deltas(call: &Call) -> Vec<RollupDelta> {
     });
     let minute = u32::try_from(call.at.timestamp() / 60).expect("a time of our days");
     let delta = |cell| RollupDelta { minute, cell, counts: counts.clone() };
-    [Some(traffic), consumer].into_iter().flatten().map(delta).collect()
+    [Some(traffic), consumer, target].into_iter().flatten().map(delta).collect()
 }

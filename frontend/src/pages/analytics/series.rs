@@ -149,6 +149,8 @@ mod tests {
             top_apis: vec![],
             top_routes: vec![],
             top_applications: vec![],
+            top_plans: vec![],
+            top_targets: vec![],
             statuses: vec![],
         }
     }

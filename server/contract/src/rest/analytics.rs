@@ -44,6 +44,13 @@ pub struct Analytics {
     pub top_routes: Vec<TopRow>,
     /// Busiest applications first, at most 10.
     pub top_applications: Vec<TopRow>,
+    /// Busiest plans first, at most 10. Only without a filter, or for one application.
+    #[serde(default)]
+    pub top_plans: Vec<TopRow>,
+    /// Busiest targets of upstreams first, at most 10, over all gateways: the address is id and name. Only without a
+    /// filter.
+    #[serde(default)]
+    pub top_targets: Vec<TopRow>,
     /// Calls by exact status, sorted by status.
     pub statuses: Vec<StatusCount>,
 }
@@ -77,7 +84,7 @@ pub struct Point {
 /// A line of a ranking.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TopRow {
-    /// Identifier (of an API or application) or route id.
+    /// Identifier (of an API, application or plan), route id or address.
     pub id: String,
     pub name: String,
     /// The API that a route belongs to; absent in other rankings.

@@ -2,12 +2,13 @@
 
 use chrono::{TimeDelta, Utc};
 use sluice_contract::calls::CacheOutcome;
-use sluice_contract::ids::{ApiId, ApplicationId};
-use sluice_contract::rest::analytics::{Analytics, Overview, StatusCount};
+use sluice_contract::ids::{ApiId, ApplicationId, PlanId};
+use sluice_contract::rest::analytics::{Analytics, Overview, StatusCount, TopRow};
 use sluice_testkit::calls::call;
 use sluice_testkit::{TestApp, each_database};
 
 use crate::calls::{api, application, store};
+use crate::publishing::make_plan;
 
 async fn analytics(app: &TestApp, query: &str) -> Analytics {
     app.admin.get(&app.path(&format!("/analytics?{query}"))).await.expect(200).json()
@@ -17,7 +18,7 @@ async fn analytics(app: &TestApp, query: &str) -> Analytics {
 async fn traffic_is_counted_ranked_and_named() {
     each_database(|app| async move {
         let (shop, mobile) = (api(&app, "shop").await, application(&app, "Mobile").await);
-        let gone = ApiId::generate();
+        let (gone, plan) = (ApiId::generate(), make_plan(&app, shop.id, "automatic").await.id);
         let now = Utc::now();
         let calls = (0..20_u16).map(|i| {
             let mut call = call(app.tenant, if i < 15 { shop.id } else { gone }, now - TimeDelta::minutes(2));
@@ -27,6 +28,8 @@ async fn traffic_is_counted_ranked_and_named() {
                 10..=13 => (404, CacheOutcome::Miss),
                 _ => (500, CacheOutcome::Bypass),
             };
+            call.plan = Some(if i < 15 { plan } else { PlanId::generate() });
+            call.target = Some(format!("http://10.0.0.{}", 1 + u8::from(i < 8)));
             call.duration_us = 1_000 * (u64::from(i) + 1);
             call
         });
@@ -52,10 +55,25 @@ async fn traffic_is_counted_ranked_and_named() {
         assert_eq!((found.top_routes[0].id.as_str(), found.top_routes[0].api), ("listItems", Some(shop.id)));
         assert_eq!(found.top_routes[0].name, "The shop · listItems");
 
+        let rows = |rows: &[TopRow]| -> Vec<_> {
+            rows.iter().map(|row| (row.name.clone(), row.calls, row.errors)).collect()
+        };
+        let row = |name: &str, calls, errors| (name.to_owned(), calls, errors);
+        assert_eq!(rows(&found.top_plans)[..2], [row("automatic plan", 15, 5), row("Deleted plan", 1, 1)]);
+        assert_eq!(found.top_plans.len(), 6);
+        let targets = [row("http://10.0.0.1", 12, 10), row("http://10.0.0.2", 8, 0)];
+        assert_eq!(rows(&found.top_targets), targets);
+        assert!(found.top_targets[0].p95_us > found.top_targets[1].p95_us);
+        while app.app.telemetry.compact().await.unwrap() > 0 {}
+        let folded = analytics(&app, "").await;
+        assert_eq!((&folded.top_plans, &folded.top_targets), (&found.top_plans, &found.top_targets));
+
         let of_api = analytics(&app, &format!("api={}", shop.id)).await;
         assert_eq!((of_api.total.calls, of_api.top_apis.len(), of_api.top_applications.len()), (15, 1, 1));
         let of_mobile = analytics(&app, &format!("application={}", mobile.id)).await;
         assert_eq!((of_mobile.total.calls, of_mobile.total.client_errors), (15, 4));
+        assert_eq!(rows(&of_mobile.top_plans), [row("automatic plan", 15, 5)]);
+        assert_eq!((of_api.top_plans, of_mobile.top_targets), (Vec::new(), Vec::new()));
         assert_eq!(analytics(&app, "route=listItems&points=10").await.total.calls, 20);
         assert_eq!(analytics(&app, "route=other").await.total.calls, 0);
     })

@@ -49,6 +49,10 @@ pub(super) struct Focus {
     pub(super) routes: Option<Slice>,
     /// By `a` in [`Cube::Application`], by `b` in [`Cube::Consumer`].
     pub(super) applications: Option<Slice>,
+    /// By `b`.
+    pub(super) plans: Option<Slice>,
+    /// By `b`.
+    pub(super) targets: Option<Slice>,
 }
 
 impl Focus {
@@ -75,6 +79,8 @@ impl Focus {
             apis: Slice::new(Cube::Api, None, Some(String::new())),
             routes: Some(Slice::new(Cube::Route, None, None)),
             applications: Some(Slice::new(Cube::Application, None, Some(String::new()))),
+            plans: Some(Slice::new(Cube::Plan, None, None)),
+            targets: Some(Slice::new(Cube::Target, None, None)),
         }
     }
 
@@ -85,18 +91,35 @@ impl Focus {
             apis: one,
             routes: Some(Slice::new(Cube::Route, Some(api.clone()), None)),
             applications: Some(Slice::new(Cube::Consumer, Some(api), None)),
+            plans: None,
+            targets: None,
         }
     }
 
     fn route(api: Option<String>, route: String) -> Self {
         let one = Slice::new(Cube::Route, api, Some(route));
-        Self { series: one.clone(), apis: one.clone(), routes: Some(one), applications: None }
+        Self {
+            series: one.clone(),
+            apis: one.clone(),
+            routes: Some(one),
+            applications: None,
+            plans: None,
+            targets: None,
+        }
     }
 
     fn application(api: Option<String>, application: String) -> Self {
         let with_api = Slice::new(Cube::Consumer, api.clone(), Some(application.clone()));
+        let plans = api.is_none().then(|| Slice::new(Cube::Plan, Some(application.clone()), None));
         let whole = Slice::new(Cube::Application, Some(application), Some(String::new()));
         let one = if api.is_some() { with_api.clone() } else { whole };
-        Self { series: one.clone(), apis: with_api, routes: None, applications: Some(one) }
+        Self {
+            series: one.clone(),
+            apis: with_api,
+            routes: None,
+            applications: Some(one),
+            plans,
+            targets: None,
+        }
     }
 }

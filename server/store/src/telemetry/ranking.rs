@@ -1,10 +1,10 @@
-//! The busiest APIs, routes and applications: sums first, from an index alone; then the latencies of the few at the top.
+//! The busiest APIs, routes, applications, plans and targets: sums first, from an index alone; then the latencies of the few at the top.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use sea_orm::{DatabaseTransaction, Value};
-use sluice_contract::ids::{ApiId, ApplicationId, TenantId};
+use sluice_contract::ids::{ApiId, ApplicationId, PlanId, TenantId};
 use sluice_contract::rollup::Counts;
 
 use super::focus::{Focus, Slice};
@@ -56,6 +56,30 @@ pub(super) async fn applications(
     let Some(slice) = &focus.applications else { return Ok(Vec::new()) };
     let by_b = slice.cube == Cube::Consumer;
     rank(tx, tenant, range, slice, waiting, |(a, b)| if by_b { b.parse().ok() } else { a.parse().ok() }).await
+}
+
+/// Busiest plans. Calls without a plan are in none.
+pub(super) async fn plans(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    range: Range,
+    focus: &Focus,
+    waiting: &[Waiting],
+) -> Result<Vec<(PlanId, Counts)>> {
+    let Some(slice) = &focus.plans else { return Ok(Vec::new()) };
+    rank(tx, tenant, range, slice, waiting, |(_, b)| b.parse().ok()).await
+}
+
+/// Busiest targets, over all gateways.
+pub(super) async fn targets(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    range: Range,
+    focus: &Focus,
+    waiting: &[Waiting],
+) -> Result<Vec<(String, Counts)>> {
+    let Some(slice) = &focus.targets else { return Ok(Vec::new()) };
+    rank(tx, tenant, range, slice, waiting, |(_, b)| Some(b.clone())).await
 }
 
 /// The cells of a slice, grouped by what `name` makes of their names; those without are left out.

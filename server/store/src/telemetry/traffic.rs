@@ -39,6 +39,8 @@ pub(super) async fn read(
     let apis = ranking::apis(&tx, tenant, range, &focus, &waiting).await?;
     let routes = ranking::routes(&tx, tenant, range, &focus, &waiting).await?;
     let applications = ranking::applications(&tx, tenant, range, &focus, &waiting).await?;
+    let plans = ranking::plans(&tx, tenant, range, &focus, &waiting).await?;
+    let targets = ranking::targets(&tx, tenant, range, &focus, &waiting).await?;
     tx.rollback().await?;
     Ok(Traffic {
         from: time(range.from),
@@ -48,6 +50,8 @@ pub(super) async fn read(
         apis,
         routes,
         applications,
+        plans,
+        targets,
     })
 }
 
