@@ -18,6 +18,7 @@ mod serve;
 mod status;
 mod store;
 mod stored;
+mod targeted;
 mod vary;
 
 pub(crate) use fill::FillReader;

@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, PRAGMA};
 
+use super::targeted;
+
 /// What a message says about caching. Directives that are not known are ignored; a delta that is not a number counts as
 /// stale (§4.2.1), one that is too large as the largest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,12 @@ pub(super) struct Directives {
     pub(super) min_fresh: Option<u64>,
     /// Some(None): any staleness.
     pub(super) max_stale: Option<Option<u64>>,
+    /// Seconds (RFC 5861 §3).
+    pub(super) stale_while_revalidate: Option<u64>,
+    /// Seconds (RFC 5861 §4).
+    pub(super) stale_if_error: Option<u64>,
+    /// Said in a field for caches like this one, so that `Expires` does not count (RFC 9213 §2.2).
+    pub(super) targeted: bool,
 }
 
 /// The largest delta that counts (§1.2.2).
@@ -28,6 +36,10 @@ const MAX_DELTA: u64 = 1 << 31;
 
 impl Directives {
     pub(super) fn of_response(headers: &HeaderMap) -> Self {
+        targeted::directives(headers).unwrap_or_else(|| Self::of_cache_control(headers))
+    }
+
+    fn of_cache_control(headers: &HeaderMap) -> Self {
         let mut found = Self::default();
         for value in headers.get_all(CACHE_CONTROL) {
             if let Ok(text) = value.to_str() {
@@ -39,7 +51,7 @@ impl Directives {
 
     /// Without `Cache-Control`, `Pragma: no-cache` counts (§5.4).
     pub(super) fn of_request(headers: &HeaderMap) -> Self {
-        let mut found = Self::of_response(headers);
+        let mut found = Self::of_cache_control(headers);
         if !headers.contains_key(CACHE_CONTROL) {
             let pragma = headers.get_all(PRAGMA).iter().filter_map(|value| value.to_str().ok());
             found.no_cache = pragma.flat_map(split).any(|(name, _)| name.eq_ignore_ascii_case("no-cache"));
@@ -47,7 +59,7 @@ impl Directives {
         found
     }
 
-    fn set(&mut self, name: &str, value: Option<&str>) {
+    pub(super) fn set(&mut self, name: &str, value: Option<&str>) {
         match name.to_ascii_lowercase().as_str() {
             "no-store" => self.no_store = true,
             "no-cache" => self.no_cache = true,
@@ -60,6 +72,8 @@ impl Directives {
             "s-maxage" => keep_least(&mut self.s_maxage, delta(value)),
             "min-fresh" => self.min_fresh = Some(delta(value)),
             "max-stale" => self.max_stale = Some(value.map(|value| delta(Some(value)))),
+            "stale-while-revalidate" => self.stale_while_revalidate = Some(delta(value)),
+            "stale-if-error" => self.stale_if_error = Some(delta(value)),
             _ => {}
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn lifetime(
     }
     // §4.2.1: what is meant for shared caches, then for all, then the old way; the policy where the origin is silent.
     let stated = directives.s_maxage.or(directives.max_age).map(Duration::from_secs);
-    let said = stated.or_else(|| expires(headers)).or(policy);
+    let said = stated.or_else(|| expires(headers).filter(|_| !directives.targeted)).or(policy);
     said.or_else(|| heuristic(status, headers, directives).filter(|_| rule.heuristic))
 }
 

@@ -26,6 +26,10 @@ pub(super) struct Storable {
     pub(super) no_cache: bool,
     /// Must not be used stale, whatever happens.
     pub(super) must_revalidate: bool,
+    /// How long past its lifetime it is served while a new one is fetched.
+    pub(super) while_revalidate: Duration,
+    /// How long past its lifetime it is served in place of an error; None: nobody said.
+    pub(super) if_error: Option<Duration>,
 }
 
 /// Decides it for a response to GET; `identified` says whether the request carried anything that tells callers apart.
@@ -49,6 +53,8 @@ pub(super) fn storable(
             lifetime,
             no_cache: false,
             must_revalidate: false,
+            while_revalidate: rule.while_revalidate.unwrap_or_default(),
+            if_error: rule.if_error,
         });
     }
     // §5.2.2.3: who understands the status may store in spite of `no-store`, which is for those who do not.
@@ -74,7 +80,15 @@ pub(super) fn storable(
         lifetime,
         no_cache: directives.no_cache,
         must_revalidate: directives.must_revalidate || directives.s_maxage.is_some(),
+        while_revalidate: seconds(directives.stale_while_revalidate)
+            .or(rule.while_revalidate)
+            .unwrap_or_default(),
+        if_error: seconds(directives.stale_if_error).or(rule.if_error),
     })
+}
+
+fn seconds(said: Option<u64>) -> Option<Duration> {
+    said.map(Duration::from_secs)
 }
 
 /// Statuses whose meaning for caching is known here (RFC 9110 §15).

@@ -79,8 +79,8 @@ pub(crate) async fn serve(
         forwarded(&mut answer.head.headers, Forward::Method);
         return Ok(answer);
     }
-    let directives = Directives::of_request(&outbound.head.headers);
-    if directives.no_store
+    let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound);
+    if asked.directives.no_store
         || conditional::is_for_upstream(&outbound.head.headers)
         || !outbound.body.is_empty()
     {
@@ -88,20 +88,6 @@ pub(crate) async fn serve(
         forwarded(&mut answer.head.headers, Forward::Bypass);
         return Ok(answer);
     }
-    let keys = Keys::new(authorised, &outbound.head, rule);
-    let mut asked = Asked {
-        worker: Rc::clone(&call.worker),
-        authorised,
-        snapshot,
-        rule,
-        keys,
-        directives,
-        head_only: outbound.head.method == Method::HEAD,
-        headers: HeaderMap::new(),
-        conditions: Conditions::default(),
-        wanted: Wanted::of(&outbound.head.method, &outbound.head.headers),
-        distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
-    };
     let now = call.moment();
     let found = asked.look_up(&outbound.head.headers, now);
     call.mark("cache");
@@ -127,6 +113,12 @@ pub(crate) async fn serve(
         }
     }
     match found {
+        Found::Stale(stored) if asked.may_refresh_behind(&stored, now) => {
+            call.cache = CacheOutcome::Stale;
+            let answer = asked.answer(&stored, now);
+            tokio::task::spawn_local(refresh(call.behind(), authorised.clone(), outbound, stored));
+            Ok(answer)
+        }
         Found::Fresh(stored) | Found::Stale(stored) => {
             Box::pin(asked.fetch(call, outbound, Some(stored), Forward::Stale)).await
         }
@@ -134,7 +126,43 @@ pub(crate) async fn serve(
     }
 }
 
-impl Asked<'_> {
+/// Fetches a response anew behind an answer that was stale (RFC 5861 §3); one at a time for each key.
+async fn refresh(mut call: Call, authorised: Authorised, outbound: Outbound, stored: Arc<Stored>) {
+    let worker = Rc::clone(&call.worker);
+    let snapshot = worker.snapshot();
+    let Some(rule) = authorised.cache_rule() else { return };
+    let asked = Asked::new(&call, &snapshot, &authorised, rule, &outbound);
+    let asked = Asked { headers: outbound.head.headers.clone(), ..asked };
+    let own = asked.keys.own();
+    if let Boarding::Leader(flight) = Flights::board(asked.cache(), own.hash, &own.bytes) {
+        // Whoever asks next sees what came of it.
+        let _ = asked.fetch_alone(&mut call, outbound, Some(stored), Forward::Stale, Some(flight)).await;
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        call: &Call,
+        snapshot: &'a Snapshot,
+        authorised: &'a Authorised,
+        rule: &'a CacheRule,
+        outbound: &Outbound,
+    ) -> Self {
+        Self {
+            worker: Rc::clone(&call.worker),
+            authorised,
+            snapshot,
+            rule,
+            keys: Keys::new(authorised, &outbound.head, rule),
+            directives: Directives::of_request(&outbound.head.headers),
+            head_only: outbound.head.method == Method::HEAD,
+            headers: HeaderMap::new(),
+            conditions: Conditions::default(),
+            wanted: Wanted::of(&outbound.head.method, &outbound.head.headers),
+            distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
+        }
+    }
+
     fn now(&self) -> u64 {
         self.worker.shared.clock.now()
     }
@@ -166,7 +194,7 @@ impl Asked<'_> {
 
     /// Fresh enough for what the request asks (RFC 9111 §4.2 and §5.2.1).
     fn is_usable(&self, stored: &Stored, now: u64) -> bool {
-        let Storable { lifetime, no_cache, must_revalidate, audience: _ } = stored.storable;
+        let Storable { lifetime, no_cache, must_revalidate, .. } = stored.storable;
         if no_cache || self.directives.no_cache || self.distrust {
             return false;
         }
@@ -185,6 +213,17 @@ impl Asked<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether a stale response may be served at once while a new one is fetched.
+    fn may_refresh_behind(&self, stored: &Stored, now: u64) -> bool {
+        let Storable { lifetime, no_cache, must_revalidate, while_revalidate, .. } = stored.storable;
+        let asks_for_fresh = self.directives.no_cache
+            || self.directives.min_fresh.is_some()
+            || self.directives.max_age.is_some_and(|most| stored.age(now) > Duration::from_secs(most));
+        let staleness = stored.age(now).saturating_sub(lifetime);
+        let forbidden = no_cache || must_revalidate || asks_for_fresh || self.distrust || self.head_only;
+        !forbidden && staleness < while_revalidate
     }
 
     /// An answer from the store: 304 when the client has it already, without a body to HEAD, a part when that is wanted.
@@ -283,17 +322,15 @@ impl Asked<'_> {
         call.cache = CacheOutcome::Miss;
         // Before the fetch: what a purge covers from now on is older than it.
         let stamp = Stamp { position: self.snapshot.position, at: self.now() };
-        let validating =
-            stored.filter(|stored| conditional::validate(&stored.headers, &mut outbound.head.headers));
+        let validates =
+            |stored: &&Arc<Stored>| conditional::validate(&stored.headers, &mut outbound.head.headers);
+        let validating = stored.as_ref().filter(validates).cloned();
         let fetched = fetch(call, self.snapshot, self.authorised, outbound).await;
-        let (mut head, body) = match (fetched, &validating) {
-            (Ok(fetched), _) => fetched,
-            (Err(failure), Some(stored)) if failure.kind.is_upstream_down() && self.may_be_stale(stored) => {
-                call.cache = CacheOutcome::Stale;
-                return Ok(self.answer(stored, self.now()));
-            }
-            (Err(failure), _) => return Err(failure),
-        };
+        if let Some(stored) = stored.filter(|stored| self.may_replace(stored, &fetched)) {
+            call.cache = CacheOutcome::Stale;
+            return Ok(self.answer(&stored, self.now()));
+        }
+        let (mut head, body) = fetched?;
         let timing = Timing { stamp, took: Duration::from_nanos(self.now() - stamp.at) };
         if let Some(stored) = validating.filter(|_| head.status == StatusCode::NOT_MODIFIED) {
             return Ok(self.validated(call, &stored, &head, timing, flight));
@@ -316,11 +353,18 @@ impl Asked<'_> {
         Ok(self.conditioned(answer))
     }
 
-    /// Whether a stored response may stand in for an upstream that cannot be reached (RFC 9111 §4.2.4).
-    fn may_be_stale(&self, stored: &Stored) -> bool {
-        let Storable { lifetime, no_cache, must_revalidate, audience: _ } = stored.storable;
+    /// Whether a stored response may stand in for an upstream that cannot be reached (RFC 9111 §4.2.4), or for an error
+    /// that it sends where somebody has said so (RFC 5861 §4).
+    fn may_replace(&self, stored: &Stored, fetched: &Outcome<(response::Parts, Fetched)>) -> bool {
+        let Storable { lifetime, no_cache, must_revalidate, if_error, .. } = stored.storable;
+        let most = match fetched {
+            Ok((head, _)) if matches!(head.status.as_u16(), 500 | 502 | 503 | 504) => if_error,
+            Err(failure) if failure.kind.is_upstream_down() => Some(if_error.unwrap_or(MAX_STALE)),
+            _ => None,
+        };
+        let forbidden = no_cache || must_revalidate || self.directives.no_cache || self.distrust;
         let staleness = stored.age(self.now()).saturating_sub(lifetime);
-        !no_cache && !must_revalidate && !self.directives.no_cache && !self.distrust && staleness <= MAX_STALE
+        !forbidden && most.is_some_and(|most| staleness <= most)
     }
 
     /// The upstream has confirmed what is stored: its fields are brought up to date (RFC 9111 §4.3.4).

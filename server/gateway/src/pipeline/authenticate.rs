@@ -17,6 +17,7 @@ use crate::compile::Credential;
 use crate::state::Snapshot;
 
 /// A caller who is known.
+#[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) credential: Arc<Credential>,
     pub(crate) place: Place,

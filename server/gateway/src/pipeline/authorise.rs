@@ -11,6 +11,7 @@ use super::route::Matched;
 use crate::compile::{Credential, Subscription};
 
 /// A request that may be served: nothing else makes one of these.
+#[derive(Clone)]
 pub(crate) struct Authorised {
     pub(crate) matched: Matched,
     caller: Option<Caller>,

@@ -194,6 +194,30 @@ impl Call {
         }
     }
 
+    /// A call that records nothing and keeps nobody waiting, for what goes on behind an answer.
+    pub(crate) fn behind(&self) -> Self {
+        Self {
+            worker: Rc::clone(&self.worker),
+            connection: Rc::clone(&self.connection),
+            open: None,
+            busy: None,
+            request_id: self.request_id.clone(),
+            method: self.method.clone(),
+            uri: self.uri.clone(),
+            host: self.host.clone(),
+            user_agent: self.user_agent.clone(),
+            origin: self.origin.clone(),
+            api: self.api.clone(),
+            credential: self.credential.clone(),
+            clean_query: self.clean_query.clone(),
+            rate: None,
+            target: None,
+            body_in: Rc::default(),
+            stages: Vec::new(),
+            ..*self
+        }
+    }
+
     /// The call has ended: records it.
     pub(crate) fn end(&mut self, bytes_out: u64) {
         let Some(open) = self.open.take() else { return };

@@ -14,6 +14,7 @@ use crate::router::Found;
 use crate::state::Snapshot;
 
 /// The route of a request.
+#[derive(Clone)]
 pub(crate) struct Matched {
     pub(crate) api: Arc<Api>,
     index: usize,

@@ -207,6 +207,57 @@ async fn parts_are_cut_from_what_is_stored_and_never_stored_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stale_response_is_served_at_once_while_one_fetch_brings_the_next() {
+    let upstream = counting(&[("cache-control", "max-age=1, stale-while-revalidate=60")]).await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(json!({})));
+    assert_eq!(rig.get("/acme/c/a", &[]).await.body, "1");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(rig.get("/acme/c/a", &[("cache-control", "max-age=0")]).await.body, "2", "who insists waits");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let stale = rig.get("/acme/c/a", &[]).await;
+    assert_eq!(stale.body, "2");
+    assert!(
+        stale.header("cache-status").starts_with("sluice; hit; ttl=-")
+            || stale.header("cache-status").ends_with("ttl=0")
+    );
+    for _ in 0..100 {
+        if upstream.count() == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(rig.get("/acme/c/a", &[]).await.body, "3");
+    assert_eq!(upstream.count(), 3);
+    let calls = rig.calls(4).await;
+    assert_eq!(calls.len(), 4, "the fetch behind an answer is no call");
+    assert_eq!(calls.iter().filter(|call| call.cache == CacheOutcome::Stale).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_response_stands_in_for_an_error_where_somebody_has_said_so() {
+    for (said, settings, expected) in [
+        ("max-age=1, stale-if-error=60", json!({}), 200),
+        ("max-age=1", json!({ "stale_if_error_s": 60 }), 200),
+        ("max-age=1", json!({}), 503),
+        ("max-age=1, must-revalidate, stale-if-error=60", json!({}), 503),
+    ] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let upstream = Upstream::new(move |_| {
+            let status = if count.fetch_add(1, Ordering::SeqCst) == 0 { 200 } else { 503 };
+            let fields: &'static [_] = Box::leak(Box::new([("cache-control", said)]));
+            async move { text(status, fields, status.to_string()) }
+        })
+        .await;
+        let mut rig = Rig::start();
+        rig.api("c", upstream.address, cached(settings));
+        assert_eq!(rig.get("/acme/c/a", &[]).await.status.as_u16(), 200);
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        assert_eq!(rig.get("/acme/c/a", &[]).await.status.as_u16(), expected, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn equal_requests_that_miss_together_share_one_fetch() {
     for announced in [true, false] {
         let upstream = Upstream::new(move |_| slow_body(announced)).await;

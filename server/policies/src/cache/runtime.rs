@@ -16,6 +16,10 @@ pub struct CacheRule {
     /// Guess a lifetime where nobody says one.
     pub heuristic: bool,
     pub override_origin: bool,
+    /// Staleness that is served while a new response is fetched.
+    pub while_revalidate: Option<Duration>,
+    /// Staleness that is served in place of an error.
+    pub if_error: Option<Duration>,
     statuses: Vec<u16>,
     pub shared: bool,
     pub vary_headers: Vec<HeaderName>,
@@ -33,6 +37,8 @@ impl CacheRule {
             ttl_s,
             heuristic,
             override_origin,
+            stale_while_revalidate_s,
+            stale_if_error_s,
             statuses,
             shared,
             vary_headers,
@@ -47,6 +53,8 @@ impl CacheRule {
             ttl: ttl_s.map(Duration::from_secs),
             heuristic,
             override_origin,
+            while_revalidate: stale_while_revalidate_s.map(Duration::from_secs),
+            if_error: stale_if_error_s.map(Duration::from_secs),
             statuses,
             shared,
             vary_headers: vary_headers.iter().map(name).collect::<Result<_, _>>()?,

@@ -23,6 +23,17 @@ pub struct Cache {
     /// Use the time to live above whatever the upstream says, even `no-store` and `private`.
     #[schemars(title = "Override the upstream")]
     pub override_origin: bool,
+    /// How long after its time a response is still served while a new one is fetched in the background, in seconds, where
+    /// the upstream does not say (`stale-while-revalidate`).
+    #[schemars(title = "Serve stale while refreshing (seconds)", range(max = 31_536_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_while_revalidate_s: Option<u64>,
+    /// How long after its time a response is still served in place of the upstream's 500, 502, 503 or 504, in seconds,
+    /// where the upstream does not say (`stale-if-error`). Without it a response is served for a day if the upstream
+    /// cannot be reached, and errors that it sends are passed on.
+    #[schemars(title = "Serve stale on errors (seconds)", range(max = 31_536_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_if_error_s: Option<u64>,
     /// Statuses that the time to live above holds for.
     #[schemars(title = "Statuses")]
     pub statuses: Vec<u16>,
@@ -62,6 +73,8 @@ impl Default for Cache {
             ttl_s: None,
             heuristic: false,
             override_origin: false,
+            stale_while_revalidate_s: None,
+            stale_if_error_s: None,
             statuses: vec![200, 203, 204, 300, 301, 308],
             shared: false,
             vary_headers: Vec::new(),
@@ -89,6 +102,8 @@ impl Policy for Cache {
             ttl_s,
             heuristic: _,
             override_origin,
+            stale_while_revalidate_s,
+            stale_if_error_s,
             statuses,
             shared: _,
             vary_headers,
@@ -96,9 +111,16 @@ impl Policy for Cache {
             max_body_bytes,
         } = self;
         let mut problems = Vec::new();
-        if ttl_s.is_some_and(|ttl| ttl > 31_536_000) {
-            let message = "A response is kept for at most a year (31,536,000 seconds).";
-            problems.push(FieldProblem::new("/ttl_s", "out_of_range", message));
+        let times = [
+            ("/ttl_s", ttl_s),
+            ("/stale_while_revalidate_s", stale_while_revalidate_s),
+            ("/stale_if_error_s", stale_if_error_s),
+        ];
+        for (pointer, seconds) in times {
+            if seconds.is_some_and(|seconds| seconds > 31_536_000) {
+                let message = "A response is kept for at most a year (31,536,000 seconds).";
+                problems.push(FieldProblem::new(pointer, "out_of_range", message));
+            }
         }
         if *override_origin && ttl_s.is_none() {
             let message = "Say for how long: overriding the upstream needs a time to live.";
