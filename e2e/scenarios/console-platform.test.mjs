@@ -72,7 +72,9 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
     await dialog(ada).getByLabel('Viewer').check();
     await dialog(ada).getByLabel('Consumer').uncheck();
     await submitDialog(ada, { 'E-mail': 'vera@example.com', Name: 'Vera Viewer' }, 'Invite', { stays: true });
-    const text = await dialog(ada).getByText('/welcome?token=').first().textContent();
+    await dialog(ada).getByRole('button', { name: 'Copy invitation link' }).click();
+    await dialog(ada).getByRole('button', { name: 'Copied' }).waitFor();
+    const text = await page.evaluate(() => navigator.clipboard.readText());
     await dialog(ada).getByRole('button', { name: 'Done' }).click();
     const vera = await Person.start(browser, { name: 'Vera', baseURL: sluice.origin });
     await vera.open(/\/welcome\?token=\S+/.exec(text)[0]);
@@ -203,6 +205,8 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
     await page.getByLabel('Calls (days)').fill('45');
     await page.getByRole('button', { name: 'Save' }).click();
     await seeToast(ada, 'Settings saved');
+    await page.getByRole('button', { name: 'Close message' }).first().click();
+    await page.getByText('Settings saved').waitFor({ state: 'detached' });
     assert.equal((await admin.get('/settings')).call_retention_days, 45);
     await admin.edit('/settings', (settings) => ({ ...settings, call_retention_days: 60 }));
     await page.getByLabel('Calls (days)').fill('50');
@@ -269,10 +273,13 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
 
   it('changes the theme, which stays', async () => {
     await ada.open('/');
-    await pick(ada, 'Theme', 'Dark');
+    const scheme = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
+    for (const [theme, expected] of [['Light', 'light'], ['System', 'light dark'], ['Dark', 'dark']]) {
+      await pick(ada, 'Theme', theme);
+      assert.equal(await scheme(), expected);
+    }
     await ada.open('/audit');
-    const scheme = await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
-    assert.equal(scheme, 'dark');
+    assert.equal(await scheme(), 'dark');
   });
 
   it('leaves no error in the console but the refusals that were provoked', () => {
