@@ -14,7 +14,9 @@ use super::list::cache_badge;
 use crate::components::{Badge, Clock, MethodTag, StatusCode, Tone};
 use crate::format;
 
-const SHOWN: usize = 200;
+const SHOWN: usize = 100;
+/// Rows that are drawn at once: more would hold up a frame. With [`REDRAW`], 250 calls a second are kept up with.
+const PORTION: usize = 25;
 const REDRAW: Duration = Duration::from_millis(100);
 const BASE: &str = "/api/v1";
 
@@ -103,7 +105,7 @@ impl Tail {
     }
 
     fn draw(self, waiting: StoredValue<Vec<CallRow>>) {
-        let Some(mut fresh) = waiting.try_update_value(std::mem::take) else { return };
+        let Some((passed, mut fresh)) = waiting.try_update_value(next_portion) else { return };
         // A connection that was made again may tell of calls that are shown already.
         self.rows.with_untracked(|rows| {
             fresh.retain(|new| rows.iter().all(|row| row.call.id != new.call.id));
@@ -111,12 +113,20 @@ impl Tail {
         if fresh.is_empty() {
             return;
         }
-        self.seen.update(|seen| *seen += fresh.len() as u64);
+        self.seen.update(|seen| *seen += (passed + fresh.len()) as u64);
         self.rows.update(|rows| {
-            rows.splice(0..0, fresh.into_iter().rev().take(SHOWN));
+            rows.splice(0..0, fresh.into_iter().rev());
             rows.truncate(SHOWN);
         });
     }
+}
+
+/// How many of a flood are left away because they would be pushed out at once, and the oldest of the others.
+fn next_portion<T>(waiting: &mut Vec<T>) -> (usize, Vec<T>) {
+    let passed = waiting.len().saturating_sub(SHOWN);
+    waiting.drain(..passed);
+    let rest = waiting.split_off(waiting.len().min(PORTION));
+    (passed, std::mem::replace(waiting, rest))
 }
 
 /// The newest calls of a tail.
@@ -193,5 +203,22 @@ fn TailRow(row: CallRow) -> impl IntoView {
             <td role="cell" data-label="Cache">{cache_badge(call.cache)}</td>
             <td role="cell" data-label="Duration" data-align="end">{format::micros(call.duration_us)}</td>
         </tr>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_drawn_in_portions_and_only_its_newest() {
+        let mut waiting: Vec<_> = (0..SHOWN + 7).collect();
+        let (passed, first) = next_portion(&mut waiting);
+        assert_eq!((passed, first.len(), first[0]), (7, PORTION, 7));
+        let (passed, second) = next_portion(&mut waiting);
+        assert_eq!((passed, second[0]), (0, 7 + PORTION));
+        waiting.truncate(3);
+        assert_eq!(next_portion(&mut waiting).1.len(), 3);
+        assert_eq!(next_portion(&mut waiting), (0, Vec::new()));
     }
 }
