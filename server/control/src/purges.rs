@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use sluice_contract::ids::{PurgeId, TenantId};
 use sluice_contract::journal::PurgeScope;
 use sluice_contract::rest::page::{Page, PageQuery};
-use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
+use sluice_contract::rest::purges::{CreatePurge, PurgeFilter, PurgeRecord};
 use sluice_store::purges;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,15 +23,16 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 /// Purges of the tenant, newest first. Sorts: `created_at`.
 #[utoipa::path(
     get, path = "/tenants/{tenant}/purges", tag = "purges",
-    params(("tenant" = TenantId, Path), PageQuery),
+    params(("tenant" = TenantId, Path), PurgeFilter, PageQuery),
     responses((status = 200, body = Page<PurgeRecord>)),
 )]
 async fn list_purges(
     State(app): State<App>,
     scope: Scope<need::ReadManagement>,
+    Query(filter): Query<PurgeFilter>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<PurgeRecord>>, ApiError> {
-    Ok(Json(purges::list(app.store.read(), scope.tenant, &page).await?))
+    Ok(Json(purges::list(app.store.read(), scope.tenant, &filter, &page).await?))
 }
 
 /// Removes cached responses of an API, or of one URL, from every gateway of an environment.

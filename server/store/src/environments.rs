@@ -1,6 +1,6 @@
 //! Environments: where APIs are released to. Owned by the platform, shared by tenants or dedicated to one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
@@ -16,7 +16,7 @@ use sluice_entity::environments;
 use crate::audit::{self, Actor, Change, seen};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
-use crate::{Tx, check_version, journal, text};
+use crate::{Tx, check_version, gateways, journal, text};
 
 const LISTING: Listing<environments::Entity> = Listing {
     sorts: &[
@@ -150,6 +150,7 @@ pub async fn update(
     let mut after = environment(row.update(tx).await?)?;
     record(tx, actor, "update_environment", Some(&before), &after).await?;
     after.head = tell_gateways(tx, &after).await?;
+    after.gateway_urls = urls_of(&mut gateways::urls_by_environment(tx).await?, id);
     Ok(after)
 }
 
@@ -187,20 +188,27 @@ pub(crate) fn usable_by(tenant: TenantId) -> Condition {
 async fn with_head(db: &impl ConnectionTrait, row: Option<environments::Model>) -> Result<Environment> {
     let mut environment = environment(row.ok_or(Error::NotFound)?)?;
     environment.head = journal::head(db, environment.id).await?;
+    environment.gateway_urls = urls_of(&mut gateways::urls_by_environment(db).await?, environment.id);
     Ok(environment)
 }
 
 async fn with_heads(db: &impl ConnectionTrait, rows: Vec<environments::Model>) -> Result<Vec<Environment>> {
     let counters = journal::counters(db).await?;
+    let mut urls = gateways::urls_by_environment(db).await?;
     let with_head = |row| {
         let mut environment = environment(row)?;
         environment.head = counters.get(&environment.id).map_or(0, |counter| counter.head);
+        environment.gateway_urls = urls_of(&mut urls, environment.id);
         Ok(environment)
     };
     rows.into_iter().map(with_head).collect()
 }
 
-/// `head` is 0 here: the journal knows it.
+fn urls_of(urls: &mut HashMap<EnvironmentId, BTreeSet<String>>, environment: EnvironmentId) -> Vec<String> {
+    urls.remove(&environment).into_iter().flatten().collect()
+}
+
+/// `head` is 0 here, and `gateway_urls` empty: the journal and the gateways know them.
 fn environment(row: environments::Model) -> Result<Environment> {
     let environments::Model { id, slug, name, dedicated_to, settings, version, created_at } = row;
     Ok(Environment {
@@ -210,6 +218,7 @@ fn environment(row: environments::Model) -> Result<Environment> {
         dedicated_to: dedicated_to.map(TenantId),
         settings: serde_json::from_value(settings)?,
         head: 0,
+        gateway_urls: Vec::new(),
         version: crate::version(version),
         created_at,
     })

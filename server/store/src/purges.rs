@@ -5,7 +5,7 @@ use serde_json::json;
 use sluice_contract::ids::{EnvironmentId, PurgeId, TenantId};
 use sluice_contract::journal::{Change as JournalChange, Purge, PurgeScope};
 use sluice_contract::rest::page::{Page, PageQuery};
-use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
+use sluice_contract::rest::purges::{CreatePurge, PurgeFilter, PurgeRecord};
 use sluice_contract::rest::releases::Progress;
 use sluice_entity::purges;
 
@@ -32,9 +32,15 @@ const LISTING: Listing<purges::Entity> = Listing {
 pub async fn list(
     db: &impl ConnectionTrait,
     tenant: TenantId,
+    filter: &PurgeFilter,
     page: &PageQuery,
 ) -> Result<Page<PurgeRecord>> {
-    let Page { items, next } = LISTING.page(db, of(tenant), page).await?;
+    let PurgeFilter { api } = filter;
+    let mut select = of(tenant);
+    if let Some(api) = api {
+        select = select.filter(purges::Column::ApiId.eq(api.0));
+    }
+    let Page { items, next } = LISTING.page(db, select, page).await?;
     Ok(Page { items: with_progress(db, items).await?, next })
 }
 

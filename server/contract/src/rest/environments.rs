@@ -19,6 +19,8 @@ pub struct Environment {
     pub settings: EnvironmentSettings,
     /// Newest position of its journal.
     pub head: u64,
+    /// Where clients reach its gateways (`https://gateway.example.com`, no slash at the end), each once.
+    pub gateway_urls: Vec<String>,
     pub version: u64,
     pub created_at: DateTime<Utc>,
 }

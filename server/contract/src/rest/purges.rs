@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ids::{EnvironmentId, PurgeId};
+use crate::ids::{ApiId, EnvironmentId, PurgeId};
 use crate::journal::PurgeScope;
 use crate::rest::releases::Progress;
 
@@ -26,4 +26,13 @@ pub struct PurgeRecord {
 pub struct CreatePurge {
     pub environment: EnvironmentId,
     pub scope: PurgeScope,
+}
+
+/// Filters of `GET /tenants/{tenant}/purges`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct PurgeFilter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiId>,
 }

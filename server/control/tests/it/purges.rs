@@ -29,6 +29,12 @@ async fn a_purge_is_ordered_by_the_journal_and_its_progress_shown() {
         let list: Page<PurgeRecord> = app.admin.get(&app.path("/purges")).await.expect(200).json();
         let ids: Vec<_> = list.items.iter().map(|purge| purge.id).collect();
         assert_eq!(ids, [whole.id, made.id]);
+        let other = make_api(&app, "others", draft()).await.id;
+        for (filter, expected) in [(api, 2), (other, 0)] {
+            let path = app.path(&format!("/purges?api={filter}"));
+            let list: Page<PurgeRecord> = app.admin.get(&path).await.expect(200).json();
+            assert_eq!(list.items.len(), expected);
+        }
     })
     .await;
 }

@@ -1,6 +1,6 @@
 //! Gateways as callers see them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
@@ -112,6 +112,30 @@ pub async fn public_urls(db: &impl ConnectionTrait) -> Result<HashSet<String>> {
         .all(db)
         .await?;
     Ok(urls.into_iter().collect())
+}
+
+/// The same by environment, in order, without a slash at the end.
+///
+/// # Errors
+/// When the database fails.
+pub async fn urls_by_environment(
+    db: &impl ConnectionTrait,
+) -> Result<HashMap<EnvironmentId, BTreeSet<String>>> {
+    let urls: Vec<(Uuid, String)> = gateways::Entity::find()
+        .select_only()
+        .columns([gateways::Column::EnvironmentId, gateways::Column::PublicUrl])
+        .distinct()
+        .filter(gateways::Column::RemovedAt.is_null())
+        .filter(gateways::Column::PublicUrl.is_not_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut sorted = HashMap::<_, BTreeSet<_>>::new();
+    for (environment, url) in urls {
+        let urls = sorted.entry(EnvironmentId(environment)).or_default();
+        urls.insert(url.trim_end_matches('/').to_owned());
+    }
+    Ok(sorted)
 }
 
 /// What rows need from other tables to be shown.

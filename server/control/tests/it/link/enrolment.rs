@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use sluice_contract::ids::BootId;
 use sluice_contract::link::LostCalls;
+use sluice_contract::rest::environments::Environment;
 use sluice_contract::rest::gateways::{EnrolmentTokenInfo, Gateway, GatewayState};
 use sluice_contract::rest::page::Page;
 use sluice_store::enrolment_tokens::{self, NewEnrolmentToken};
@@ -31,6 +32,37 @@ async fn gateways_enrol_with_one_token_and_get_names_of_their_own() {
         let path = format!("/api/v1/environments/{}/enrolment-tokens", served.environment);
         let tokens: Page<EnrolmentTokenInfo> = served.app.admin.get(&path).await.expect(200).json();
         assert_eq!(tokens.items[0].used, 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_environment_says_where_its_gateways_are_reached_until_they_are_removed() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let list = async || -> Vec<Environment> {
+            let path = served.app.path("/environments");
+            served.app.admin.get(&path).await.expect(200).json::<Page<Environment>>().items
+        };
+        assert!(list().await[0].gateway_urls.is_empty());
+        served
+            .app
+            .admin
+            .post("/api/v1/environments", &json!({"slug": "test", "name": "Test"}))
+            .await
+            .expect(201);
+        let (gateway, second) = (served.gateway().await, served.gateway().await);
+        let urls: Vec<_> = list().await.into_iter().map(|it| (it.slug, it.gateway_urls)).collect();
+        let reached = vec!["http://127.0.0.1:8000".to_owned()];
+        assert_eq!(urls, [("production".to_owned(), reached.clone()), ("test".to_owned(), Vec::new())]);
+        let path = format!("/api/v1/environments/{}", served.environment);
+        let one: Environment = served.app.admin.get(&path).await.expect(200).json();
+        assert_eq!(one.gateway_urls, reached);
+
+        for id in [gateway.id, second.id] {
+            served.app.admin.delete(&format!("/api/v1/gateways/{id}")).await.expect(204);
+        }
+        assert!(list().await[0].gateway_urls.is_empty());
     })
     .await;
 }
