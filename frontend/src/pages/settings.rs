@@ -2,6 +2,7 @@
 
 mod about;
 mod account;
+mod environment;
 mod environments;
 mod platform;
 mod tokens;
@@ -15,6 +16,7 @@ use crate::components::{PageHead, TabLink, Tabs};
 use crate::session::use_current;
 use about::AboutTab;
 use account::Account;
+use environment::EnvironmentDetail;
 use environments::Environments;
 use platform::Platform;
 use tokens::Tokens;
@@ -27,6 +29,7 @@ pub fn SettingsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
             <Route path=path!("account") view=Account />
             <Route path=path!("tokens") view=Tokens />
             <Route path=path!("environments") view=Environments />
+            <Route path=path!("environments/:id") view=EnvironmentDetail />
             <Route path=path!("platform") view=Platform />
             <Route path=path!("about") view=AboutTab />
         </ParentRoute>

@@ -8,9 +8,9 @@ use sluice_contract::rest::session::Permission;
 
 use super::draft::use_draft;
 use crate::components::{
-    Button, Dialog, EmptyState, Kind, Panel, SelectField, TaskProblem, TextArea, TextField,
+    Button, Dialog, EmptyState, EntryCard, Kind, SelectField, TaskProblem, TextArea, TextField,
 };
-use crate::icons::{PENCIL, PLUS, SERVER, TRASH};
+use crate::icons::{PLUS, SERVER};
 use crate::session::use_current;
 use crate::state::{Task, effect, opened_by};
 
@@ -52,7 +52,9 @@ pub fn UpstreamsTab() -> impl IntoView {
         upstreams
             .into_iter()
             .enumerate()
-            .map(|(i, it)| card(it, may_edit, move || editing.set(Some(Subject::At(i))), move || remove(i)))
+            .map(|(i, it)| {
+                card(it, may_edit, move |()| editing.set(Some(Subject::At(i))), move |()| remove(i))
+            })
             .collect_view()
             .into_any()
     };
@@ -79,8 +81,8 @@ pub fn UpstreamsTab() -> impl IntoView {
 fn card(
     upstream: Upstream,
     may_edit: bool,
-    edit: impl Fn() + Send + Sync + 'static,
-    remove: impl Fn() + Send + Sync + 'static,
+    on_edit: impl Fn(()) + Send + Sync + 'static,
+    on_remove: impl Fn(()) + Send + Sync + 'static,
 ) -> impl IntoView {
     let Upstream { name, targets, timeouts, .. } = upstream;
     let rows = targets.into_iter().map(|target| {
@@ -91,37 +93,14 @@ fn card(
             <dd>{format!("weight {}", target.weight)}</dd>
         }
     });
+    let rows = rows.collect_view();
     let Timeouts { connect_ms, first_byte_ms, idle_ms, total_ms } = timeouts;
     let total = total_ms.map_or_else(|| "no limit in all".to_owned(), |ms| format!("{ms} ms in all"));
-    let (edit_label, remove_label) = (format!("Edit {name}"), format!("Remove {name}"));
-    let buttons = may_edit.then(|| {
-        view! {
-            <div class="row">
-                <Button size="sm" icon=PENCIL label=edit_label on_click=move |()| edit()>
-                    "Edit"
-                </Button>
-                <Button
-                    size="sm"
-                    kind=Kind::DangerQuiet
-                    icon=TRASH
-                    label=remove_label
-                    on_click=move |()| remove()
-                >
-                    "Remove"
-                </Button>
-            </div>
-        }
-    });
+    let note = format!("Connect {connect_ms} ms, first byte {first_byte_ms} ms, idle {idle_ms} ms, {total}");
     view! {
-        <Panel
-            title=name
-            note=format!("Connect {connect_ms} ms, first byte {first_byte_ms} ms, idle {idle_ms} ms, {total}")
-        >
-            <div class="stack">
-                <dl class="facts">{rows.collect_view()}</dl>
-                {buttons}
-            </div>
-        </Panel>
+        <EntryCard title=name note may_edit on_edit on_remove>
+            {rows}
+        </EntryCard>
     }
 }
 

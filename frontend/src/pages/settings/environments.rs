@@ -22,7 +22,7 @@ pub fn Environments() -> impl IntoView {
     let editing = RwSignal::new(None::<Environment>);
     view! {
         <div class="toolbar">
-            <p class="secondary small">"A gateway serves one environment."</p>
+            <p class="secondary small">"A gateway serves one environment. Open one to attach policies to all of its APIs."</p>
             <span class="grow"></span>
             <Button kind=Kind::Primary icon=PLUS on_click=move |()| creating.set(true)>
                 "New environment"
@@ -32,6 +32,7 @@ pub fn Environments() -> impl IntoView {
             label="Environments"
             columns=columns(editing)
             list
+            href=|it: &Environment| format!("/settings/environments/{}", it.id)
             empty=|| view! {
                 <EmptyState icon=LAYERS title="No environment" note="Create one, then enrol gateways into it." />
             }
@@ -105,7 +106,7 @@ fn Create(open: RwSignal<bool>, list: Paged<Environment>) -> impl IntoView {
     }
 }
 
-/// The form of `UpdateEnvironment`. Policies are not in it and stay as they are.
+/// The form of `UpdateEnvironment`. Policies are not in it and stay as they are: they have a page of their own.
 fn schema() -> Value {
     let texts = |order: u32, title: &str, description: &str| {
         let items = json!({ "type": "string" });
