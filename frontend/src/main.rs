@@ -6,6 +6,7 @@
 mod api;
 mod app;
 mod components;
+mod curl;
 mod format;
 mod icons;
 mod pages;

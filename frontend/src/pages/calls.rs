@@ -1,9 +1,9 @@
 //! The call log: filter, live tail, one call in detail.
 
-mod curl;
 mod detail;
 mod filters;
 mod list;
+mod repeat;
 mod tail;
 
 use leptos::prelude::*;

@@ -6,9 +6,10 @@ use leptos_router::hooks::use_params_map;
 use sluice_contract::calls::{Call, StageTime};
 use sluice_contract::problem::ErrorSource;
 use sluice_contract::rest::calls::CallRow;
+use sluice_contract::rest::gateways::Gateway;
 
-use super::curl;
 use super::list::cache_badge;
+use super::repeat;
 use crate::api;
 use crate::components::{
     Badge, CodeBlock, Crumb, MethodTag, Notice, PageHead, Panel, Skeleton, StatusCode, Tone, set_page,
@@ -35,10 +36,20 @@ pub fn CallDetail() -> impl IntoView {
 
 #[component]
 fn Inspector(row: CallRow) -> impl IntoView {
+    let current = use_current();
     let call = row.call.clone();
     let title = format!("{} {}", call.method, call.path);
     let status = call.status;
-    let command = curl::command(&call);
+    let (served_by, repeated) = (row.gateway, call.clone());
+    let gateway = remote(move || {
+        let path = current.path(&format!("/gateways/{served_by}"));
+        // One that is gone says no more where it was reached.
+        async move { Ok(api::get::<Gateway>(&path).await.ok().and_then(|gateway| gateway.public_url)) }
+    });
+    let command = Signal::derive(move || {
+        let tenant = current.tenant().map(|tenant| tenant.slug).unwrap_or_default();
+        repeat::command(&repeated, gateway.get().flatten().as_deref(), &tenant)
+    });
     let (at, duration) = (call.at, call.duration_us);
     let (failed, times, asked) = (failure(&call), waterfall(&call), request_facts(&call));
     view! {
@@ -57,7 +68,7 @@ fn Inspector(row: CallRow) -> impl IntoView {
                         {times}
                     </Panel>
                     <Panel title="Repeat it">
-                        <CodeBlock text=Signal::stored(command) title="curl" wrap=true />
+                        <CodeBlock text=command title="curl" wrap=true />
                     </Panel>
                 </div>
                 <div class="stack">
