@@ -1,5 +1,6 @@
 //! APIs: what a publisher edits, freezes and releases.
 
+mod cache;
 mod detail;
 mod draft;
 mod import;
@@ -16,6 +17,7 @@ use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Route};
 use leptos_router::path;
 
+use cache::CacheTab;
 use detail::ApiDetail;
 use import::Import;
 use list::ApiList;
@@ -37,6 +39,7 @@ pub fn ApisRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
                 <Route path=path!("routes") view=RoutesTab />
                 <Route path=path!("upstreams") view=UpstreamsTab />
                 <Route path=path!("policies") view=PoliciesTab />
+                <Route path=path!("cache") view=CacheTab />
                 <Route path=path!("plans") view=PlansTab />
                 <Route path=path!("revisions") view=RevisionsTab />
             </ParentRoute>

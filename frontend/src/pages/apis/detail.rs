@@ -44,6 +44,7 @@ fn Frame(latest: Signal<Tagged<Api>>, found: Remote<Tagged<Api>>) -> impl IntoVi
         ("Routes", "/routes"),
         ("Upstreams", "/upstreams"),
         ("Policies", "/policies"),
+        ("Cache", "/cache"),
         ("Plans", "/plans"),
         ("Revisions", "/revisions"),
     ];

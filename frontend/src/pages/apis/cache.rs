@@ -1,0 +1,125 @@
+//! The cached answers of an API: removing them, and who removed which before.
+
+mod purge;
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use sluice_contract::journal::PurgeScope;
+use sluice_contract::rest::purges::PurgeRecord;
+use sluice_contract::rest::releases::Progress;
+use sluice_contract::rest::session::Permission;
+
+use super::draft::use_draft;
+use crate::components::{
+    Ago, Badge, Button, Column, DataTable, EmptyState, EnvironmentChoice, Kind, LinkButton, progress_badge,
+    use_environments,
+};
+use crate::format;
+use crate::icons::{CHART, LAYERS, TRASH};
+use crate::session::use_current;
+use crate::state::paged;
+use purge::{PurgeDialog, ShownPurge};
+
+/// How often the list looks how far purges are.
+const EVERY: Duration = Duration::from_secs(3);
+
+#[component]
+pub fn CacheTab() -> impl IntoView {
+    let draft = use_draft();
+    let current = use_current();
+    let id = draft.api().id;
+    let asking = RwSignal::new(false);
+    let shown = RwSignal::new(None::<PurgeRecord>);
+    let environments = use_environments();
+    let list = paged::<PurgeRecord>(move || current.path(&format!("/purges?api={id}"))).every(EVERY);
+    let may_purge = move || current.can(Permission::ManageApis);
+    view! {
+        <div class="stack">
+            <div class="toolbar">
+                <p class="secondary small">
+                    "A purge removes stored answers from every gateway of an environment. The next call fetches anew."
+                </p>
+                <span class="grow"></span>
+                <LinkButton href=format!("/analytics/cache?api={id}") icon=CHART>
+                    "Hit ratio"
+                </LinkButton>
+                <Show when=may_purge>
+                    <Button icon=TRASH on_click=move |()| asking.set(true)>
+                        "Purge"
+                    </Button>
+                </Show>
+            </div>
+            <DataTable
+                label="Purges"
+                columns=columns(environments, shown)
+                list
+                empty=|| view! {
+                    <EmptyState
+                        icon=LAYERS
+                        title="Nothing was purged"
+                        note="Cached answers of this API leave when their time is over, or when somebody purges them."
+                    />
+                }
+            />
+        </div>
+        <PurgeDialog open=asking environments on_done=move |()| list.reload() />
+        <ShownPurge shown />
+    }
+}
+
+fn columns(
+    environments: EnvironmentChoice,
+    shown: RwSignal<Option<PurgeRecord>>,
+) -> Vec<Column<PurgeRecord>> {
+    vec![
+        Column::new("What", |it: &PurgeRecord| what(&it.scope)),
+        Column::new("Environment", move |it: &PurgeRecord| {
+            let id = it.environment;
+            let name = move || {
+                let found = environments.all().into_iter().find(|it| it.id == id);
+                found.map_or_else(|| id.to_string(), |it| it.name)
+            };
+            view! { {name} }
+        }),
+        Column::new("By", |it: &PurgeRecord| it.created_by.clone()),
+        Column::new("When", |it: &PurgeRecord| view! { <Ago at=it.created_at /> }),
+        Column::new("State", |it: &PurgeRecord| progress_badge(it.progress.state)),
+        Column::new("Gateways", |it: &PurgeRecord| acknowledged(&it.progress)),
+        Column::new("", move |it: &PurgeRecord| {
+            let mine = it.clone();
+            let label = format!("Gateways of the purge of {}", name_of(&it.scope));
+            view! {
+                <Button kind=Kind::Quiet size="sm" label on_click=move |()| shown.set(Some(mine.clone()))>
+                    "Show"
+                </Button>
+            }
+        })
+        .end(),
+    ]
+}
+
+fn what(scope: &PurgeScope) -> AnyView {
+    match scope {
+        PurgeScope::Api { .. } => view! { <Badge text="everything" /> }.into_any(),
+        PurgeScope::Url { path, .. } => view! { <code class="break">{path.clone()}</code> }.into_any(),
+    }
+}
+
+/// What a purge covers, in words.
+fn name_of(scope: &PurgeScope) -> String {
+    match scope {
+        PurgeScope::Api { .. } => "everything".to_owned(),
+        PurgeScope::Url { path, .. } => path.clone(),
+    }
+}
+
+/// `2 of 2, slowest 12 ms`.
+fn acknowledged(progress: &Progress) -> String {
+    let all = progress.gateways.len();
+    let applied = progress.gateways.iter().filter(|gateway| gateway.applied).count();
+    let slowest = progress.gateways.iter().filter_map(|gateway| gateway.took_ms).max();
+    let slowest =
+        slowest.map(|took| format!(", slowest {}", format::micros(took * 1000))).unwrap_or_default();
+    format!("{applied} of {all}{slowest}")
+}
