@@ -13,4 +13,5 @@ pub mod overview;
 pub mod settings;
 pub mod setup;
 pub mod sign_in;
+pub mod try_it;
 pub mod welcome;

@@ -11,6 +11,7 @@ mod policies;
 mod release;
 mod revisions;
 mod routes;
+mod try_it;
 mod upstreams;
 
 use leptos::prelude::*;
@@ -26,6 +27,7 @@ use plans::PlansTab;
 use policies::PoliciesTab;
 use revisions::RevisionsTab;
 use routes::RoutesTab;
+use try_it::TryTab;
 use upstreams::UpstreamsTab;
 
 #[component(transparent)]
@@ -40,6 +42,7 @@ pub fn ApisRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
                 <Route path=path!("upstreams") view=UpstreamsTab />
                 <Route path=path!("policies") view=PoliciesTab />
                 <Route path=path!("cache") view=CacheTab />
+                <Route path=path!("try") view=TryTab />
                 <Route path=path!("plans") view=PlansTab />
                 <Route path=path!("revisions") view=RevisionsTab />
             </ParentRoute>

@@ -3,6 +3,7 @@
 mod entry;
 mod list;
 mod subscribe;
+mod try_it;
 
 use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Route};
@@ -10,6 +11,7 @@ use leptos_router::path;
 
 use entry::Entry;
 use list::CatalogueList;
+use try_it::TryEntry;
 
 #[component(transparent)]
 pub fn CatalogueRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
@@ -17,6 +19,7 @@ pub fn CatalogueRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
         <ParentRoute path=path!("/catalogue") view=Outlet>
             <Route path=path!("") view=CatalogueList />
             <Route path=path!(":id") view=Entry />
+            <Route path=path!(":id/try") view=TryEntry />
         </ParentRoute>
     }
     .into_inner()

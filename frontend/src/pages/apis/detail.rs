@@ -45,6 +45,7 @@ fn Frame(latest: Signal<Tagged<Api>>, found: Remote<Tagged<Api>>) -> impl IntoVi
         ("Upstreams", "/upstreams"),
         ("Policies", "/policies"),
         ("Cache", "/cache"),
+        ("Try it", "/try"),
         ("Plans", "/plans"),
         ("Revisions", "/revisions"),
     ];

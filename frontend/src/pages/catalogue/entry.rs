@@ -12,10 +12,10 @@ use sluice_contract::rest::session::Permission;
 use super::subscribe::Subscribe;
 use crate::api;
 use crate::components::{
-    Badge, Button, CodeBlock, Crumb, EmptyState, Kind, MethodTag, PageHead, Panel, SearchField, Skeleton,
-    Tone, set_page,
+    Badge, Button, CodeBlock, Crumb, EmptyState, Kind, LinkButton, MethodTag, PageHead, Panel, SearchField,
+    Skeleton, Tone, set_page,
 };
-use crate::icons::{DOWNLOAD, Glyph, TAG};
+use crate::icons::{DOWNLOAD, Glyph, ROCKET, TAG};
 use crate::session::use_current;
 use crate::state::{remote, url_text};
 
@@ -59,6 +59,9 @@ fn Body(entry: CatalogueEntry) -> impl IntoView {
                 <Glyph icon=DOWNLOAD />
                 "OpenAPI document"
             </a>
+            <LinkButton href=format!("/catalogue/{}/try", api.id) icon=ROCKET>
+                "Try it"
+            </LinkButton>
         </PageHead>
         <div class="stack">
             <Plans api=api.id api_name=api.name plans />
