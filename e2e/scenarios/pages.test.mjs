@@ -10,11 +10,11 @@ import { PASSWORD, addPerson, call, callUntil, consume, publish, setUp } from '.
 import { startSluice } from '../lib/sluice.mjs';
 import { eventually } from '../lib/wait.mjs';
 
-// Colours are the same on every screen and widths in every theme, so that three passes see everything.
 const PASSES = [
   { screen: 'desk', theme: 'light', width: 1440, height: 900 },
   { screen: 'desk', theme: 'dark', width: 1440, height: 900 },
   { screen: 'telephone', theme: 'light', width: 390, height: 844 },
+  { screen: 'telephone', theme: 'dark', width: 390, height: 844 },
 ];
 
 describe('the pages of the console', { timeout: 1_800_000 }, () => {
@@ -93,6 +93,13 @@ async function furnish(sluice, httpbin) {
   for (const path of ['/get', '/get', '/status/404', '/status/503', '/json', '/uuid']) {
     await call(sluice, `/${scene.tenant.slug}/httpbin${path}`, { key });
   }
+  for (const scope of [{ by: 'url', api: api.id, path: '/uuid' }, { by: 'api', api: api.id }]) {
+    await admin.post(`${base}/purges`, { environment: scene.environment.id, scope });
+  }
+  await admin.edit(`/environments/${scene.environment.id}`, ({ name, settings }) => ({
+    name,
+    settings: { ...settings, policies: [{ type: 'rate-limit', settings: { requests: 1000, period_s: 1 } }] },
+  }));
   const row = await eventually('calls are in the log', async () => (await admin.get(`${base}/calls`)).items[6] && (await admin.get(`${base}/calls`)).items[0]);
   const gateway = (await admin.get(`${base}/gateways`)).items[0];
   return {
@@ -102,11 +109,14 @@ async function furnish(sluice, httpbin) {
     'api-routes': `/apis/${api.id}/routes`,
     'api-upstreams': `/apis/${api.id}/upstreams`,
     'api-policies': `/apis/${api.id}/policies`,
+    'api-cache': `/apis/${api.id}/cache`,
+    'api-try': `/apis/${api.id}/try`,
     'api-plans': `/apis/${api.id}/plans`,
     'api-revisions': `/apis/${api.id}/revisions`,
     'api-import': '/apis/import',
     catalogue: '/catalogue',
     'catalogue-api': `/catalogue/${api.id}`,
+    'catalogue-try': `/catalogue/${api.id}/try`,
     approvals: '/approvals',
     applications: '/apps',
     application: `/apps/${application.id}`,
@@ -122,5 +132,7 @@ async function furnish(sluice, httpbin) {
     roles: '/org/roles',
     audit: '/audit',
     settings: '/settings',
+    environments: '/settings/environments',
+    environment: `/settings/environments/${scene.environment.id}`,
   };
 }

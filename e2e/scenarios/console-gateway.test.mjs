@@ -1,0 +1,261 @@
+// What reaches the gateway from the console, on each database: policies of an environment, requests tried from the
+// browser, purges. Each action is read back through the admin API and through the gateway.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+
+import { launch } from '../lib/browser.mjs';
+import { dialog, row, seeNoRow, seeRow, seeToast, signedIn, submitDialog } from '../lib/console.mjs';
+import { databases } from '../lib/databases.mjs';
+import { startHttpbin } from '../lib/httpbin.mjs';
+import { addPerson, call, callUntil, consume, publish, setUp } from '../lib/publishing.mjs';
+import { startSluice } from '../lib/sluice.mjs';
+import { eventually } from '../lib/wait.mjs';
+
+const run = promisify(execFile);
+
+for (const database of databases) {
+  describe(`the console and the gateway on ${database}`, { timeout: 600_000 }, () => {
+    let httpbin;
+    let sluice;
+    let scene;
+    let browser;
+    let ada;
+    let carl;
+    let api;
+    let key;
+    let routes;
+    const path = (rest) => `/${scene.tenant.slug}/httpbin${rest}`;
+    const environment = () => scene.admin.get(`/environments/${scene.environment.id}`);
+    const policy = async (type) => (await environment()).settings.policies.find((one) => one.type === type);
+    const operation = (method, template) => {
+      const found = routes.find((route) => route.path === template && route.methods.includes(method));
+      assert.ok(found, `${method} ${template}`);
+      return found.id;
+    };
+
+    before(async () => {
+      httpbin = await startHttpbin();
+      sluice = await startSluice({ database });
+      scene = await setUp(sluice);
+      const document = await (await fetch(`${httpbin.url}/spec.json`)).json();
+      const { draft } = await scene.admin.post(`${scene.base}/imports/preview`, { source: { text: JSON.stringify(document) } });
+      draft.upstreams[0].targets = [{ url: httpbin.url }];
+      draft.policies = [{ type: 'cache', settings: { ttl_s: 600 } }];
+      routes = draft.routes;
+      const published = await publish(scene, { slug: 'httpbin', draft, plans: [{ name: 'Free', approval: 'automatic' }] });
+      api = published.api;
+      await scene.admin.edit(`${scene.base}/apis/${api.id}`, ({ name, description, team = null, draft: now }) => ({ name, description, team, draft: now, listed: true }));
+      ({ key } = await consume(scene, { name: 'Weather app', subscriptions: [{ api: api.id, plan: published.plans[0].id }] }));
+      await addPerson(scene, { name: 'Pia Publisher', email: 'pia@example.com', roles: ['publisher'] });
+      await addPerson(scene, { name: 'Carl Consumer', email: 'carl@example.com', roles: ['consumer'] });
+      await callUntil(sluice, path('/get'), 200, { key });
+      browser = await launch();
+      ada = await signedIn(browser, sluice, { name: 'Ada', email: 'ada@example.com' });
+    });
+    after(async () => {
+      await browser?.close();
+      await sluice?.stop();
+      await httpbin?.stop();
+    });
+
+    it('attaches a policy to an environment, which then holds for all of its APIs', async () => {
+      await ada.open('/settings/environments');
+      await row(ada, 'production').getByRole('link').first().click();
+      await ada.page.getByText(sluice.gateway).waitFor();
+      await ada.page.getByRole('button', { name: 'Attach policy' }).first().click();
+      await dialog(ada).getByLabel('Policy', { exact: true }).selectOption('rate-limit');
+      await submitDialog(ada, { Requests: '0' }, 'Save', { stays: true });
+      await dialog(ada).locator('.field-error').first().waitFor();
+      await submitDialog(ada, { Requests: '1', 'Period (seconds)': '3600' }, 'Save');
+      await seeToast(ada, 'Environment Production saved');
+      assert.equal((await policy('rate-limit')).settings.requests, 1);
+      await callUntil(sluice, path('/uuid'), 429, { key });
+    });
+
+    it('switches it off after somebody else was faster, and removes it', async () => {
+      await ada.page.getByRole('button', { name: 'Edit Rate limit' }).click();
+      await scene.admin.edit(`/environments/${scene.environment.id}`, ({ name, settings }) => ({ name, settings: { ...settings, max_offline_s: 86_400 } }));
+      await dialog(ada).getByLabel('Enabled').uncheck();
+      await submitDialog(ada, {}, 'Save', { stays: true });
+      await dialog(ada).getByText('Somebody else changed this meanwhile').waitFor();
+      await submitDialog(ada, {}, 'Save');
+      assert.equal((await policy('rate-limit')).enabled, false);
+      assert.equal((await environment()).settings.max_offline_s, 86_400, "the other's change is still there");
+      await callUntil(sluice, path('/uuid'), 200, { key });
+      await ada.page.getByRole('button', { name: 'Remove Rate limit' }).click();
+      await ada.page.getByText('No policy here').waitFor();
+      assert.equal(await policy('rate-limit'), undefined);
+      const { items } = await scene.admin.get('/audit?resource=environment');
+      assert.ok(items.length >= 4 && items[0].changes.some((change) => change.path.startsWith('/settings/policies')), JSON.stringify(items[0]));
+    });
+
+    it('tells a publisher whom to ask, and lets a platform admin allow the console with one click', async () => {
+      const pia = await signedIn(browser, sluice, { name: 'Pia', email: 'pia@example.com' });
+      await pia.open(`/apis/${api.id}/try`);
+      await pia.page.getByText(/Ask an administrator of the platform to name/).waitFor();
+      assert.equal(await pia.page.getByRole('button', { name: /^Allow this console/ }).count(), 0);
+      pia.assertQuiet();
+      await pia.close();
+
+      await ada.open(`/apis/${api.id}/try`);
+      await ada.page.getByRole('button', { name: 'Allow this console in Production' }).click();
+      await seeToast(ada, 'Production answers this console now');
+      await ada.page.getByText('does not let this page read').waitFor({ state: 'detached' });
+      const { settings } = await policy('cors');
+      assert.deepEqual(settings.origins, [sluice.origin]);
+      assert.ok(settings.expose.includes('x-request-id'));
+      await eventually('the gateway allows it', async () => {
+        const answer = await call(sluice, path('/get'), { key, headers: { origin: sluice.origin } });
+        return answer.headers.get('access-control-allow-origin') === sluice.origin;
+      });
+    });
+
+    it('sends what was typed through the gateway, and leads to the call in the log', async () => {
+      const posting = operation('POST', '/anything/{anything}');
+      await ada.page.getByLabel('Operation').selectOption(posting);
+      await ada.page.waitForURL((url) => url.searchParams.get('route') === posting);
+      await ada.page.getByLabel('anything', { exact: true }).fill('a/b c');
+      await ada.page.getByLabel(/^Query/).fill('city=Oslo');
+      await ada.page.getByLabel(/^Key/).fill(key);
+      await ada.page.getByLabel(/^Headers/).fill('X-Demo: yes');
+      await ada.page.getByLabel(/^Body/).fill('{"n":1}');
+      const got = await send(ada);
+      assert.equal(got.status, '200');
+      const body = JSON.parse(got.body);
+      assert.deepEqual([body.json, body.args, body.headers['X-Demo']], [{ n: 1 }, { city: 'Oslo' }, 'yes']);
+      assert.equal(body.headers['X-Api-Key'], undefined);
+
+      const [logged] = await eventually('the call is in the log', async () => {
+        const { items } = await scene.admin.get(`${scene.base}/calls?request_id=${encodeURIComponent(got.id)}`);
+        return items.length === 1 && items;
+      });
+      assert.deepEqual([logged.method, logged.route, logged.status], ['POST', posting, 200]);
+      assert.ok(logged.path.endsWith('/anything/a%2Fb%20c'), logged.path);
+      await ada.assertAccessible('the answer');
+      await ada.screenshot('try-answer');
+      await ada.page.getByRole('link', { name: 'The call in the log' }).click();
+      await ada.page.waitForURL((url) => url.pathname === `/calls/${logged.id}`);
+      await ada.page.getByText(got.id).first().waitFor();
+    });
+
+    it('shows a curl command that does the same, and keeps the key to itself', async () => {
+      await ada.open(`/apis/${api.id}/try?route=${operation('POST', '/anything')}`);
+      await ada.page.getByLabel(/^Key/).fill(key);
+      await ada.page.getByLabel(/^Body/).fill('{"it\'s":true}');
+      const curl = ada.page.getByRole('region', { name: 'curl' });
+      await curl.getByText(sluice.gateway).waitFor();
+      const text = await curl.textContent();
+      assert.ok(!text.includes(key) && text.includes('<your key>'), text);
+      const { stdout } = await run('sh', ['-c', text.replace('<your key>', key)]);
+      assert.match(stdout, /^HTTP\/1\.1 200/);
+      assert.match(stdout, /"it's": true/);
+      const kept = await ada.page.evaluate(() => JSON.stringify([location.href, { ...localStorage }, { ...sessionStorage }]));
+      assert.ok(!kept.includes(key), kept);
+      await ada.page.reload();
+      await ada.ready();
+      assert.equal(await ada.page.getByLabel(/^Key/).inputValue(), '');
+      assert.equal(await ada.page.getByLabel('Operation').inputValue(), operation('POST', '/anything'));
+    });
+
+    it('shows hits of the cache, refusals and redirects as they are', async () => {
+      await ada.page.getByLabel('Operation').selectOption(operation('GET', '/get'));
+      assert.equal((await send(ada)).status, '401');
+      await ada.page.getByLabel(/^Key/).fill(key);
+      await ada.page.getByLabel(/^Query/).fill(`once=${database}`);
+      assert.doesNotMatch((await send(ada)).text, /; hit/);
+      const second = await send(ada);
+      assert.match(second.text, /cache-status\s*\S*; hit/);
+      await ada.page.getByLabel('Operation').selectOption(operation('GET', '/status/{codes}'));
+      await ada.page.getByLabel('codes', { exact: true }).fill('418');
+      assert.equal((await send(ada)).status, '418');
+      await ada.page.getByLabel('Operation').selectOption(operation('GET', '/redirect/{n}'));
+      await ada.page.getByLabel('n', { exact: true }).fill('1');
+      assert.equal((await send(ada)).status, 'a redirect');
+      await ada.page.getByLabel(/^Headers/).fill('no header');
+      await ada.page.getByRole('button', { name: 'Send' }).click();
+      await ada.page.getByText('A header cannot be read').waitFor();
+    });
+
+    it('lets a consumer try an API of the catalogue', async () => {
+      carl = await signedIn(browser, sluice, { name: 'Carl', email: 'carl@example.com' });
+      await carl.open(`/catalogue/${api.id}`);
+      await carl.page.getByRole('link', { name: 'Try it' }).click();
+      await carl.page.getByLabel('Operation').selectOption(operation('GET', '/uuid'));
+      await carl.page.getByLabel(/^Key/).fill(key);
+      const got = await send(carl);
+      assert.equal(got.status, '200');
+      assert.equal(JSON.parse(got.body).uuid.length, 36);
+      assert.equal(await carl.page.getByText('call log').count(), 0, 'who may not read calls is not led to them');
+    });
+
+    it('purges one address from every gateway, and nothing else', async () => {
+      const cached = await call(sluice, path('/uuid'), { key });
+      const other = await call(sluice, path('/get?keep=1'), { key });
+      assert.equal((await call(sluice, path('/uuid'), { key })).text, cached.text);
+      await ada.open(`/apis/${api.id}/cache`);
+      await ada.page.getByRole('button', { name: 'Purge', exact: true }).click();
+      await submitDialog(ada, { Address: '/no such path' }, 'Purge now', { stays: true });
+      await dialog(ada).locator('.field-error').waitFor();
+      await submitDialog(ada, { Address: `${sluice.gateway}${path('/uuid')}` }, 'Purge now', { stays: true });
+      await dialog(ada).getByText('on every gateway').waitFor();
+      await dialog(ada).getByText(/^\d+ ms$/).first().waitFor();
+      await dialog(ada).getByRole('button', { name: 'Done' }).click();
+      assert.notEqual((await call(sluice, path('/uuid'), { key })).text, cached.text);
+      assert.equal((await call(sluice, path('/get?keep=1'), { key })).headers.get('cache-status')?.includes('hit'), true, other.text);
+      const { items } = await scene.admin.get(`${scene.base}/purges?api=${api.id}`);
+      assert.deepEqual([items.length, items[0].scope], [1, { by: 'url', api: api.id, path: '/uuid' }]);
+    });
+
+    it('purges everything of the API, and lists who purged what and which gateways have it', async () => {
+      await ada.page.getByRole('button', { name: 'Purge', exact: true }).click();
+      await dialog(ada).getByLabel('What').selectOption('api');
+      await submitDialog(ada, {}, 'Purge now', { stays: true });
+      await dialog(ada).getByText('on every gateway').waitFor();
+      await dialog(ada).getByRole('button', { name: 'Done' }).click();
+      assert.equal((await call(sluice, path('/get?keep=1'), { key })).headers.get('cache-status')?.includes('hit'), false);
+      await seeRow(ada, 'everything');
+      assert.match(await row(ada, 'everything').textContent(), /Production.*ada@example\.com.*on every gateway.*1 of 1, slowest \d/);
+      await row(ada, '/uuid').getByRole('button').click();
+      await dialog(ada).getByText('Purge of /uuid').waitFor();
+      await dialog(ada).getByText('has it').waitFor();
+      await dialog(ada).getByRole('button', { name: 'Done' }).click();
+      await seeNoRow(ada, 'Nothing was purged');
+    });
+
+    it('repeats a recorded call where clients reach the gateway, whatever host it named', async () => {
+      const port = new URL(sluice.gateway).port;
+      await fetch(`http://localhost:${port}${path('/get?named=localhost')}`, { headers: { 'x-api-key': key } });
+      const logged = await eventually('the call is in the log', async () => {
+        const { items } = await scene.admin.get(`${scene.base}/calls?limit=50`);
+        return items.find((one) => one.query === 'named=localhost');
+      });
+      assert.equal(logged.host, `localhost:${port}`);
+      await ada.open(`/calls/${logged.id}`);
+      await ada.page.getByRole('region', { name: 'curl' }).getByText(`${sluice.gateway}${path('/get?named=localhost')}`).waitFor();
+    });
+
+    it('leaves the console silent but for what was refused on purpose', () => {
+      ada.assertQuiet(['401', '412', '418', '422']);
+      carl.assertQuiet();
+    });
+  });
+}
+
+/** Sends the form of the page; gives what it says came back. */
+async function send({ page }) {
+  await page.getByRole('button', { name: 'Send' }).click();
+  const answer = page.getByRole('region', { name: 'What came back' });
+  // The answer before is taken away at once.
+  await answer.waitFor();
+  const fact = async (name) => (await answer.locator('dt', { hasText: new RegExp(`^${name}$`) }).first().locator('xpath=following-sibling::dd[1]').textContent()).trim();
+  const body = answer.getByRole('region', { name: 'Body' });
+  return {
+    status: await fact('Status'),
+    id: await fact('Request id'),
+    text: await answer.textContent(),
+    body: (await body.count()) > 0 ? await body.textContent() : undefined,
+  };
+}
