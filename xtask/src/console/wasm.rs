@@ -71,7 +71,7 @@ fn compile(workspace: &Workspace) -> Result<PathBuf> {
     } else {
         cargo.arg("build");
     }
-    cargo.args(["--locked", "--package", "sluice-console", "--profile", "console", "--target", TARGET]);
+    cargo.args(["--locked", "--package", "sluice-console", "--profile", "browser", "--target", TARGET]);
     cargo.arg("--message-format=json-render-diagnostics");
     let messages = process::output(cargo.stdin(Stdio::null()))?;
     built_file(&messages).context("cargo built no WebAssembly for the console")
