@@ -47,7 +47,7 @@ describe("the README's tour", { timeout: 300_000 }, () => {
   it('has the steps that are followed here', async () => {
     const steps = (await readFile(README, 'utf8')).match(/^\d\. \*\*(.+?)\.\*\*/gm);
     assert.deepEqual(steps.map((step) => step.replace(/^\d\. \*\*|\.\*\*$/g, '')), [
-      'Call an API', 'Watch it arrive', 'Approve a subscription', 'Change an API', 'Be a consumer', 'Revoke a key',
+      'Call an API', 'Watch it arrive', 'Approve a subscription', 'Change an API', 'Try it from the browser', 'Be a consumer', 'Revoke a key',
     ]);
   });
 
@@ -106,7 +106,26 @@ describe("the README's tour", { timeout: 300_000 }, () => {
     await eventually('the limit is gone', async () => !/q=100;w=60/.test(await curl()));
   });
 
-  it('5: the consumer subscribes and makes a key that works', async () => {
+  it('5: the console is allowed with one click, and the answer leads to its line in the log', async () => {
+    const { page } = demo.person;
+    await demo.person.open('/apis');
+    await page.getByRole('link', { name: 'Bookstore' }).first().click();
+    await page.getByRole('link', { name: /^Try it/ }).click();
+    await page.getByRole('button', { name: /^Allow this console/ }).click();
+    await page.getByText('does not let this page read').waitFor({ state: 'detached' });
+    const key = /X-API-Key: ([^']+)/.exec(demo.curl)[1];
+    await page.getByLabel(/^Key/).fill(key);
+    // The gateway hears of the change a moment after the console does.
+    await eventually('the gateway allows the console', async () => {
+      await page.getByRole('button', { name: 'Send' }).click();
+      await page.getByRole('link', { name: 'The call in the log' }).waitFor({ timeout: 2_000 });
+      return true;
+    });
+    await page.getByRole('link', { name: 'The call in the log' }).click();
+    await page.getByText('Where the time went').waitFor();
+  });
+
+  it('6: the consumer subscribes and makes a key that works', async () => {
     casey = await signedIn(browser, sluice, { name: 'Casey', email: demo.consumer, password: demo.password });
     await casey.open('/apps');
     await casey.page.getByRole('button', { name: 'New application' }).first().click();
@@ -127,7 +146,7 @@ describe("the README's tour", { timeout: 300_000 }, () => {
     await eventually('the new key works', async () => (await curl(own)).startsWith('HTTP/1.1 200'));
   });
 
-  it('6: the key of Corner shop is revoked, and refused', async () => {
+  it('7: the key of Corner shop is revoked, and refused', async () => {
     const { page } = demo.person;
     await demo.person.open('/apps');
     await page.getByRole('link', { name: 'Corner shop' }).first().click();
