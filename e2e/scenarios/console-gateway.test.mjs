@@ -65,6 +65,8 @@ for (const database of databases) {
       await ada.open('/settings/environments');
       await row(ada, 'production').getByRole('link').first().click();
       await ada.page.getByText(sluice.gateway).waitFor();
+      const tab = ada.page.getByRole('navigation', { name: 'Settings' }).getByRole('link', { name: 'Environments' });
+      assert.equal(await tab.getAttribute('aria-current'), 'page', 'an environment is below its tab');
       await ada.page.getByRole('button', { name: 'Attach policy' }).first().click();
       await dialog(ada).getByLabel('Policy', { exact: true }).selectOption('rate-limit');
       await submitDialog(ada, { Requests: '0' }, 'Save', { stays: true });

@@ -46,7 +46,7 @@ fn Frame() -> impl IntoView {
             tabs.push(TabLink::new("Tokens", "/settings/tokens"));
         }
         if current.is_platform_admin() {
-            tabs.push(TabLink::new("Environments", "/settings/environments"));
+            tabs.push(TabLink::new("Environments", "/settings/environments").and_below());
             tabs.push(TabLink::new("Platform", "/settings/platform"));
         }
         tabs.push(TabLink::new("About", "/settings/about"));
