@@ -74,6 +74,13 @@ impl Tail {
 
     fn push(&self, entries: &[StoredEntry]) {
         let mut lines = self.lines.write().unwrap_or_else(PoisonError::into_inner);
+        // Entries were compacted away before they were read. Lines are found by counting: with a gap between them a
+        // stream would be given the wrong ones.
+        let gap =
+            lines.back().zip(entries.first()).is_some_and(|((last, _), next)| next.position != last + 1);
+        if gap {
+            lines.clear();
+        }
         lines.extend(entries.iter().map(|entry| (entry.position, entry_line(entry))));
         let surplus = lines.len().saturating_sub(RECENT);
         lines.drain(..surplus);
@@ -227,6 +234,20 @@ mod tests {
         assert_eq!(tail.after(4).unwrap().0, 7);
         assert_eq!(tail.after(3), None, "entry 4 was never kept");
         assert_eq!(tail.after(7), None, "there is nothing after the last");
+    }
+
+    #[test]
+    fn a_tail_forgets_what_came_before_a_gap() {
+        let tail = Tail::default();
+        tail.push(&entries(2..=8));
+        tail.push(&entries(10..=11));
+        let (last, lines) = tail.after(9).unwrap();
+        assert_eq!(
+            (last, lines.iter().filter(|byte| **byte == b'\n').count()),
+            (11, 2),
+            "entry 10 is not passed over"
+        );
+        assert_eq!(tail.after(8), None, "nobody is led over the gap");
     }
 
     #[test]
