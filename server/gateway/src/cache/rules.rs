@@ -183,9 +183,15 @@ mod tests {
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
         let rule = CacheRule::compile(Cache::default()).unwrap();
-        let decide = |status| storable(StatusCode::from_u16(status).unwrap(), &headers, false, &rule);
-        assert!(decide(200).is_some());
-        assert_eq!(decide(599), None);
+        let decide = |status, headers: &HeaderMap| {
+            storable(StatusCode::from_u16(status).unwrap(), headers, false, &rule)
+        };
+        assert!(decide(200, &headers).is_some());
+        let mut without_no_store = HeaderMap::new();
+        let value = http::HeaderValue::from_static("must-understand, max-age=5");
+        without_no_store.insert(http::header::CACHE_CONTROL, value);
+        assert!(decide(200, &without_no_store).is_some());
+        assert_eq!(decide(599, &without_no_store), None, "not even when nothing else forbids it");
     }
 
     #[test]
