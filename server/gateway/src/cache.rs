@@ -1,15 +1,18 @@
 //! The response cache: a shared cache by RFC 9111, and what keeps purged responses gone.
 //!
-//! [`mod@serve`] reads top to bottom what happens to a call on a route with the cache policy. Rules are pure functions
+//! [`mod@serve`] reads top to bottom what happens to a call on a route with the cache policy, [`judge`] says what a stored
+//! response may do for a request, and [`mod@fetch`] brings and stores a new one. Rules are pure functions
 //! ([`rules`], [`freshness`], [`conditional`], [`range`], [`vary`]); what is stored is in [`store`], what is being fetched in
 //! [`flight`] and [`fill`].
 
 mod conditional;
 mod directives;
+mod fetch;
 mod fill;
 mod flight;
 mod freshness;
 mod invalidate;
+mod judge;
 pub mod key;
 mod purges;
 mod range;

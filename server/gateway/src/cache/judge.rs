@@ -1,0 +1,149 @@
+//! What to do with a request and what is stored for it: serve, validate, or fetch (RFC 9111 §4).
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, response};
+use sluice_policies::cache::CacheRule;
+
+use super::conditional::Conditions;
+use super::directives::Directives;
+use super::key::Keys;
+use super::range::Wanted;
+use super::rules::Storable;
+use super::status::Forward;
+use super::stored::Stored;
+use crate::pipeline::{Authorised, Call, Fetched, Outbound, Outcome};
+use crate::state::Snapshot;
+use crate::worker::Worker;
+
+/// How stale a response may be that is served because the upstream cannot be reached.
+const MAX_STALE: Duration = Duration::from_secs(86_400);
+/// A request for the cache.
+pub(super) struct Asked<'a> {
+    pub(super) worker: Rc<Worker>,
+    pub(super) authorised: &'a Authorised,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) rule: &'a CacheRule,
+    pub(super) keys: Keys,
+    pub(super) directives: Directives,
+    pub(super) conditions: Conditions,
+    /// The part of the response that the client wants.
+    pub(super) wanted: Option<Wanted>,
+    /// The client's headers, by which `Vary` selects; copied only when the store has no answer.
+    pub(super) headers: HeaderMap,
+    pub(super) head_only: bool,
+    /// Nothing was heard from the control plane lately: a purge may have been missed.
+    pub(super) distrust: bool,
+}
+
+/// What the store has for a request.
+pub(super) enum Found {
+    Fresh(Arc<Stored>),
+    /// To be validated.
+    Stale(Arc<Stored>),
+    Nothing(Forward),
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(
+        call: &Call,
+        snapshot: &'a Snapshot,
+        authorised: &'a Authorised,
+        rule: &'a CacheRule,
+        outbound: &Outbound,
+    ) -> Self {
+        Self {
+            worker: Rc::clone(&call.worker),
+            authorised,
+            snapshot,
+            rule,
+            keys: Keys::new(authorised, &outbound.head, rule),
+            directives: Directives::of_request(&outbound.head.headers),
+            head_only: outbound.head.method == Method::HEAD,
+            headers: HeaderMap::new(),
+            conditions: Conditions::default(),
+            wanted: Wanted::of(&outbound.head.method, &outbound.head.headers),
+            distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.worker.shared.clock.now()
+    }
+
+    pub(super) fn cache(&self) -> &Arc<super::Cache> {
+        &self.worker.shared.cache
+    }
+
+    /// The caller's own copy first: it is the more particular one.
+    pub(super) fn look_up(&self, headers: &HeaderMap, now: u64) -> Found {
+        let mut why = Forward::UriMiss;
+        for key in self.keys.caller.iter().chain([&self.keys.shared]) {
+            match self.cache().get(key.hash, &key.bytes, headers) {
+                None => {}
+                Some(None) => why = Forward::VaryMiss,
+                Some(Some(stored)) if self.is_purged(&stored) => {}
+                Some(Some(stored)) if self.is_usable(&stored, now) => {
+                    return Found::Fresh(stored);
+                }
+                Some(Some(stored)) => return Found::Stale(stored),
+            }
+        }
+        Found::Nothing(why)
+    }
+
+    pub(super) fn is_purged(&self, stored: &Stored) -> bool {
+        !self.authorised.matched.api.purges.allow(stored.url, stored.stamp)
+    }
+
+    /// Fresh enough for what the request asks (RFC 9111 §4.2 and §5.2.1).
+    fn is_usable(&self, stored: &Stored, now: u64) -> bool {
+        let Storable { lifetime, no_cache, must_revalidate, .. } = stored.storable;
+        if no_cache || self.directives.no_cache || self.distrust {
+            return false;
+        }
+        let age = stored.age(now);
+        let least = Duration::from_secs(self.directives.min_fresh.unwrap_or(0));
+        if self.directives.max_age.is_some_and(|most| age > Duration::from_secs(most)) {
+            return false;
+        }
+        if age + least < lifetime {
+            return true;
+        }
+        let staleness = age.saturating_sub(lifetime);
+        match self.directives.max_stale {
+            Some(allowed) if !must_revalidate => {
+                allowed.is_none_or(|allowed| staleness <= Duration::from_secs(allowed))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a stale response may be served at once while a new one is fetched.
+    pub(super) fn may_refresh_behind(&self, stored: &Stored, now: u64) -> bool {
+        let Storable { lifetime, no_cache, must_revalidate, while_revalidate, .. } = stored.storable;
+        let asks_for_fresh = self.directives.no_cache
+            || self.directives.min_fresh.is_some()
+            || self.directives.max_age.is_some_and(|most| stored.age(now) > Duration::from_secs(most));
+        let staleness = stored.age(now).saturating_sub(lifetime);
+        let forbidden = no_cache || must_revalidate || asks_for_fresh || self.distrust || self.head_only;
+        !forbidden && staleness < while_revalidate
+    }
+
+    /// Whether a stored response may stand in for an upstream that cannot be reached (RFC 9111 §4.2.4), or for an error
+    /// that it sends where somebody has said so (RFC 5861 §4).
+    pub(super) fn may_replace(&self, stored: &Stored, fetched: &Outcome<(response::Parts, Fetched)>) -> bool {
+        let Storable { lifetime, no_cache, must_revalidate, if_error, .. } = stored.storable;
+        let most = match fetched {
+            Ok((head, _)) if matches!(head.status.as_u16(), 500 | 502 | 503 | 504) => if_error,
+            Err(failure) if failure.kind.is_upstream_down() => Some(if_error.unwrap_or(MAX_STALE)),
+            _ => None,
+        };
+        let forbidden = no_cache || must_revalidate || self.directives.no_cache || self.distrust;
+        let staleness = stored.age(self.now()).saturating_sub(lifetime);
+        !forbidden && most.is_some_and(|most| staleness <= most)
+    }
+}
