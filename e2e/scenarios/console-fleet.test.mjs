@@ -84,9 +84,11 @@ describe('an admin of environments and gateways in the console', { timeout: 300_
   it('finds the gateway in the list and how far it is', async () => {
     await ada.open('/gateways');
     await row(ada, 'frankfurt-1').getByRole('link').first().click();
-    const { applied, head } = (await admin.get(`${base}/gateways`)).items[0];
-    assert.equal(applied, head);
-    await page.getByText(`${applied} of ${head}`).waitFor();
+    const { head } = await eventually('it is up to date', async () => {
+      const [gateway] = (await admin.get(`${base}/gateways`)).items;
+      return gateway.applied === gateway.head && gateway;
+    });
+    await page.getByText(`${head} of ${head}`).waitFor();
     await page.getByText('Up for').waitFor();
   });
 

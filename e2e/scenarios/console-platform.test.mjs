@@ -63,7 +63,7 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('alert').first().waitFor();
     await signIn(ada, 'ada@example.com');
-    assert.equal(new URL(page.url()).pathname, '/audit');
+    await page.waitForURL((url) => url.pathname === '/audit');
   });
 
   it('invites a person, who chooses a password and sees what their role may', async () => {
@@ -276,10 +276,10 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
     const scheme = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
     for (const [theme, expected] of [['Light', 'light'], ['System', 'light dark'], ['Dark', 'dark']]) {
       await pick(ada, 'Theme', theme);
-      assert.equal(await scheme(), expected);
+      await eventually(`it is ${theme}`, async () => (await scheme()) === expected);
     }
     await ada.open('/audit');
-    assert.equal(await scheme(), 'dark');
+    await eventually('it is still dark', async () => (await scheme()) === 'dark');
   });
 
   it('leaves no error in the console but the refusals that were provoked', () => {

@@ -55,7 +55,7 @@ pub use menu::{Menu, MenuItem, MenuLink};
 pub use palette::{Command, CommandPalette};
 pub use policies::{PolicyList, SavePolicies};
 pub use progress::{ProgressItem, ProgressList, Stage};
-pub use rollout::{Rollout, progress_badge};
+pub use rollout::{Change, RolloutDialog, progress_badge, until_settled};
 pub use shortcuts::{Chord, ShortcutSheet, listen};
 pub use skeleton::Skeleton;
 pub use table::{Column, DataTable};

@@ -1,14 +1,14 @@
 //! How far a change has got among the gateways: used by releases, purges and revocations.
 
-use std::future::Future;
 use std::time::Duration;
 
 use leptos::prelude::*;
-use sluice_contract::problem::Problem;
+use serde::Deserialize;
 use sluice_contract::rest::releases::{GatewayProgress, Progress, ProgressState};
 
-use super::{Badge, Notice, ProgressItem, ProgressList, Stage, Tone};
-use crate::state::remote;
+use super::{Badge, Button, Dialog, Kind, Notice, ProgressItem, ProgressList, Stage, Tone};
+use crate::api;
+use crate::state::{Paged, remote, when_closed};
 
 const EVERY: Duration = Duration::from_millis(700);
 
@@ -24,14 +24,64 @@ pub fn progress_badge(state: ProgressState) -> AnyView {
     view! { <Badge tone text dot=true live /> }.into_any()
 }
 
+/// A list of changes asks again until all of its rows have settled.
+pub fn until_settled<T: Send + Sync + 'static>(list: Paged<T>, progress: fn(&T) -> &Progress) -> Paged<T> {
+    list.every_while(EVERY, move |rows| rows.iter().any(|row| !progress(row).is_settled()))
+}
+
+/// A change that was made: where its state is read (below `/api/v1`), and what that was at first.
+#[derive(Clone)]
+pub struct Change {
+    pub path: String,
+    pub first: Progress,
+}
+
+/// The part that releases, purges and revocations have in common.
+#[derive(PartialEq, Deserialize)]
+struct Reported {
+    progress: Progress,
+}
+
+/// A dialog that asks for a change and then, once there is one, shows each gateway as it takes it over. When it
+/// closes, the change is forgotten and the page behind is told, since it may have been read before the last gateway.
+#[component]
+pub fn RolloutDialog(
+    open: RwSignal<bool>,
+    #[prop(into)] title: Signal<String>,
+    #[prop(optional)] wide: bool,
+    change: RwSignal<Option<Change>>,
+    #[prop(into)] on_close: Callback<()>,
+    /// What asks for the change, unless it was made before.
+    #[prop(optional)]
+    children: Option<ChildrenFn>,
+) -> impl IntoView {
+    when_closed(open, move || {
+        if change.with_untracked(Option::is_some) {
+            change.set(None);
+            on_close.run(());
+        }
+    });
+    let children = StoredValue::new(children);
+    let body = move || match change.get() {
+        Some(change) => view! { <Rollout change open /> }.into_any(),
+        None => children.with_value(|children| children.as_ref().map(|children| children())).into_any(),
+    };
+    view! {
+        <Dialog open title wide>
+            {body}
+        </Dialog>
+    }
+}
+
 /// The gateways, each with how far it is; asks again until all live ones have it.
 #[component]
-pub fn Rollout<F, R>(first: Progress, poll: F) -> impl IntoView
-where
-    F: Fn() -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Progress, Problem>> + 'static,
-{
-    let latest = remote(poll).every(EVERY);
+fn Rollout(change: Change, open: RwSignal<bool>) -> impl IntoView {
+    let Change { path, first } = change;
+    let latest = remote(move || {
+        let path = path.clone();
+        async move { api::get::<Reported>(&path).await.map(|change| change.progress) }
+    });
+    let latest = latest.every_while(EVERY, |progress| !progress.is_settled());
     let progress = Signal::derive(move || latest.get().unwrap_or_else(|| first.clone()));
     let items = Signal::derive(move || progress.get().gateways.into_iter().map(item).collect::<Vec<_>>());
     let nobody = move || progress.with(|progress| progress.gateways.is_empty());
@@ -44,6 +94,11 @@ where
                 </Notice>
             </Show>
             <ProgressList label="Gateways" items />
+            <div class="form-actions">
+                <Button kind=Kind::Primary on_click=move |()| open.set(false)>
+                    "Done"
+                </Button>
+            </div>
         </div>
     }
 }

@@ -88,8 +88,17 @@ impl<T: Send + Sync + 'static> Paged<T> {
 
     /// Loads again every `period` while the page is visible, unless the reader has gone beyond the first page.
     pub fn every(self, period: Duration) -> Self {
-        let beyond = self.beyond_first;
-        self.loader.every(period, Box::new(move || beyond.try_get_value() == Some(false)));
+        self.every_while(period, |_| true)
+    }
+
+    /// The same, but only while these rows are not the last word.
+    pub fn every_while(self, period: Duration, open: impl Fn(&[T]) -> bool + 'static) -> Self {
+        let wanted = move || {
+            let on_first = self.beyond_first.try_get_value() == Some(false);
+            let is_open = self.rows.try_with_untracked(|rows| rows.as_deref().is_none_or(&open));
+            on_first && is_open == Some(true)
+        };
+        self.loader.every(period, Box::new(wanted));
         self
     }
 

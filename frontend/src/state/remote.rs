@@ -58,7 +58,15 @@ impl<T: Send + Sync + 'static> Remote<T> {
 
     /// Fetches again every `period` while the page is open and visible.
     pub fn every(self, period: Duration) -> Self {
-        self.loader.every(period, Box::new(|| true));
+        self.every_while(period, |_| true)
+    }
+
+    /// The same, but only while this value is not the last word.
+    pub fn every_while(self, period: Duration, open: impl Fn(&T) -> bool + 'static) -> Self {
+        let wanted = move || {
+            self.value.try_with_untracked(|value| value.as_ref().is_none_or(&open)).unwrap_or_default()
+        };
+        self.loader.every(period, Box::new(wanted));
         self
     }
 

@@ -2,8 +2,6 @@
 
 mod purge;
 
-use std::time::Duration;
-
 use leptos::prelude::*;
 use sluice_contract::journal::PurgeScope;
 use sluice_contract::rest::purges::PurgeRecord;
@@ -13,16 +11,13 @@ use sluice_contract::rest::session::Permission;
 use super::draft::use_draft;
 use crate::components::{
     Ago, Badge, Button, Column, DataTable, EmptyState, EnvironmentChoice, Kind, LinkButton, progress_badge,
-    use_environments,
+    until_settled, use_environments,
 };
 use crate::format;
 use crate::icons::{CHART, LAYERS, TRASH};
 use crate::session::use_current;
 use crate::state::paged;
 use purge::{PurgeDialog, ShownPurge};
-
-/// How often the list looks how far purges are.
-const EVERY: Duration = Duration::from_secs(3);
 
 #[component]
 pub fn CacheTab() -> impl IntoView {
@@ -32,7 +27,8 @@ pub fn CacheTab() -> impl IntoView {
     let asking = RwSignal::new(false);
     let shown = RwSignal::new(None::<PurgeRecord>);
     let environments = use_environments();
-    let list = paged::<PurgeRecord>(move || current.path(&format!("/purges?api={id}"))).every(EVERY);
+    let list = paged::<PurgeRecord>(move || current.path(&format!("/purges?api={id}")));
+    let list = until_settled(list, |purge| &purge.progress);
     let may_purge = move || current.can(Permission::ManageApis);
     view! {
         <div class="stack">
@@ -63,8 +59,8 @@ pub fn CacheTab() -> impl IntoView {
                 }
             />
         </div>
-        <PurgeDialog open=asking environments on_done=move |()| list.reload() />
-        <ShownPurge shown />
+        <PurgeDialog open=asking environments on_change=move |()| list.reload() />
+        <ShownPurge shown on_close=move |()| list.reload() />
     }
 }
 

@@ -65,7 +65,7 @@ fn Frame(latest: Signal<Tagged<Api>>, found: Remote<Tagged<Api>>) -> impl IntoVi
         </PageHead>
         <Tabs label="API" tabs />
         <Outlet />
-        <ReleaseDialog open=releasing number=Signal::stored(None) on_done=move |()| draft.reload() />
+        <ReleaseDialog open=releasing number=Signal::stored(None) on_change=move |()| draft.reload() />
         <DraftConflict />
     }
 }

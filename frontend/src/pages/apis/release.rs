@@ -8,26 +8,26 @@ use sluice_contract::rest::revisions::{CreateRevision, Diff, RevisionSummary};
 use super::draft::{Draft, use_draft};
 use crate::api;
 use crate::components::{
-    Button, Dialog, DiffView, EnvironmentChoice, EnvironmentField, Kind, Rollout, Skeleton, TaskProblem,
-    use_environments, use_toasts,
+    Button, Change, DiffView, EnvironmentChoice, EnvironmentField, Kind, RolloutDialog, Skeleton,
+    TaskProblem, use_environments, use_toasts,
 };
 use crate::format::query_value;
 use crate::icons::ROCKET;
 use crate::state::{Task, effect, remote};
 
-/// Puts a revision into an environment, or withdraws the API. Without a number it freezes the draft first.
+/// Puts a revision into an environment, or withdraws the API. Without a number it freezes the draft first. `on_change`
+/// runs when it is released, and when the person has seen how far that got.
 #[component]
 pub(super) fn ReleaseDialog(
     open: RwSignal<bool>,
     #[prop(into)] number: Signal<Option<u32>>,
-    #[prop(into)] on_done: Callback<()>,
+    #[prop(into)] on_change: Callback<()>,
 ) -> impl IntoView {
     let task = Task::new();
-    let released = RwSignal::new(None::<Release>);
+    let change = RwSignal::new(None::<Change>);
     let environments = use_environments();
     effect(move || {
         if open.get() {
-            released.set(None);
             task.clear();
         }
     });
@@ -35,14 +35,10 @@ pub(super) fn ReleaseDialog(
         Some(number) => format!("Release revision {number}"),
         None => "Release the draft".to_owned(),
     });
-    let body = move || match released.get() {
-        Some(release) => view! { <Progress release open /> }.into_any(),
-        None => view! { <Choose task number environments released on_done open /> }.into_any(),
-    };
     view! {
-        <Dialog open title wide=true>
-            {body}
-        </Dialog>
+        <RolloutDialog open title wide=true change on_close=on_change>
+            <Choose task number environments change on_change open />
+        </RolloutDialog>
     }
 }
 
@@ -51,8 +47,8 @@ fn Choose(
     task: Task,
     number: Signal<Option<u32>>,
     environments: EnvironmentChoice,
-    released: RwSignal<Option<Release>>,
-    on_done: Callback<()>,
+    change: RwSignal<Option<Change>>,
+    on_change: Callback<()>,
     open: RwSignal<bool>,
 ) -> impl IntoView {
     let draft = use_draft();
@@ -83,8 +79,9 @@ fn Choose(
         };
         task.run(work, move |release| {
             toasts.done(if withdraw { "API withdrawn" } else { "Released" });
-            released.set(Some(release));
-            on_done.run(());
+            let path = draft.path(&format!("/releases/{}", release.id));
+            change.set(Some(Change { path, first: release.progress }));
+            on_change.run(());
         });
     };
     let changes = move || {
@@ -125,24 +122,4 @@ async fn freeze(draft: Draft) -> Result<u32, Problem> {
     let body = CreateRevision { note: String::new() };
     let made: RevisionSummary = api::post_tagged(&path, &body, etag.as_deref()).await?;
     Ok(made.number)
-}
-
-#[component]
-fn Progress(release: Release, open: RwSignal<bool>) -> impl IntoView {
-    let draft = use_draft();
-    let id = release.id;
-    let poll = move || {
-        let path = draft.path(&format!("/releases/{id}"));
-        async move { api::get::<Release>(&path).await.map(|release| release.progress) }
-    };
-    view! {
-        <div class="stack">
-            <Rollout first=release.progress poll />
-            <div class="form-actions">
-                <Button kind=Kind::Primary on_click=move |()| open.set(false)>
-                    "Done"
-                </Button>
-            </div>
-        </div>
-    }
 }

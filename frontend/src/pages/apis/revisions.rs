@@ -10,7 +10,7 @@ use super::release::ReleaseDialog;
 use crate::api;
 use crate::components::{
     Ago, Badge, Button, Column, DataTable, Dialog, DiffView, EmptyState, Kind, Panel, SelectField, Skeleton,
-    TaskProblem, TextField, Tone, progress_badge, use_toasts,
+    TaskProblem, TextField, Tone, progress_badge, until_settled, use_toasts,
 };
 use crate::format::query_value;
 use crate::icons::{HISTORY, PLUS, ROCKET};
@@ -30,6 +30,7 @@ pub fn RevisionsTab() -> impl IntoView {
         draft.latest.track();
         draft.path("/releases?sort=-created_at")
     });
+    let releases = until_settled(releases, |release| &release.progress);
     let freezing = RwSignal::new(false);
     let releasing = RwSignal::new(false);
     let number = RwSignal::new(None::<u32>);
@@ -47,7 +48,7 @@ pub fn RevisionsTab() -> impl IntoView {
             </Show>
         }
     };
-    let done = move |()| {
+    let changed = move |()| {
         draft.reload();
         releases.reload();
         revisions.reload();
@@ -85,8 +86,8 @@ pub fn RevisionsTab() -> impl IntoView {
                 />
             </Panel>
         </div>
-        <Freeze open=freezing on_done=done />
-        <ReleaseDialog open=releasing number=number on_done=done />
+        <Freeze open=freezing on_done=changed />
+        <ReleaseDialog open=releasing number=number on_change=changed />
     }
 }
 

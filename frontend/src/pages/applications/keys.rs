@@ -10,8 +10,8 @@ use sluice_contract::rest::session::Permission;
 
 use crate::api;
 use crate::components::{
-    Ago, Badge, Button, Column, DataTable, Dialog, EmptyState, EnvironmentField, Kind, Notice, Panel,
-    Rollout, Secret, Segments, TaskProblem, TextField, Tone, use_environments, use_toasts,
+    Ago, Badge, Button, Change, Column, DataTable, Dialog, EmptyState, EnvironmentField, Kind, Notice, Panel,
+    RolloutDialog, Secret, Segments, TaskProblem, TextField, Tone, use_environments, use_toasts,
 };
 use crate::icons::{KEY, PLUS};
 use crate::session::use_current;
@@ -189,47 +189,31 @@ fn Revoke(
     let toasts = use_toasts();
     let task = Task::new();
     let open = opened_by(revoking);
-    let revoked = RwSignal::new(None::<RevokedCredential>);
+    let change = RwSignal::new(None::<Change>);
     effect(move || {
         if open.get() {
-            revoked.set(None);
             task.clear();
         }
     });
-    let path = move |id| untrack(|| current.path(&format!("/applications/{application}/credentials/{id}")));
+    let changed = move |()| {
+        list.reload();
+        on_change.run(());
+    };
     let revoke = move |()| {
         let Some(it) = revoking.get_untracked() else { return };
-        let path = path(it.id);
-        task.run(async move { api::delete_reply::<RevokedCredential>(&path).await }, move |answer| {
+        let path = untrack(|| current.path(&format!("/applications/{application}/credentials/{}", it.id)));
+        let asked = path.clone();
+        task.run(async move { api::delete_reply::<RevokedCredential>(&asked).await }, move |answer| {
             toasts.done(format!("Key {} revoked", answer.credential.name));
-            revoked.set(Some(answer));
-            list.reload();
-            on_change.run(());
+            change.set(Some(Change { path, first: answer.progress }));
+            changed(());
         });
     };
     let title = Signal::derive(move || {
         format!("Revoke key {}?", revoking.get().map(|it| it.name).unwrap_or_default())
     });
-    let body = move || match revoked.get() {
-        Some(answer) => {
-            let id = answer.credential.id;
-            let poll = move || {
-                let path = path(id);
-                async move { api::get::<RevokedCredential>(&path).await.map(|answer| answer.progress) }
-            };
-            view! {
-                <div class="stack">
-                    <Rollout first=answer.progress poll />
-                    <div class="form-actions">
-                        <Button kind=Kind::Primary on_click=move |()| open.set(false)>
-                            "Done"
-                        </Button>
-                    </div>
-                </div>
-            }
-            .into_any()
-        }
-        None => view! {
+    view! {
+        <RolloutDialog open title change on_close=changed>
             <div class="form">
                 <TaskProblem task />
                 <p>"Every gateway refuses it within a second. This cannot be undone."</p>
@@ -240,8 +224,6 @@ fn Revoke(
                     </Button>
                 </div>
             </div>
-        }
-        .into_any(),
-    };
-    view! { <Dialog open title>{body}</Dialog> }
+        </RolloutDialog>
+    }
 }

@@ -38,8 +38,9 @@ fn Body(latest: Signal<Tagged<Environment>>, found: Remote<Tagged<Environment>>)
         let work = async move {
             let saved = api::put_tagged(&path, &UpdateEnvironment { name, settings }, etag.as_deref()).await;
             if saved.as_ref().is_err_and(|problem| problem.status == 412) {
-                // What the other person made of it is shown behind the dialog; a second try goes on from there.
-                found.reload();
+                // What the other person made of it is shown behind the dialog, before it is said that there is something:
+                // a second try goes on from there.
+                found.set(api::get_tagged::<Environment>(&path).await?);
             }
             saved
         };

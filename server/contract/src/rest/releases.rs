@@ -33,6 +33,19 @@ pub struct Progress {
     pub gateways: Vec<GatewayProgress>,
 }
 
+impl Progress {
+    /// Whether nothing more will come: every live gateway has it, or has said why it cannot. While it waits for the first
+    /// gateway it is not settled.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match self.state {
+            ProgressState::Done => true,
+            ProgressState::Waiting | ProgressState::Running | ProgressState::Lagging => false,
+            ProgressState::Failed => self.gateways.iter().all(|gateway| gateway.applied || !gateway.live),
+        }
+    }
+}
+
 /// Summary of all gateways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -72,4 +85,33 @@ pub struct CreateRelease {
     pub environment: EnvironmentId,
     /// Number of the revision; none withdraws the API.
     pub revision: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway(live: bool, applied: bool) -> GatewayProgress {
+        GatewayProgress {
+            gateway: GatewayId::generate(),
+            name: "frankfurt".to_owned(),
+            live,
+            applied,
+            took_ms: None,
+            laggard: false,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn a_change_that_failed_on_one_gateway_is_settled_once_the_other_live_ones_have_taken_it() {
+        let after = |gateways| Progress { state: ProgressState::Failed, gateways }.is_settled();
+        assert!(!after(vec![gateway(true, true), gateway(true, false)]));
+        assert!(after(vec![gateway(true, true), gateway(false, false)]));
+    }
+
+    #[test]
+    fn a_change_that_waits_for_a_first_gateway_is_not_settled() {
+        assert!(!Progress { state: ProgressState::Waiting, gateways: vec![] }.is_settled());
+    }
 }

@@ -7,30 +7,30 @@ use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
 use super::name_of;
 use crate::api;
 use crate::components::{
-    Button, Dialog, DialogForm, EnvironmentChoice, EnvironmentField, Kind, Rollout, SelectField, TextField,
+    Change, DialogForm, EnvironmentChoice, EnvironmentField, RolloutDialog, SelectField, TextField,
     use_toasts,
 };
 use crate::pages::apis::draft::use_draft;
-use crate::session::use_current;
+use crate::session::{Current, use_current};
 use crate::state::{Task, effect, opened_by};
 
-/// Everything of the API or one path; then each gateway as it removes it.
+/// Everything of the API or one path; then each gateway as it removes it. `on_change` runs when a purge was made, and
+/// when the person has seen how far it got.
 #[component]
 pub(super) fn PurgeDialog(
     open: RwSignal<bool>,
     environments: EnvironmentChoice,
-    #[prop(into)] on_done: Callback<()>,
+    #[prop(into)] on_change: Callback<()>,
 ) -> impl IntoView {
     let draft = use_draft();
     let current = use_current();
     let toasts = use_toasts();
     let task = Task::new();
-    let made = RwSignal::new(None::<PurgeRecord>);
+    let change = RwSignal::new(None::<Change>);
     let what = RwSignal::new("url".to_owned());
     let path = RwSignal::new(String::new());
     effect(move || {
         if open.get() {
-            made.set(None);
             task.clear();
             path.set(String::new());
         }
@@ -50,8 +50,8 @@ pub(super) fn PurgeDialog(
         };
         task.run(work, move |purge| {
             toasts.done("Purge started");
-            made.set(Some(purge));
-            on_done.run(());
+            change.set(Some(change_of(current, purge)));
+            on_change.run(());
         });
     };
     let kinds = Signal::stored(vec![
@@ -73,54 +73,41 @@ pub(super) fn PurgeDialog(
             }
         })
     };
-    let body = move || match made.get() {
-        Some(purge) => view! { <Watch purge open /> }.into_any(),
-        None => view! {
+    view! {
+        <RolloutDialog open title="Purge the cache" change on_close=on_change>
             <DialogForm open task action="Purge now" on_submit=submit>
                 <EnvironmentField choice=environments />
                 <SelectField label="What" value=what options=kinds />
                 {address}
             </DialogForm>
-        }
-        .into_any(),
-    };
-    view! { <Dialog open title="Purge the cache">{body}</Dialog> }
+        </RolloutDialog>
+    }
 }
 
 /// A purge of the list, while the signal holds one.
 #[component]
-pub(super) fn ShownPurge(shown: RwSignal<Option<PurgeRecord>>) -> impl IntoView {
+pub(super) fn ShownPurge(
+    shown: RwSignal<Option<PurgeRecord>>,
+    #[prop(into)] on_close: Callback<()>,
+) -> impl IntoView {
+    let current = use_current();
     let open = opened_by(shown);
+    let change = RwSignal::new(None::<Change>);
+    effect(move || {
+        if let Some(purge) = shown.get() {
+            change.set(Some(change_of(current, purge)));
+        }
+    });
     let title = Signal::derive(move || {
         shown.with(|shown| {
             shown.as_ref().map(|it| format!("Purge of {}", name_of(&it.scope))).unwrap_or_default()
         })
     });
-    view! {
-        <Dialog open title>
-            {move || shown.get().map(|purge| view! { <Watch purge open /> })}
-        </Dialog>
-    }
+    view! { <RolloutDialog open title change on_close /> }
 }
 
-#[component]
-fn Watch(purge: PurgeRecord, open: RwSignal<bool>) -> impl IntoView {
-    let current = use_current();
-    let id = purge.id;
-    let poll = move || {
-        let path = current.path(&format!("/purges/{id}"));
-        async move { api::get::<PurgeRecord>(&path).await.map(|purge| purge.progress) }
-    };
-    view! {
-        <div class="stack">
-            <Rollout first=purge.progress poll />
-            <div class="form-actions">
-                <Button kind=Kind::Primary on_click=move |()| open.set(false)>
-                    "Done"
-                </Button>
-            </div>
-        </div>
-    }
+fn change_of(current: Current, purge: PurgeRecord) -> Change {
+    Change { path: untrack(|| current.path(&format!("/purges/{}", purge.id))), first: purge.progress }
 }
 
 /// What the API takes of what a person pastes: `https://host/acme/items/list?page=2` is `/list?page=2` below
