@@ -1,5 +1,8 @@
 //! Call records, as gateways write them and the console shows them.
 
+#[cfg(feature = "wire")]
+pub mod wire;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -105,7 +108,7 @@ impl CacheOutcome {
 /// Calls and rollups of a gateway since its previous batch. Counts once, whatever is sent twice: batches of a boot
 /// come in order, one that is not newer than what is stored of its boot is a repetition. Sequences have gaps where a
 /// gateway dropped batches; batches of earlier boots, found on disk after a restart, come first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CallBatch {
     pub boot: BootId,
     /// 1, 2, 3, ... for each boot.

@@ -4,8 +4,6 @@
 //! head has arrived ([`Recorder::open`]) and hands it over when it ends ([`OpenCall::record`]).
 
 mod batch;
-mod json;
-mod record;
 mod recorder;
 mod rollup;
 mod spool;
@@ -26,7 +24,6 @@ use sluice_contract::link::LostCalls;
 use tokio::sync::Notify;
 
 use batch::Collector;
-pub use record::{CallRecord, Stage};
 pub use recorder::{OpenCall, Recorder, Recorders};
 use spool::Spool;
 pub(crate) use spool::{BatchName, Body};

@@ -37,12 +37,12 @@ pub(super) async fn create_calls(
 
 fn unpack(body: &[u8]) -> Result<CallBatch, ApiError> {
     let not_zstd = |_| ApiError::bad_request("the body is not what zstd makes");
-    let mut json = Vec::new();
+    let mut bytes = Vec::new();
     let decoder = zstd::Decoder::new(body).map_err(not_zstd)?;
-    decoder.take(CALL_BATCH_MAX as u64 + 1).read_to_end(&mut json).map_err(not_zstd)?;
-    if json.len() > CALL_BATCH_MAX {
+    decoder.take(CALL_BATCH_MAX as u64 + 1).read_to_end(&mut bytes).map_err(not_zstd)?;
+    if bytes.len() > CALL_BATCH_MAX {
         let detail = format!("a batch is at most {CALL_BATCH_MAX} bytes before compression");
         return Err(ApiError::too_large("batch_too_large", detail));
     }
-    crate::extract::parse(&json)
+    CallBatch::from_wire(&bytes).map_err(|error| ApiError::bad_request(format!("no batch of calls: {error}")))
 }

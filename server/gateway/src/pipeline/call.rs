@@ -9,6 +9,7 @@ use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
 use hyper::body::Incoming;
 use sluice_contract::calls::CacheOutcome;
+use sluice_contract::calls::wire::{CallRecord, Stage};
 use sluice_contract::ids::CallId;
 use sluice_contract::problem::ErrorSource;
 
@@ -18,7 +19,7 @@ use super::trace::Trace;
 use crate::body::BodyWatch;
 use crate::compile::{Api, Credential, Upstream};
 use crate::listen::{Busy, Connection};
-use crate::telemetry::{CallRecord, OpenCall, Stage};
+use crate::telemetry::OpenCall;
 use crate::worker::Worker;
 
 pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,7 +64,7 @@ pub(crate) struct Call {
     pub(crate) body_in: Rc<BodyWatch>,
     pub(crate) status: u16,
     error: Option<(&'static str, ErrorSource)>,
-    stages: Vec<Stage>,
+    stages: Vec<Stage<'static>>,
     /// Nanoseconds of the gateway's clock when the last stage ended.
     moment: u64,
 }
@@ -259,8 +260,8 @@ impl Call {
             client_ip: self.client,
             user_agent: text(self.user_agent.as_ref()),
             request_id: self.request_id(),
-            trace_id: Some(self.trace.id),
-            stages: &self.stages,
+            trace_id: Some(u128::from_be_bytes(self.trace.id)),
+            stages: self.stages.as_slice().into(),
         });
     }
 }

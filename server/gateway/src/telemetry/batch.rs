@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sluice_contract::calls::wire::BatchHead;
 use sluice_contract::ids::BootId;
 use sluice_contract::link::CALL_BATCH_MAX;
 use sluice_contract::rollup::RollupDelta;
@@ -16,7 +17,7 @@ use super::rollup::{Cap, Rollups};
 use super::spool::Spool;
 use super::tally::Tally;
 
-/// Bytes of calls (JSON) after which the next goes into another batch. With one thread's whole buffer on top and the
+/// Bytes of calls after which the next goes into another batch. With one thread's whole buffer on top and the
 /// rollups, a batch stays below [`CALL_BATCH_MAX`].
 const SPLIT_AT: usize = CALL_BATCH_MAX / 8;
 /// zstd's level. This takes time from calls: level 1 makes batches 0.6 times as large, but takes twice as long.
@@ -77,7 +78,8 @@ impl Collector {
         // Taken before the lock: nobody but this thread makes batches, so the number stays what it is.
         let sequence = self.spool.lock().next_sequence();
         let dropped = self.tally.untold();
-        match encode(self.boot, sequence, group, rollups, dropped) {
+        let head = BatchHead { boot: self.boot, sequence, dropped, rollups: rollups.into(), calls };
+        match encode(&head, group) {
             Ok(body) => self.spool.lock().push(calls, dropped, body),
             Err(error) => {
                 tracing::error!(%error, calls, "a batch of calls could not be encoded");
@@ -109,7 +111,7 @@ fn group(buffers: Vec<Buffer>) -> Vec<Vec<Buffer>> {
             groups.push(Vec::new());
             bytes = 0;
         }
-        bytes += buffer.json.len();
+        bytes += buffer.records.len();
         if let Some(group) = groups.last_mut() {
             group.push(buffer);
         }
@@ -117,26 +119,12 @@ fn group(buffers: Vec<Buffer>) -> Vec<Vec<Buffer>> {
     groups
 }
 
-/// A [`sluice_contract::calls::CallBatch`] as compressed JSON. The calls are JSON already.
-fn encode(
-    boot: BootId,
-    sequence: u64,
-    group: &[Buffer],
-    rollups: &[RollupDelta],
-    dropped: u64,
-) -> io::Result<Vec<u8>> {
+/// A [`sluice_contract::calls::CallBatch`] as it is sent, compressed.
+fn encode(head: &BatchHead<'_>, group: &[Buffer]) -> io::Result<Vec<u8>> {
     let mut out = zstd::stream::Encoder::new(Vec::new(), LEVEL)?;
-    write!(out, r#"{{"boot":"{boot}","sequence":{sequence},"dropped":{dropped},"calls":["#)?;
-    let mut last_comma: &[u8] = b"";
+    out.write_all(&head.bytes().map_err(io::Error::other)?)?;
     for buffer in group {
-        out.write_all(last_comma)?;
-        // Each call is followed by a comma; the last one must not be.
-        let (calls, comma) = buffer.json.split_at(buffer.json.len().saturating_sub(1));
-        out.write_all(calls)?;
-        last_comma = comma;
+        out.write_all(&buffer.records)?;
     }
-    out.write_all(br#"],"rollups":"#)?;
-    serde_json::to_writer(&mut out, rollups)?;
-    out.write_all(b"}")?;
     out.finish()
 }

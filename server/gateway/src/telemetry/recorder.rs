@@ -1,4 +1,4 @@
-//! Where finished calls go first: a buffer of each thread, written as JSON at once so that nothing is kept but text.
+//! Where finished calls go first: a buffer of each thread, written as they are sent at once, so that nothing is kept but bytes.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,9 +7,8 @@ use std::thread::Thread;
 
 use parking_lot::Mutex;
 use sluice_contract::calls::Call;
+use sluice_contract::calls::wire::{self, CallRecord, NoBatch};
 
-use super::json;
-use super::record::CallRecord;
 use super::rollup::Rollups;
 use super::tally::Tally;
 
@@ -30,8 +29,8 @@ pub struct Recorders {
 /// What a thread has recorded since it was last collected.
 #[derive(Default)]
 pub(super) struct Buffer {
-    /// [`Call`]s as JSON, each followed by a comma.
-    pub(super) json: Vec<u8>,
+    /// [`CallRecord`]s, one after the other.
+    pub(super) records: Vec<u8>,
     pub(super) calls: u64,
     pub(super) rollups: Rollups,
 }
@@ -93,7 +92,7 @@ impl Recorders {
             .iter()
             .map(|buffer| {
                 let mut buffer = buffer.lock();
-                let roomy = Buffer { json: Vec::with_capacity(buffer.json.len()), ..Buffer::default() };
+                let roomy = Buffer { records: Vec::with_capacity(buffer.records.len()), ..Buffer::default() };
                 std::mem::replace(&mut *buffer, roomy)
             })
             .filter(|buffer| buffer.calls > 0)
@@ -104,13 +103,9 @@ impl Recorders {
     ///
     /// # Errors
     /// When a record is not what the contract says: a bug.
-    pub fn take_calls(&self) -> Result<Vec<Call>, serde_json::Error> {
-        let mut calls = Vec::new();
-        for buffer in self.take() {
-            let list = [b"[".as_slice(), buffer.json.strip_suffix(b",").unwrap_or_default(), b"]"].concat();
-            calls.extend(serde_json::from_slice::<Vec<Call>>(&list)?);
-        }
-        Ok(calls)
+    pub fn take_calls(&self) -> Result<Vec<Call>, NoBatch> {
+        let calls = self.take().into_iter().map(|buffer| wire::calls(&buffer.records, buffer.calls));
+        Ok(calls.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// Says which thread to wake when a buffer fills.
@@ -136,17 +131,22 @@ impl Recorder {
 impl OfThread {
     fn push(&self, call: &CallRecord<'_>) {
         let mut buffer = self.buffer.lock();
-        let before = buffer.json.len();
+        let before = buffer.records.len();
         if before >= BUFFER_MAX {
             drop(buffer);
             self.all.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        json::write(call, &mut buffer.json);
-        buffer.json.push(b',');
+        if let Err(error) = call.append_to(&mut buffer.records) {
+            tracing::error!(%error, "a call could not be recorded");
+            buffer.records.truncate(before);
+            drop(buffer);
+            self.all.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         buffer.calls += 1;
         buffer.rollups.count(call);
-        let after = buffer.json.len();
+        let after = buffer.records.len();
         drop(buffer);
         if before < COLLECT_AT && after >= COLLECT_AT {
             self.all.wake_collector();

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 
 use hashbrown::{Equivalent, HashMap};
 use sluice_contract::calls::CacheOutcome;
+use sluice_contract::calls::wire::CallRecord;
 use sluice_contract::ids::{ApiId, ApplicationId, PlanId, TenantId};
-use sluice_contract::rollup::{Cell, Counts, OTHER, OTHER_APPLICATION, RollupDelta};
-
-use super::record::CallRecord;
+use sluice_contract::rollup::{Cell, Counts, Measure, OTHER, OTHER_APPLICATION, RollupDelta};
 
 /// Distinct cells in one minute; the rest is "other". A cell is about 200 bytes on disk for each minute it is used in.
 const MAX_CELLS: usize = 10_000;
@@ -54,7 +53,7 @@ enum KeyCell<S> {
 impl Rollups {
     /// Counts one call in every cube that it belongs to.
     pub(super) fn count(&mut self, call: &CallRecord<'_>) {
-        let (minute, failed) = (call.minute(), call.failed());
+        let (minute, failed) = (minute(call), failed(call));
         self.add(
             Key {
                 minute,
@@ -90,7 +89,7 @@ impl Rollups {
     }
 
     fn add(&mut self, key: Key<&str>, call: &CallRecord<'_>) {
-        let measure = call.measure();
+        let measure = measure(call);
         if let Some(counts) = self.cells.get_mut(&key) {
             counts.record(&measure);
         } else {
@@ -98,6 +97,27 @@ impl Rollups {
             counts.record(&measure);
             self.cells.insert(Key::from(&key), counts);
         }
+    }
+}
+
+/// Whether the call counts as failed: an answer that is an error of the gateway or the upstream.
+fn failed(call: &CallRecord<'_>) -> bool {
+    call.status >= 500
+}
+
+/// The minute in which the call began, since the Unix epoch.
+fn minute(call: &CallRecord<'_>) -> u32 {
+    u32::try_from(call.at.timestamp() / 60).unwrap_or_default()
+}
+
+fn measure(call: &CallRecord<'_>) -> Measure {
+    Measure {
+        status: call.status,
+        cache: call.cache,
+        bytes_in: call.bytes_in,
+        bytes_out: call.bytes_out,
+        duration_us: call.duration_us,
+        upstream_us: call.upstream_us,
     }
 }
 
@@ -229,7 +249,7 @@ impl From<KeyCell<Box<str>>> for Cell {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::tests::a_call;
+    use super::super::tests::a_call;
     use super::*;
 
     fn total(deltas: &[RollupDelta], wanted: impl Fn(&Cell) -> bool) -> u64 {
@@ -269,7 +289,7 @@ mod tests {
 
     #[test]
     fn cells_beyond_the_cap_are_counted_as_other_in_every_batch_of_the_minute() {
-        let (mut cap, call) = (Cap::of(10), a_call());
+        let mut cap = Cap::of(10);
         let mut seen = HashSet::new();
         for batch in 0..2 {
             let mut rollups = Rollups::default();
@@ -279,7 +299,7 @@ mod tests {
                     route: Some(route),
                     application: None,
                     target: None,
-                    ..call.clone()
+                    ..a_call()
                 });
             }
             let deltas = cap.apply(rollups);

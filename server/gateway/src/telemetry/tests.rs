@@ -1,16 +1,54 @@
 //! Recording to receipt through the front door of [`Telemetry`].
 
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use sluice_contract::calls::CallBatch;
+use chrono::DateTime;
+use sluice_contract::calls::wire::{CallRecord, Stage};
+use sluice_contract::calls::{CacheOutcome, CallBatch};
+use sluice_contract::ids::{ApiId, ApplicationId, CallId, PlanId, TenantId};
+use sluice_contract::problem::ErrorSource;
+use uuid::Uuid;
 
-use super::record::tests::a_call;
 use super::*;
 
 fn start(data: &Path, max_bytes: u64) -> Telemetry {
     Telemetry::start(data, max_bytes, BootId::generate()).unwrap()
+}
+
+/// A call with something of everything.
+pub(super) fn a_call<'a>() -> CallRecord<'a> {
+    CallRecord {
+        id: CallId(Uuid::from_u128(1)),
+        at: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+        tenant: Some(TenantId(Uuid::from_u128(2))),
+        api: Some(ApiId(Uuid::from_u128(3))),
+        route: Some("getThing"),
+        method: "GET",
+        host: "api.example",
+        path: "/acme/things/1",
+        query: Some("q=\"quoted\""),
+        status: 200,
+        error: None,
+        error_source: Some(ErrorSource::Upstream),
+        application: Some(ApplicationId(Uuid::from_u128(4))),
+        credential: None,
+        subscription: None,
+        plan: Some(PlanId(Uuid::from_u128(5))),
+        cache: CacheOutcome::Miss,
+        target: Some("http://10.0.0.1:80"),
+        duration_us: 1_234,
+        upstream_us: Some(1_000),
+        bytes_in: 10,
+        bytes_out: 20,
+        client_ip: IpAddr::from([192, 0, 2, 1]),
+        user_agent: Some("curl/8"),
+        request_id: "abc",
+        trace_id: Some(0xAB),
+        stages: const { &[Stage { stage: "route", start_us: 1, took_us: 2 }] }.as_slice().into(),
+    }
 }
 
 fn record(recorder: &Recorder, calls: usize) {
@@ -20,15 +58,15 @@ fn record(recorder: &Recorder, calls: usize) {
 }
 
 fn read(body: &Body) -> CallBatch {
-    let mut json = Vec::new();
+    let mut bytes = Vec::new();
     match body {
         Body::File(path) => {
-            zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap().read_to_end(&mut json)
+            zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap().read_to_end(&mut bytes)
         }
-        Body::Memory(bytes) => zstd::Decoder::new(&**bytes).unwrap().read_to_end(&mut json),
+        Body::Memory(packed) => zstd::Decoder::new(&**packed).unwrap().read_to_end(&mut bytes),
     }
     .unwrap();
-    serde_json::from_slice(&json).unwrap()
+    CallBatch::from_wire(&bytes).unwrap()
 }
 
 /// Receives everything that waits.

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use sluice_contract::calls::CacheOutcome;
+use sluice_contract::calls::wire::CallRecord;
 use sluice_contract::ids::{ApiId, CallId, TenantId};
-use sluice_gateway::telemetry::{CallRecord, Recorder};
+use sluice_gateway::telemetry::Recorder;
 
 use super::fake_control::some_time;
 use super::*;
@@ -38,7 +39,7 @@ fn record(recorder: &Recorder, calls: u64) {
             user_agent: None,
             request_id: "r",
             trace_id: None,
-            stages: &[],
+            stages: [].as_slice().into(),
         });
     }
 }

@@ -420,10 +420,10 @@ async fn part(shared: &Shared, path: &str) -> Response<AnyBody> {
 }
 
 fn calls(shared: &Shared, body: &[u8]) -> Response<AnyBody> {
-    let mut text = Vec::new();
-    zstd::Decoder::new(body).unwrap().read_to_end(&mut text).unwrap();
+    let mut bytes = Vec::new();
+    zstd::Decoder::new(body).unwrap().read_to_end(&mut bytes).unwrap();
     let mut state = shared.state.lock().unwrap();
-    let receipt = state.store(json(&text));
+    let receipt = state.store(CallBatch::from_wire(&bytes).unwrap());
     if state.lose_receipts > 0 {
         state.lose_receipts -= 1;
         return problem(503, "unavailable");

@@ -23,11 +23,11 @@ use super::simulated::{Served, Simulated, secret_of, serve};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn send(gateway: &Simulated, batch: &CallBatch) -> BatchReceipt {
-    gateway.send_calls("zstd", packed(&serde_json::to_vec(batch).unwrap())).await.unwrap()
+    gateway.send_calls("zstd", packed(&batch.to_wire().unwrap())).await.unwrap()
 }
 
-fn packed(json: &[u8]) -> Vec<u8> {
-    zstd::encode_all(json, 1).unwrap()
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
 }
 
 async fn log(served: &Served) -> Vec<CallRow> {
@@ -68,10 +68,10 @@ async fn what_is_no_batch_is_refused_for_good() {
             let problem = gateway.send_calls(encoding, body).await.unwrap_err();
             (problem.status, problem.code)
         };
-        let batch = serde_json::to_vec(&batch(gateway.boot, 1, vec![])).unwrap();
+        let batch = batch(gateway.boot, 1, vec![]).to_wire().unwrap();
         assert_eq!(refused("identity", batch.clone()).await, (415, "unsupported_media_type".to_owned()));
         assert_eq!(refused("zstd", batch).await, (400, "bad_request".to_owned()));
-        assert_eq!(refused("zstd", packed(b"{\"boot\": 1}")).await, (422, "invalid".to_owned()));
+        assert_eq!(refused("zstd", packed(b"{\"boot\": 1}")).await, (400, "bad_request".to_owned()));
         // Small on the wire, large once unpacked.
         let bomb = packed(&vec![b' '; CALL_BATCH_MAX + 1]);
         assert!(bomb.len() < 100_000);
