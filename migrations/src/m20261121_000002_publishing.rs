@@ -63,12 +63,7 @@ fn apis() -> TableCreateStatement {
         .index(&mut unique("apis_in_tenant", &["tenant_id", "id"]))
         .index(&mut unique("apis_slug", &["tenant_id", "slug"]))
         .foreign_key(&mut tenant_owned())
-        .foreign_key(&mut refers(
-            &["tenant_id", "team_id"],
-            "teams",
-            &["tenant_id", "id"],
-            ForeignKeyAction::Restrict,
-        ))
+        .foreign_key(&mut team_owned())
         .take()
 }
 
@@ -193,28 +188,7 @@ fn live_hosts() -> TableCreateStatement {
 
 /// Consumers. One without owner was made by a token, or outlived the account of the person who made it.
 fn applications() -> TableCreateStatement {
-    Table::create()
-        .table("applications")
-        .col(pk_uuid("id"))
-        .col(uuid("tenant_id"))
-        .col(uuid_null("owner_id"))
-        .col(uuid_null("team_id"))
-        .col(string("name"))
-        .col(text("description"))
-        .col(json_binary("policies"))
-        .col(version())
-        .col(created_at())
-        .index(&mut unique("applications_in_tenant", &["tenant_id", "id"]))
-        .index(&mut unique("applications_name", &["tenant_id", "name"]))
-        .foreign_key(&mut tenant_owned())
-        .foreign_key(&mut refers(&["owner_id"], "users", &["id"], ForeignKeyAction::SetNull))
-        .foreign_key(&mut refers(
-            &["tenant_id", "team_id"],
-            "teams",
-            &["tenant_id", "id"],
-            ForeignKeyAction::Restrict,
-        ))
-        .take()
+    applications_table("applications", refers(&["owner_id"], "users", &["id"], ForeignKeyAction::SetNull))
 }
 
 /// Keys. Only the SHA-256 is kept; `revoked_position` is where the journal says so.

@@ -4,7 +4,6 @@
 //! first (`applications::disown`), because neither database can clear one column of a key and keep the other.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::tools::*;
@@ -44,7 +43,7 @@ async fn change_key(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 async fn rebuild(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     const COLUMNS: &str =
         "id, tenant_id, owner_id, team_id, name, description, policies, version, created_at";
-    manager.create_table(applications("applications_new")).await?;
+    manager.create_table(applications_table("applications_new", owned_by_member())).await?;
     let copy = format!("INSERT INTO applications_new ({COLUMNS}) SELECT {COLUMNS} FROM applications");
     for change in [&copy, "DROP TABLE applications", "ALTER TABLE applications_new RENAME TO applications"] {
         manager.get_connection().execute_unprepared(change).await?;
@@ -53,31 +52,6 @@ async fn rebuild(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         manager.create_index(index(name, "applications", &["tenant_id", column])).await?;
     }
     Ok(())
-}
-
-fn applications(name: &'static str) -> TableCreateStatement {
-    Table::create()
-        .table(name)
-        .col(pk_uuid("id"))
-        .col(uuid("tenant_id"))
-        .col(uuid_null("owner_id"))
-        .col(uuid_null("team_id"))
-        .col(string("name"))
-        .col(text("description"))
-        .col(json_binary("policies"))
-        .col(version())
-        .col(created_at())
-        .index(&mut unique("applications_in_tenant", &["tenant_id", "id"]))
-        .index(&mut unique("applications_name", &["tenant_id", "name"]))
-        .foreign_key(&mut tenant_owned())
-        .foreign_key(&mut owned_by_member())
-        .foreign_key(&mut refers(
-            &["tenant_id", "team_id"],
-            "teams",
-            &["tenant_id", "id"],
-            ForeignKeyAction::Restrict,
-        ))
-        .take()
 }
 
 fn owned_by_member() -> ForeignKeyCreateStatement {

@@ -1,7 +1,9 @@
 //! What migrations share: tables by list, and the columns that many tables have.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, timestamp_with_time_zone};
+use sea_orm_migration::schema::{
+    big_integer, json_binary, pk_uuid, string, text, timestamp_with_time_zone, uuid, uuid_null,
+};
 
 /// Creates the tables in order, so that later ones may refer to earlier ones.
 pub(crate) async fn create_all(
@@ -83,4 +85,34 @@ pub(crate) fn refers(
 /// The row belongs to a tenant that cannot go while the row is there.
 pub(crate) fn tenant_owned() -> ForeignKeyCreateStatement {
     refers(&["tenant_id"], "tenants", &["id"], ForeignKeyAction::Restrict)
+}
+
+/// The row may belong to a team of its tenant, which then cannot go.
+pub(crate) fn team_owned() -> ForeignKeyCreateStatement {
+    refers(&["tenant_id", "team_id"], "teams", &["tenant_id", "id"], ForeignKeyAction::Restrict)
+}
+
+/// Consumers, as they were first made and as SQLite makes them anew for another `owner`. What came later is in its own
+/// migration: this never changes.
+pub(crate) fn applications_table(
+    name: &'static str,
+    mut owner: ForeignKeyCreateStatement,
+) -> TableCreateStatement {
+    Table::create()
+        .table(name)
+        .col(pk_uuid("id"))
+        .col(uuid("tenant_id"))
+        .col(uuid_null("owner_id"))
+        .col(uuid_null("team_id"))
+        .col(string("name"))
+        .col(text("description"))
+        .col(json_binary("policies"))
+        .col(version())
+        .col(created_at())
+        .index(&mut unique("applications_in_tenant", &["tenant_id", "id"]))
+        .index(&mut unique("applications_name", &["tenant_id", "name"]))
+        .foreign_key(&mut tenant_owned())
+        .foreign_key(&mut owner)
+        .foreign_key(&mut team_owned())
+        .take()
 }

@@ -38,7 +38,16 @@ struct Scene<'a> {
     application: ApplicationId,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    /// One application with a key and a subscription that is approved.
+    async fn set(app: &'a TestApp) -> Self {
+        let target = published(app, "items", "automatic").await;
+        let application = make_application(app, &app.admin, "shop").await.id;
+        make_key(app, &app.admin, application).await;
+        ask_subscription(app, &app.admin, application, target).await.expect(201);
+        Self { app, target, application }
+    }
+
     async fn change_plan(&self, round: usize) {
         let path = self.app.path(&format!("/apis/{}/plans/{}", self.target.0, self.target.1));
         self.edit(&path, plan_body(round)).await;
@@ -211,11 +220,7 @@ fn tolerated(reply: Reply) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_changed_at_once_gateways_end_up_with_what_is_true() {
     each_database(|app| async move {
-        let target = published(&app, "items", "automatic").await;
-        let application = make_application(&app, &app.admin, "shop").await.id;
-        make_key(&app, &app.admin, application).await;
-        ask_subscription(&app, &app.admin, application, target).await.expect(201);
-        let scene = Scene { app: &app, target, application };
+        let scene = Scene::set(&app).await;
         for round in 0..ROUNDS {
             tokio::join!(
                 scene.change_plan(round),
@@ -234,11 +239,7 @@ async fn whatever_is_changed_at_once_gateways_end_up_with_what_is_true() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_begins_before_another_is_committed_is_announced_with_it() {
     each_database(|app| async move {
-        let target = published(&app, "items", "automatic").await;
-        let application = make_application(&app, &app.admin, "shop").await.id;
-        make_key(&app, &app.admin, application).await;
-        ask_subscription(&app, &app.admin, application, target).await.expect(201);
-        let scene = Scene { app: &app, target, application };
+        let scene = Scene::set(&app).await;
         let pairs = EVERYTHING.into_iter().flat_map(|first| EVERYTHING.map(|second| (first, second)));
         for (round, (first, second)) in pairs.filter(|(first, second)| first != second).enumerate() {
             let held = scene.begin(first, 2 * round).await;
