@@ -211,6 +211,26 @@ for (const database of databases) {
       await page.waitForURL((url) => url.pathname === '/calls' && url.searchParams.get('status') === '404');
     });
 
+    it('ranks plans and the targets of upstreams, and says why there are none', async () => {
+      await ada.open('/analytics/traffic');
+      const { top_plans: [plan], top_targets: [target] } = await analytics();
+      assert.deepEqual([plan.name, target.name], ['Shop · Free', stage.upstreams[0].url]);
+      const lines = (title) => page.getByRole('list', { name: title }).getByRole('listitem');
+      for (const [title, { name, calls }] of [['Plans', plan], ['Upstream targets', target]]) {
+        await lines(title).filter({ hasText: name }).filter({ hasText: new RegExp(`${calls} · .+ errors · p95 `) }).waitFor();
+      }
+      await page.getByLabel('Application', { exact: true }).selectOption({ label: 'Till' });
+      await page.getByText('Targets are counted over all calls').waitFor();
+      await lines('Plans').filter({ hasText: 'Shop · Free' }).waitFor();
+      await page.getByLabel('API', { exact: true }).selectOption({ label: 'Shop' });
+      await page.getByText('Plans are counted over all APIs').waitFor();
+      await press('Clear filters');
+      await lines('Upstream targets').first().waitFor();
+      await ada.open('/analytics/traffic?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z');
+      await page.getByText('No call under a plan in this time.').waitFor();
+      await page.getByText('No call reached an upstream in this time.').waitFor();
+    });
+
     it('says why a page cannot be had, and tries again when it is asked to', async () => {
       const refuse = (route) => route.fulfill({ status: 503, json: { code: 'busy', title: 'Too busy just now', status: 503 } });
       const list = /\/applications(\?|$)/;

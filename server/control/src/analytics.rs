@@ -65,10 +65,11 @@ fn check(query: AnalyticsQuery) -> Result<TrafficQuery, ApiError> {
 async fn shown(app: &App, tenant: TenantId, traffic: Traffic) -> Result<Analytics, ApiError> {
     let Traffic { from, to, step_minutes, points, apis, routes, applications, plans, targets } = traffic;
     let db = app.store.read();
-    let ids = apis.iter().map(|(api, _)| *api).chain(routes.iter().map(|(api, ..)| *api));
+    let plan_names = names::plans(db, tenant, plans.iter().map(|(id, _)| *id)).await?;
+    let of_plans = plan_names.values().map(|(api, _)| *api);
+    let ids = apis.iter().map(|(api, _)| *api).chain(routes.iter().map(|(api, ..)| *api)).chain(of_plans);
     let api_names = names::apis(db, tenant, ids).await?;
     let application_names = names::applications(db, tenant, applications.iter().map(|(id, _)| *id)).await?;
-    let plan_names = names::plans(db, tenant, plans.iter().map(|(id, _)| *id)).await?;
 
     let mut whole = Counts::default();
     points.iter().for_each(|(_, counts)| whole.merge(counts));
@@ -92,8 +93,10 @@ async fn shown(app: &App, tenant: TenantId, traffic: Traffic) -> Result<Analytic
     let top_plans = plans
         .iter()
         .map(|(id, counts)| {
-            let name = plan_names.get(id).cloned().unwrap_or_else(|| "Deleted plan".to_owned());
-            top(id.to_string(), name, counts)
+            let Some((api, plan)) = plan_names.get(id) else {
+                return top(id.to_string(), "Deleted plan".to_owned(), counts);
+            };
+            TopRow { api: Some(*api), ..top(id.to_string(), format!("{} · {plan}", api_name(api)), counts) }
         })
         .collect();
     let top_targets = targets

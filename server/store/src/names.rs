@@ -43,7 +43,7 @@ pub async fn applications(
     Ok(typed(names))
 }
 
-/// Names of plans of the tenant.
+/// Names of plans of the tenant, each with the API that it is for.
 ///
 /// # Errors
 /// When the database fails.
@@ -51,13 +51,13 @@ pub async fn plans(
     db: &impl ConnectionTrait,
     tenant: TenantId,
     ids: impl IntoIterator<Item = PlanId>,
-) -> Result<HashMap<PlanId, String>> {
-    use plans::Column::{Id, Name, TenantId};
+) -> Result<HashMap<PlanId, (ApiId, String)>> {
+    use plans::Column::{ApiId as Api, Id, Name, TenantId};
     let Some(ids) = some(ids.into_iter().map(|id| id.0)) else { return Ok(HashMap::new()) };
     let of_tenant = plans::Entity::find().filter(TenantId.eq(tenant.0));
-    let names =
-        of_tenant.filter(Id.is_in(ids)).select_only().columns([Id, Name]).into_tuple().all(db).await?;
-    Ok(typed(names))
+    let found: Vec<(Uuid, Uuid, String)> =
+        of_tenant.filter(Id.is_in(ids)).select_only().columns([Id, Api, Name]).into_tuple().all(db).await?;
+    Ok(found.into_iter().map(|(id, api, name)| (PlanId(id), (ApiId(api), name))).collect())
 }
 
 /// Names of gateways, which belong to no tenant.

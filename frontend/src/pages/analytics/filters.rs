@@ -24,6 +24,16 @@ pub fn use_filters() -> Filters {
 }
 
 impl Filters {
+    /// Whether plans are counted: over all APIs only.
+    pub fn counts_plans(self) -> bool {
+        self.api.get().is_empty() && self.route.get().is_empty()
+    }
+
+    /// Whether the targets of upstreams are counted: over all calls only.
+    pub fn counts_targets(self) -> bool {
+        self.query().is_empty()
+    }
+
     /// `&api=…&application=…&route=…` as far as they are set.
     pub fn query(self) -> String {
         [("api", self.api), ("application", self.application), ("route", self.route)]

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use sluice_contract::rest::analytics::{Analytics, TopRow};
 
+use super::filters::use_filters;
 use super::series::{self, as_count, as_ms};
 use super::use_measured;
 use crate::components::{Bar, BarList, LineChart, Panel, Skeleton, StackedBars, Stat};
@@ -15,7 +16,16 @@ pub fn TrafficTab() -> impl IntoView {
 
 #[component]
 fn Traffic(data: Signal<Analytics>) -> impl IntoView {
+    let filters = use_filters();
     let total = move || data.with(|data| data.total.clone());
+    let no_plan = Signal::derive(move || match filters.counts_plans() {
+        true => "No call under a plan in this time.",
+        false => "Plans are counted over all APIs: clear the filters to see them.",
+    });
+    let no_target = Signal::derive(move || match filters.counts_targets() {
+        true => "No call reached an upstream in this time.",
+        false => "Targets are counted over all calls: clear the filters to see them.",
+    });
     view! {
         <div class="stack">
             <div class="stats">
@@ -55,19 +65,35 @@ fn Traffic(data: Signal<Analytics>) -> impl IntoView {
                     title="Applications"
                     rows=Signal::derive(move || data.with(|d| d.top_applications.clone()))
                 />
+                <Ranking
+                    title="Plans"
+                    rows=Signal::derive(move || data.with(|d| d.top_plans.clone()))
+                    none=no_plan
+                />
+                <Ranking
+                    title="Upstream targets"
+                    rows=Signal::derive(move || data.with(|d| d.top_targets.clone()))
+                    none=no_target
+                />
                 <Statuses data />
             </div>
         </div>
     }
 }
 
-/// A ranking by calls, with errors and p95 beside.
+const NO_CALLS: &str = "No calls in this time.";
+
+/// A ranking by calls, with errors and p95 beside; without a row it says why.
 #[component]
-pub fn Ranking(title: &'static str, rows: Signal<Vec<TopRow>>) -> impl IntoView {
+pub fn Ranking(
+    title: &'static str,
+    rows: Signal<Vec<TopRow>>,
+    #[prop(default = Signal::stored(NO_CALLS))] none: Signal<&'static str>,
+) -> impl IntoView {
     let list = move || {
         let bars: Vec<_> = rows.get().into_iter().map(bar).collect();
         if bars.is_empty() {
-            return view! { <p class="secondary small">"No calls in this time."</p> }.into_any();
+            return view! { <p class="secondary small">{none}</p> }.into_any();
         }
         view! { <BarList bars label=title /> }.into_any()
     };
@@ -107,7 +133,7 @@ fn Statuses(data: Signal<Analytics>) -> impl IntoView {
                 .collect()
         });
         if bars.is_empty() {
-            return view! { <p class="secondary small">"No calls in this time."</p> }.into_any();
+            return view! { <p class="secondary small">{NO_CALLS}</p> }.into_any();
         }
         view! { <BarList bars label="Status codes" /> }.into_any()
     };

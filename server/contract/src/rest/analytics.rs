@@ -87,7 +87,7 @@ pub struct TopRow {
     /// Identifier (of an API, application or plan), route id or address.
     pub id: String,
     pub name: String,
-    /// The API that a route belongs to; absent in other rankings.
+    /// The API that a route or a plan belongs to; absent in other rankings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiId>,
     pub calls: u64,

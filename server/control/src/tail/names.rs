@@ -33,7 +33,7 @@ impl Names {
         note(&mut self.applications, wanted, found);
         let wanted = unknown(&self.plans, calls.iter().filter_map(|stored| stored.call.plan));
         let found = names::plans(db, tenant, wanted.iter().copied()).await?;
-        note(&mut self.plans, wanted, found);
+        note(&mut self.plans, wanted, found.into_iter().map(|(id, (_, name))| (id, name)).collect());
         let wanted = unknown(&self.gateways, calls.iter().map(|stored| stored.gateway));
         let found = names::gateways(db, wanted.iter().copied()).await?;
         note(&mut self.gateways, wanted, found);

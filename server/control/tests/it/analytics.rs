@@ -59,7 +59,10 @@ async fn traffic_is_counted_ranked_and_named() {
             rows.iter().map(|row| (row.name.clone(), row.calls, row.errors)).collect()
         };
         let row = |name: &str, calls, errors| (name.to_owned(), calls, errors);
-        assert_eq!(rows(&found.top_plans)[..2], [row("automatic plan", 15, 5), row("Deleted plan", 1, 1)]);
+        assert_eq!(
+            rows(&found.top_plans)[..2],
+            [row("The shop · automatic plan", 15, 5), row("Deleted plan", 1, 1)]
+        );
         assert_eq!(found.top_plans.len(), 6);
         let targets = [row("http://10.0.0.1", 12, 10), row("http://10.0.0.2", 8, 0)];
         assert_eq!(rows(&found.top_targets), targets);
@@ -72,7 +75,7 @@ async fn traffic_is_counted_ranked_and_named() {
         assert_eq!((of_api.total.calls, of_api.top_apis.len(), of_api.top_applications.len()), (15, 1, 1));
         let of_mobile = analytics(&app, &format!("application={}", mobile.id)).await;
         assert_eq!((of_mobile.total.calls, of_mobile.total.client_errors), (15, 4));
-        assert_eq!(rows(&of_mobile.top_plans), [row("automatic plan", 15, 5)]);
+        assert_eq!(rows(&of_mobile.top_plans), [row("The shop · automatic plan", 15, 5)]);
         assert_eq!((of_api.top_plans, of_mobile.top_targets), (Vec::new(), Vec::new()));
         assert_eq!(analytics(&app, "route=listItems&points=10").await.total.calls, 20);
         assert_eq!(analytics(&app, "route=other").await.total.calls, 0);
