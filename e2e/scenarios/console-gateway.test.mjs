@@ -11,7 +11,7 @@ import { launch } from '../lib/browser.mjs';
 import { dialog, row, seeRow, seeToast, signedIn, submitDialog } from '../lib/console.mjs';
 import { databases } from '../lib/databases.mjs';
 import { startHttpbin } from '../lib/httpbin.mjs';
-import { addPerson, call, callUntil, consume, publish, setUp } from '../lib/publishing.mjs';
+import { addPerson, call, callUntil, consume, publish, release, setUp } from '../lib/publishing.mjs';
 import { startSluice } from '../lib/sluice.mjs';
 import { eventually } from '../lib/wait.mjs';
 
@@ -262,6 +262,22 @@ for (const database of databases) {
       assert.equal(logged.host, `localhost:${port}`);
       await ada.open(`/calls/${logged.id}`);
       await ada.page.getByRole('region', { name: 'curl' }).getByText(`${sluice.gateway}${path('/get?named=localhost')}`).waitFor();
+    });
+
+    it("tells a consumer what the API's own policies say where it is live, and sends the key as they want it", async () => {
+      const releasedWith = async (...policies) => {
+        await scene.admin.edit(`${scene.base}/apis/${api.id}`, ({ name, description, team = null, listed, draft: now }) => ({ name, description, team, listed, draft: { ...now, policies } }));
+        await release(scene, api.id);
+        await carl.open(`/catalogue/${api.id}/try?route=${operation('GET', '/get')}`);
+        await carl.page.getByLabel(/^Key/).fill(key);
+      };
+      const cors = (origin) => ({ type: 'cors', settings: { origins: [origin], expose: ['x-request-id'] } });
+      await releasedWith(cors('https://shop.example'));
+      await carl.page.getByText('The API has a CORS policy of its own').waitFor();
+      await releasedWith(cors(sluice.origin), { type: 'key-auth', settings: { header: 'x-shop-key' } });
+      await carl.page.getByText('Sent as x-shop-key').waitFor();
+      assert.equal((await send(carl)).status, '200');
+      assert.equal(await carl.page.getByText('has a CORS policy of its own').count(), 0);
     });
 
     it('leaves the console silent but for what was refused on purpose', () => {

@@ -1,6 +1,7 @@
 //! The catalogue: find an API, read what it does, subscribe to it.
 
 mod entry;
+mod found;
 mod list;
 mod subscribe;
 mod try_it;

@@ -9,7 +9,7 @@ mod request;
 mod send;
 
 use leptos::prelude::*;
-use sluice_contract::definition::PolicyAttachment;
+use sluice_contract::rest::catalogue::CatalogueRelease;
 use sluice_contract::rest::environments::Environment;
 use sluice_contract::rest::page::Page;
 
@@ -30,10 +30,8 @@ pub struct Subject {
     /// Path of the API on the shared host.
     pub base_path: String,
     pub operations: Vec<Operation>,
-    /// Policies of the whole API, as far as they are known.
-    pub policies: Vec<PolicyAttachment>,
-    /// Slugs of the environments where it is live; none when that is not known.
-    pub live_in: Option<Vec<String>>,
+    /// Where it is live, and what it says there about who calls.
+    pub releases: Vec<CatalogueRelease>,
 }
 
 #[component]
@@ -44,7 +42,7 @@ pub fn TryIt(mut subject: Subject) -> impl IntoView {
         let path = current.path("/environments?limit=200");
         async move { api::get::<Page<Environment>>(&path).await }
     });
-    if subject.operations.is_empty() || subject.live_in.as_ref().is_some_and(Vec::is_empty) {
+    if subject.operations.is_empty() || subject.releases.is_empty() {
         return view! {
             <EmptyState
                 icon=ROCKET
@@ -74,7 +72,7 @@ pub fn TryIt(mut subject: Subject) -> impl IntoView {
         if gateway == own_origin() {
             return None;
         }
-        let verdict = inputs.verdict(&own_origin(), &environment.settings.policies);
+        let verdict = inputs.verdict(&own_origin());
         let on_change = Callback::new(move |()| environments.reload());
         Some(view! { <AccessNotice verdict environment on_change /> }.into_any())
     };

@@ -3,48 +3,32 @@
 use std::collections::BTreeMap;
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
 use sluice_contract::definition::Access;
 use sluice_contract::rest::catalogue::{CatalogueEntry, CatalogueRoute};
 use sluice_contract::rest::plans::{Approval, Plan};
 use sluice_contract::rest::session::Permission;
 
+use super::found::Found;
 use super::subscribe::Subscribe;
-use crate::api;
 use crate::components::{
-    Badge, Button, CodeBlock, Crumb, EmptyState, Kind, LinkButton, MethodTag, PageHead, Panel, SearchField,
-    Skeleton, Tone, set_page,
+    Badge, Button, CodeBlock, EmptyState, Kind, LinkButton, MethodTag, PageHead, Panel, SearchField, Tone,
 };
 use crate::icons::{DOWNLOAD, Glyph, ROCKET, TAG};
 use crate::session::use_current;
-use crate::state::{remote, url_text};
+use crate::state::url_text;
 
 /// Operations that are drawn at once; the rest is found by searching.
 const SHOWN: usize = 200;
 
 #[component]
 pub fn Entry() -> impl IntoView {
-    let params = use_params_map();
-    let id = Memo::new(move |_| params.with(|params| params.get("id")).unwrap_or_default());
-    let current = use_current();
-    let entry = remote(move || {
-        let path = current.path(&format!("/catalogue/{}", id.get()));
-        async move { api::get::<CatalogueEntry>(&path).await }
-    });
-    set_page(move || {
-        let name = entry.get().map_or_else(|| "API".to_owned(), |it| it.api.name);
-        vec![Crumb::link("Catalogue", "/catalogue"), Crumb::here(name)]
-    });
-    view! {
-        {entry.heading("API")}
-        {entry.view(Skeleton::Lines(8), |entry| view! { <Body entry /> })}
-    }
+    view! { <Found draw=|entry| view! { <Body entry /> }.into_any() /> }
 }
 
 #[component]
 fn Body(entry: CatalogueEntry) -> impl IntoView {
     let current = use_current();
-    let CatalogueEntry { api, base_path, hosts: _, revision, routes, plans } = entry;
+    let CatalogueEntry { api, base_path, hosts: _, revision, routes, releases: _, plans } = entry;
     let document = untrack(|| current.path(&format!("/catalogue/{}/openapi.json", api.id)));
     let sample = routes.iter().find(|route| route.methods.is_empty() || route.methods[0] == "GET");
     let path = sample.or(routes.first()).map(|route| route.path.clone()).unwrap_or_default();

@@ -42,12 +42,13 @@ impl Inputs {
     pub fn new(subject: Subject, environments: Signal<Vec<Environment>>) -> Self {
         let names = subject.operations.iter().flat_map(Operation::parameters);
         let values = names.map(|name| (name, RwSignal::new(String::new()))).collect();
-        let live_in = subject.live_in.clone();
-        let environments = Signal::derive(move || {
-            let usable = |it: &Environment| live_in.as_ref().is_none_or(|live| live.contains(&it.slug));
-            environments.get().into_iter().filter(usable).collect::<Vec<_>>()
-        });
         let subject = StoredValue::new(subject);
+        let environments = Signal::derive(move || {
+            let live = |it: &Environment| {
+                subject.with_value(|known| known.releases.iter().any(|at| at.environment_slug == it.slug))
+            };
+            environments.get().into_iter().filter(live).collect::<Vec<_>>()
+        });
         let operation = RwSignal::new(String::new());
         let chosen = Memo::new(move |_| {
             let id = operation.get();
@@ -137,21 +138,30 @@ impl Inputs {
     }
 
     /// Whether this page may read what comes back. Tracks.
-    pub fn verdict(self, origin: &str, environment: &[PolicyAttachment]) -> Verdict {
-        let operation = self.chosen.get();
-        self.subject.with_value(|it| cors::verdict(origin, &operation.policies, &it.policies, environment))
+    pub fn verdict(self, origin: &str) -> Verdict {
+        let [route, api, environment] = self.policies();
+        cors::verdict(origin, &route, &api, &environment)
+    }
+
+    /// What is attached to the operation, to the API and to the environment that is chosen. Tracks.
+    fn policies(self) -> [Vec<PolicyAttachment>; 3] {
+        let route = self.chosen.get().id;
+        let (slug, environment) =
+            self.environment().map(|it| (it.slug, it.settings.policies)).unwrap_or_default();
+        let (of_route, of_api) = self.subject.with_value(|it| {
+            let release = it.releases.iter().find(|at| at.environment_slug == slug);
+            let of_route = release.and_then(|at| at.routes.get(&route)).cloned();
+            (of_route.unwrap_or_default(), release.map(|at| at.policies.clone()).unwrap_or_default())
+        });
+        [of_route, of_api, environment]
     }
 
     /// The header that the key goes into, when one is needed: the most specific key policy says which. Tracks.
     fn key_header(self) -> Option<String> {
-        let operation = self.chosen.get();
-        if !operation.needs_key {
+        if !self.chosen.get().needs_key {
             return None;
         }
-        let environment = self.environment().map(|it| it.settings.policies).unwrap_or_default();
-        let of_api = self.subject.with_value(|it| it.policies.clone());
-        let levels = [operation.policies, of_api, environment];
-        let named = levels.iter().find_map(|policies| {
+        let named = self.policies().iter().find_map(|policies| {
             let policy = policies.iter().rev().find(|policy| policy.kind == "key-auth" && policy.enabled)?;
             Some(policy.settings.get("header").and_then(Value::as_str).unwrap_or(KEY_HEADER).to_owned())
         });

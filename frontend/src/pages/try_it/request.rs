@@ -1,6 +1,6 @@
 //! The request that a person puts together. Pure.
 
-use sluice_contract::definition::{HeaderMatch, PolicyAttachment};
+use sluice_contract::definition::HeaderMatch;
 use sluice_contract::path::{PathTemplate, Segment};
 
 use crate::format::query_value;
@@ -17,8 +17,6 @@ pub struct Operation {
     /// What a request must carry to match.
     pub headers: Vec<HeaderMatch>,
     pub needs_key: bool,
-    /// Its own policies, as far as they are known.
-    pub policies: Vec<PolicyAttachment>,
 }
 
 /// What a browser can send to an operation for any method.

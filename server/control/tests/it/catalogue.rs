@@ -1,9 +1,10 @@
 //! The catalogue as consumers find it.
 
 use serde_json::{Value, json};
-use sluice_contract::definition::Access;
+use sluice_contract::definition::{Access, PolicyAttachment};
 use sluice_contract::rest::apis::ApiSummary;
 use sluice_contract::rest::catalogue::CatalogueEntry;
+use sluice_contract::rest::environments::Environment;
 use sluice_contract::rest::page::Page;
 use sluice_contract::rest::users::Role;
 use sluice_testkit::each_database;
@@ -67,6 +68,57 @@ async fn consumers_read_what_is_live_and_nothing_of_its_inside() {
             access,
             [("listItems", Access::Subscription), ("getFile", Access::Public), ("any", Access::Subscription)]
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn callers_read_how_each_environment_takes_them_and_of_no_other_policy() {
+    each_database(|app| async move {
+        let consumer = app.member(&[Role::Consumer]).await;
+        let api = make_api(&app, "shop", shop()).await.id;
+        make_revision(&app, api).await;
+        let staging = app
+            .admin
+            .post("/api/v1/environments", &json!({"slug": "staging", "name": "Staging"}))
+            .await
+            .expect(201);
+        let (etag, mut staging) = (staging.etag(), staging.json::<Environment>());
+        staging.settings.allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let settings = json!({"name": "Staging", "settings": staging.settings});
+        app.admin.put(&format!("/api/v1/environments/{}", staging.id), &etag, &settings).await.expect(200);
+        let there = json!({"environment": staging.id, "revision": 1});
+        app.admin.post(&app.path(&format!("/apis/{api}/releases")), &there).await.expect(201);
+
+        let policy = |kind: &str, settings: Value| json!({"type": kind, "settings": settings});
+        let mut draft = shop();
+        draft["policies"] = json!([
+            policy("cors", json!({"origins": ["https://app.example.com"]})),
+            policy("rate-limit", json!({"requests": 7, "period_s": 3600})),
+            {"type": "key-auth", "enabled": false, "settings": {"header": "x-old"}},
+        ]);
+        draft["routes"][1]["policies"] = json!([
+            policy("key-auth", json!({"header": "x-file-key"})),
+            policy("rewrite", json!({"path": "/inside"}))
+        ]);
+        save_draft(&app, api, draft).await;
+        make_revision(&app, api).await;
+        release(&app, api, 2).await;
+        list_in_catalogue(&app, api).await;
+
+        let entry: CatalogueEntry =
+            consumer.get(&app.path(&format!("/catalogue/{api}"))).await.expect(200).json();
+        assert_eq!((entry.revision, entry.releases.len()), (2, 2));
+        let at = |slug: &str| entry.releases.iter().find(|at| at.environment_slug == slug).unwrap();
+        assert_eq!((at("staging").policies.len(), at("staging").routes.len()), (0, 0));
+        let kinds = |policies: &[PolicyAttachment]| -> Vec<_> {
+            policies.iter().map(|policy| policy.kind.clone()).collect()
+        };
+        let here = at("production");
+        assert_eq!(kinds(&here.policies), ["cors"]);
+        assert_eq!(here.policies[0].settings["origins"], json!(["https://app.example.com"]));
+        assert_eq!(here.routes.keys().collect::<Vec<_>>(), ["getFile"]);
+        assert_eq!(kinds(&here.routes["getFile"]), ["key-auth"]);
     })
     .await;
 }
