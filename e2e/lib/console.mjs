@@ -1,7 +1,10 @@
 // What people do in the console that several scenarios need: sign in, fill a dialog, pick from a menu.
 
+import assert from 'node:assert/strict';
+
 import { Person } from './browser.mjs';
 import { PASSWORD } from './publishing.mjs';
+import { eventually } from './wait.mjs';
 
 /** A person at a new browser, signed in on the console's front page. */
 export async function signedIn(browser, sluice, { name, email, password = PASSWORD, ...screen }) {
@@ -49,6 +52,30 @@ export async function seeNoRow(person, text) {
 export async function pick({ page }, menu, item) {
   await page.getByRole('button', { name: menu }).click();
   await page.getByRole('menuitem', { name: item }).or(page.getByRole('menuitemradio', { name: item })).click();
+}
+
+/**
+ * Sorts the list on the page by a column, in both directions: the address says so, and the rows are those of the admin
+ * API in its order, also after a reload. `read` gives the items for a query.
+ */
+export async function sortsBy({ page }, column, field, read) {
+  const first = page.locator('tbody tr td:first-child');
+  const head = page.getByRole('columnheader', { name: column });
+  const orders = [];
+  for (const [sort, direction] of [[field, 'ascending'], [`-${field}`, 'descending']]) {
+    await head.getByRole('button').click();
+    await page.waitForURL((url) => url.searchParams.get('sort') === sort);
+    const wanted = (await read(`sort=${sort}`)).map(({ name }) => name);
+    const inOrder = async () => {
+      const shown = await first.allTextContents();
+      return (await head.getAttribute('aria-sort')) === direction && shown.length === wanted.length && shown.every((text, i) => text.includes(wanted[i]));
+    };
+    await eventually(`rows by ${sort}`, inOrder);
+    await page.reload();
+    await eventually(`rows by ${sort} after a reload`, inOrder);
+    orders.push(wanted.join());
+  }
+  assert.notEqual(orders[0], orders[1], 'both orders look the same');
 }
 
 /** Waits for the message that says that something was done. */

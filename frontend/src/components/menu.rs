@@ -1,8 +1,6 @@
 //! A menu behind a button: arrow keys move, Escape closes, focus returns to the button.
 //!
 //! The list is a popover, so that no table or sidebar that scrolls can clip it.
-//!
-//! The list is a popover, so that no table or sidebar that scrolls can clip it.
 
 use leptos::context::Provider;
 use leptos::ev::{FocusEvent, KeyboardEvent};
@@ -17,6 +15,7 @@ use crate::state::effect;
 #[derive(Clone, Copy)]
 struct MenuState {
     open: RwSignal<bool>,
+    button: NodeRef<html::Button>,
 }
 
 /// A button (`trigger` is its content) and the menu that it opens.
@@ -101,7 +100,7 @@ pub fn Menu(
                     style:top=move || place.get().top
                     style:min-width=move || place.get().width
                 >
-                    <Provider value=MenuState { open }>{children.with_value(|children| children())}</Provider>
+                    <Provider value=MenuState { open, button }>{children.with_value(|children| children())}</Provider>
                 </div>
             </Show>
         </div>
@@ -189,7 +188,9 @@ pub fn MenuItem(
 ) -> impl IntoView {
     let state = use_context::<MenuState>();
     let pick = move |_| {
-        if let Some(MenuState { open }) = state {
+        if let Some(MenuState { open, button }) = state {
+            // The item goes: a dialog that it opens gives the focus back to the button.
+            focus(button.get_untracked().as_deref());
             open.set(false);
         }
         on_click.run(());
@@ -220,7 +221,7 @@ pub fn MenuLink(
 ) -> impl IntoView {
     let state = use_context::<MenuState>();
     let close = move |_| {
-        if let Some(MenuState { open }) = state {
+        if let Some(MenuState { open, .. }) = state {
             open.set(false);
         }
     };
