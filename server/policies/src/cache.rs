@@ -1,9 +1,13 @@
 //! Response cache: what is stored, for how long, for whom. The cache itself lives in the gateway.
 
+mod origin;
 pub mod runtime;
 pub mod spec;
 #[cfg(test)]
 mod tests;
+mod words;
 
+pub use origin::{CallerDirectives, OriginSays, TtlRule};
 pub use runtime::CacheRule;
 pub use spec::{Cache, QueryKey};
+pub use words::UNREACHABLE_S;

@@ -1,12 +1,12 @@
 //! Conditions: of clients, answered from what is stored; of the cache itself, put to the upstream (RFC 9110 §13).
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, HeaderName, HeaderValue, IF_MATCH,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, DATE, ETAG, EXPIRES, HeaderName, HeaderValue, IF_MATCH,
     IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED, VARY,
 };
 use http::{HeaderMap, StatusCode, response};
 
-use super::freshness::date;
+use super::freshness::{date, parse_date};
 
 /// A client's conditions, taken out of its request: the cache asks for the whole response and answers them itself.
 #[derive(Clone, Debug, Default)]
@@ -37,10 +37,7 @@ impl Conditions {
             let mut listed = self.none_match.iter().flat_map(|value| tags(value.as_bytes()));
             return listed.any(|listed| listed == b"*" || Some(opaque(listed)) == tag);
         }
-        let since = self
-            .modified_since
-            .as_ref()
-            .and_then(|value| httpdate::parse_http_date(value.to_str().ok()?).ok());
+        let since = self.modified_since.as_ref().and_then(|value| parse_date(value.to_str().ok()?));
         // RFC 9111 §4.3.2: a response that does not say when it changed had not changed after it was made.
         let modified = date(headers, &LAST_MODIFIED).or_else(|| date(headers, &DATE));
         since.zip(modified).is_some_and(|(since, modified)| modified <= since)
@@ -57,6 +54,29 @@ pub(super) fn validate(stored: &HeaderMap, request: &mut HeaderMap) -> bool {
         }
     }
     any
+}
+
+/// Whether a 304 is about this stored response (RFC 9111 §4.3.4): not when its validators name only others.
+pub(super) fn is_about(validation: &HeaderMap, stored: &HeaderMap) -> bool {
+    if !validation.contains_key(ETAG) || !stored.contains_key(ETAG) {
+        return says_nothing_else(validation, stored, &LAST_MODIFIED);
+    }
+    let tags = |headers: &HeaderMap| -> Vec<Vec<u8>> {
+        headers.get_all(ETAG).iter().map(|tag| opaque(tag.as_bytes()).to_vec()).collect()
+    };
+    let kept = tags(stored);
+    tags(validation).iter().any(|said| kept.contains(said))
+}
+
+/// Whether the answer to a HEAD describes this stored response (RFC 9111 §4.3.5).
+pub(super) fn describes(head: &HeaderMap, stored: &HeaderMap, body_length: usize) -> bool {
+    let length = head.get(CONTENT_LENGTH).map(|said| said.as_bytes() == body_length.to_string().as_bytes());
+    [ETAG, LAST_MODIFIED].iter().all(|name| says_nothing_else(head, stored, name)) && length.unwrap_or(true)
+}
+
+/// A field that is the same in both, or not in one of them.
+fn says_nothing_else(said: &HeaderMap, kept: &HeaderMap, name: &HeaderName) -> bool {
+    said.get(name).zip(kept.get(name)).is_none_or(|(said, kept)| said == kept)
 }
 
 /// Makes a 304 of the head of a 200 (RFC 9110 §15.4.5).
@@ -140,6 +160,40 @@ mod tests {
         assert!(!holds(&[old], &[("last-modified", "Sun, 06 Nov 1994 08:49:38 GMT")]));
         assert!(!holds(&[("if-modified-since", "yesterday")], &[modified]));
         assert!(!holds(&[], &[("etag", "\"a\"")]));
+    }
+
+    #[test]
+    fn a_304_that_names_another_response_is_not_about_the_stored_one() {
+        let (day, next) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Mon, 07 Nov 1994 08:49:37 GMT");
+        for (validation, stored, expected) in [
+            (&[("etag", "\"a\"")][..], &[("etag", "W/\"a\"")][..], true),
+            (&[("etag", "\"b\"")], &[("etag", "\"a\"")], false),
+            (&[("etag", "\"b\"")], &[("last-modified", day)], true),
+            (&[("last-modified", next)], &[("last-modified", day)], false),
+            (
+                &[("last-modified", next), ("etag", "\"a\"")],
+                &[("last-modified", day), ("etag", "\"a\"")],
+                true,
+            ),
+            (&[], &[("etag", "\"a\"")], true),
+            (&[("etag", "\"c\""), ("etag", "\"b\"")], &[("etag", "\"a\""), ("etag", "\"b\"")], true),
+        ] {
+            assert_eq!(is_about(&map(validation), &map(stored)), expected, "{validation:?} {stored:?}");
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_head_describes_what_has_its_validators_and_length() {
+        let stored = map(&[("etag", "\"a\""), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+        for (head, expected) in [
+            (&[][..], true),
+            (&[("etag", "\"a\""), ("content-length", "5")], true),
+            (&[("etag", "\"b\"")], false),
+            (&[("last-modified", "Mon, 07 Nov 1994 08:49:37 GMT")], false),
+            (&[("content-length", "6")], false),
+        ] {
+            assert_eq!(describes(&map(head), &stored, 5), expected, "{head:?}");
+        }
     }
 
     #[test]

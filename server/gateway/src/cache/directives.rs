@@ -17,6 +17,8 @@ pub(super) struct Directives {
     /// `must-revalidate` or `proxy-revalidate`.
     pub(super) must_revalidate: bool,
     pub(super) must_understand: bool,
+    /// RFC 8246.
+    pub(super) immutable: bool,
     pub(super) only_if_cached: bool,
     pub(super) max_age: Option<u64>,
     pub(super) s_maxage: Option<u64>,
@@ -67,13 +69,18 @@ impl Directives {
             "public" => self.public = true,
             "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
             "must-understand" => self.must_understand = true,
+            "immutable" => self.immutable = true,
             "only-if-cached" => self.only_if_cached = true,
             "max-age" => keep_least(&mut self.max_age, delta(value)),
             "s-maxage" => keep_least(&mut self.s_maxage, delta(value)),
-            "min-fresh" => self.min_fresh = Some(delta(value)),
-            "max-stale" => self.max_stale = Some(value.map(|value| delta(Some(value)))),
-            "stale-while-revalidate" => self.stale_while_revalidate = Some(delta(value)),
-            "stale-if-error" => self.stale_if_error = Some(delta(value)),
+            "min-fresh" => self.min_fresh = Some(self.min_fresh.unwrap_or(0).max(delta(value))),
+            "max-stale" => {
+                let allowed = value.map(|value| delta(Some(value)));
+                let before = self.max_stale.flatten();
+                self.max_stale = Some(before.into_iter().chain(allowed).min());
+            }
+            "stale-while-revalidate" => keep_least(&mut self.stale_while_revalidate, delta(value)),
+            "stale-if-error" => keep_least(&mut self.stale_if_error, delta(value)),
             _ => {}
         }
     }

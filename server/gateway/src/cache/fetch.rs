@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{StatusCode, response};
+use http::header::{DATE, TRAILER};
+use http::{HeaderMap, Method, StatusCode, response};
 use sluice_contract::calls::CacheOutcome;
 
 use super::conditional;
@@ -11,9 +12,9 @@ use super::fill::{Fill, Recipe};
 use super::flight::{Boarding, Flight, Flights, Stage};
 use super::freshness;
 use super::judge::Asked;
-use super::key::Key;
+use super::key::{self, Key};
 use super::purges::Stamp;
-use super::rules::{Audience, Storable, storable};
+use super::rules::{Audience, Given, Storable, storable};
 use super::status::{Did, Forward, forwarded, say};
 use super::stored::{Stored, stored_headers, updated_headers};
 use super::vary::Selecting;
@@ -25,9 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// When a fetch began and how long its head took.
 #[derive(Clone, Copy)]
-struct Timing {
+pub(super) struct Timing {
     stamp: Stamp,
     took: Duration,
+}
+
+impl Timing {
+    /// The same duration from another beginning.
+    pub(super) fn since(self, stamp: Stamp) -> Self {
+        Self { stamp, ..self }
+    }
 }
 
 impl Asked<'_> {
@@ -100,27 +108,24 @@ impl Asked<'_> {
         flight: Option<Flight>,
     ) -> Outcome<Answer> {
         call.cache = CacheOutcome::Miss;
-        // Before the fetch: what a purge covers from now on is older than it.
-        let stamp = Stamp { position: self.snapshot.position, at: self.now() };
+        let stamp = self.stamp();
         let validates =
             |stored: &&Arc<Stored>| conditional::validate(&stored.headers, &mut outbound.head.headers);
         let validating = stored.as_ref().filter(validates).cloned();
         let fetched = fetch(call, self.snapshot, self.authorised, outbound).await;
-        if let Some(stored) = stored.filter(|stored| self.may_replace(stored, &fetched)) {
+        if let Some(stored) = stored.as_ref().filter(|stored| self.may_replace(stored, &fetched)) {
             call.cache = CacheOutcome::Stale;
-            return Ok(self.answer(&stored, self.now()));
+            return Ok(self.answer(stored, self.now()));
         }
         let (mut head, body) = fetched?;
-        let timing = Timing { stamp, took: Duration::from_nanos(self.now() - stamp.at) };
+        let timing = self.timing(stamp);
         if let Some(stored) = validating.filter(|_| head.status == StatusCode::NOT_MODIFIED) {
             return Ok(self.validated(call, &stored, &head, timing, flight));
         }
-        let identified = self.keys.caller.is_some();
-        let plan =
-            if self.head_only { None } else { storable(head.status, &head.headers, identified, self.rule) };
-        let announced = body.announced();
-        let plan = plan.filter(|_| announced.is_none_or(|length| length <= self.rule.max_body_bytes));
-        let Some(plan) = plan else {
+        if let Some(stored) = stored.filter(|_| self.head_only && head.status == StatusCode::OK) {
+            self.described(&stored, &head, timing);
+        }
+        let Some(plan) = self.plan(&Method::GET, &head, &body) else {
             forwarded(&mut head.headers, why);
             if let Some(flight) = flight {
                 self.cache().remember_uncacheable(self.keys.own().hash);
@@ -133,26 +138,83 @@ impl Asked<'_> {
         Ok(self.conditioned(answer))
     }
 
+    /// Taken before a fetch: what a purge covers from then on is older than it.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp { position: self.snapshot.position, at: self.now() }
+    }
+
+    pub(super) fn timing(&self, stamp: Stamp) -> Timing {
+        Timing { stamp, took: Duration::from_nanos(self.now().saturating_sub(stamp.at)) }
+    }
+
+    /// How a response that has a body of its own is stored, if it is.
+    pub(super) fn plan(&self, method: &Method, head: &response::Parts, body: &Fetched) -> Option<Storable> {
+        if self.head_only || body.announced().is_some_and(|length| length > self.rule.max_body_bytes) {
+            return None;
+        }
+        self.storable(method, head.status, &head.headers)
+    }
+
+    fn storable(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> Option<Storable> {
+        let plan = storable(Given { method, status, headers }, self.keys.caller.is_some(), self.rule)?;
+        let draw = key::hash(&self.now().to_le_bytes());
+        Some(Storable { lifetime: self.rule.jittered(plan.lifetime, draw), ..plan })
+    }
+
     /// The upstream has confirmed what is stored: its fields are brought up to date (RFC 9111 §4.3.4).
     fn validated(
         &self,
         call: &mut Call,
-        stored: &Arc<Stored>,
+        stored: &Stored,
         head: &response::Parts,
         timing: Timing,
         flight: Option<Flight>,
     ) -> Answer {
-        let headers = updated_headers(&stored.headers, &head.headers);
-        let identified = self.keys.caller.is_some();
-        let plan = storable(stored.status, &headers, identified, self.rule).unwrap_or(Storable {
-            lifetime: Duration::ZERO,
-            no_cache: true,
-            ..stored.storable
-        });
-        let shared = *stored.key == *self.keys.shared.bytes;
-        let key = if shared { &self.keys.shared } else { self.keys.own() };
-        let fresh = Arc::new(Stored {
-            key: key.bytes.clone(),
+        call.cache = CacheOutcome::Revalidated;
+        let headers = if conditional::is_about(&head.headers, &stored.headers) {
+            updated_headers(&stored.headers, &head.headers, self.rule)
+        } else {
+            // The stored tag was confirmed, and the fields are those of another version.
+            let only_date = head.headers.get(DATE).map(|date| (DATE, date.clone())).into_iter().collect();
+            updated_headers(&stored.headers, &only_date, self.rule)
+        };
+        let plan = self.storable(&Method::GET, stored.status, &headers);
+        let may_store = plan.is_some();
+        let plan = plan.unwrap_or(Storable { lifetime: Duration::ZERO, no_cache: true, ..stored.storable });
+        let fresh = Arc::new(self.renewed(stored, headers, plan, timing));
+        let stage = if may_store { Stage::Stored(Arc::clone(&fresh)) } else { Stage::Uncacheable };
+        if may_store {
+            self.put(&fresh);
+        }
+        if let Some(flight) = flight {
+            flight.is_now(stage);
+        }
+        let mut head = fresh.head(self.now());
+        let status = Some(StatusCode::NOT_MODIFIED.as_u16());
+        let did = Did::Forwarded { why: Forward::Stale, status, stored: may_store, collapsed: false };
+        say(&mut head.headers, did);
+        self.conditioned(Answer { head, body: Origin::of(fresh.body.clone()) })
+    }
+
+    /// The upstream has described what is stored in its answer to HEAD: the same response is brought up to date, another
+    /// has made it stale (RFC 9111 §4.3.5).
+    fn described(&self, stored: &Stored, head: &response::Parts, timing: Timing) {
+        let stale =
+            Storable { lifetime: Duration::ZERO, while_revalidate: Duration::ZERO, ..stored.storable };
+        let renewed = if conditional::describes(&head.headers, &stored.headers, stored.body.len()) {
+            let headers = updated_headers(&stored.headers, &head.headers, self.rule);
+            let Some(plan) = self.storable(&Method::GET, stored.status, &headers) else { return };
+            self.renewed(stored, headers, plan, timing)
+        } else {
+            self.renewed(stored, stored.headers.clone(), stale, timing)
+        };
+        self.put(&Arc::new(renewed));
+    }
+
+    /// A stored response with other fields.
+    fn renewed(&self, stored: &Stored, headers: HeaderMap, plan: Storable, timing: Timing) -> Stored {
+        Stored {
+            key: stored.key.clone(),
             url: stored.url,
             status: stored.status,
             initial_age: freshness::initial_age(&headers, SystemTime::now(), timing.took),
@@ -162,24 +224,19 @@ impl Asked<'_> {
             stamp: timing.stamp,
             arrived: self.now(),
             storable: plan,
-        });
-        self.cache().put(key.hash, Arc::clone(&fresh));
-        if let Some(flight) = flight {
-            flight.is_now(Stage::Stored(Arc::clone(&fresh)));
         }
-        call.cache = CacheOutcome::Revalidated;
-        let mut head = fresh.head(self.now());
-        say(
-            &mut head.headers,
-            Did::Forwarded { why: Forward::Stale, status: Some(304), stored: true, collapsed: false },
-        );
-        self.conditioned(Answer { head, body: Origin::of(fresh.body.clone()) })
+    }
+
+    fn put(&self, stored: &Arc<Stored>) {
+        let shared = *stored.key == *self.keys.shared.bytes;
+        let key = if shared { &self.keys.shared } else { self.keys.own() };
+        self.cache().put(key.hash, Arc::clone(stored));
     }
 
     /// Stores the response while the client, and those who wait for the same, read it.
-    fn store(
+    pub(super) fn store(
         &self,
-        head: response::Parts,
+        mut head: response::Parts,
         body: Fetched,
         plan: Storable,
         timing: Timing,
@@ -192,13 +249,15 @@ impl Asked<'_> {
             key: key.bytes.clone(),
             url: self.keys.url,
             status: head.status,
-            headers: stored_headers(&head.headers),
+            headers: stored_headers(&head.headers, self.rule),
             selecting: Selecting::new(&head.headers, &self.rule.vary_headers, &self.headers),
             initial_age: freshness::initial_age(&head.headers, SystemTime::now(), timing.took),
             arrived: self.now(),
             stamp: timing.stamp,
             storable: plan,
         };
+        // Trailers are not stored, and nobody who reads along gets them (RFC 9110 §6.5.1).
+        head.headers.remove(TRAILER);
         let upstream = match body {
             Fetched::Empty => {
                 recipe.store(bytes::Bytes::new(), flight.as_ref());

@@ -2,27 +2,30 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
+use http::header::{AGE, CONTENT_TYPE, DATE, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, StatusCode};
-use sluice_policies::cache::CacheRule;
+use sluice_policies::cache::{CacheRule, OriginSays};
 
 use super::directives::Directives;
+use super::rules::Given;
 
 /// How long a response is fresh after it was made; None when nothing says so.
-pub(super) fn lifetime(
-    status: StatusCode,
-    headers: &HeaderMap,
-    directives: &Directives,
-    rule: &CacheRule,
-) -> Option<Duration> {
-    let policy = rule.ttl(status);
-    if rule.override_origin {
-        return policy;
-    }
-    // §4.2.1: what is meant for shared caches, then for all, then the old way; the policy where the origin is silent.
-    let stated = directives.s_maxage.or(directives.max_age).map(Duration::from_secs);
-    let said = stated.or_else(|| expires(headers).filter(|_| !directives.targeted)).or(policy);
-    said.or_else(|| heuristic(status, headers, directives).filter(|_| rule.heuristic))
+pub(super) fn lifetime(given: Given<'_>, directives: &Directives, rule: &CacheRule) -> Option<Duration> {
+    let Given { method, status, headers } = given;
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let policy = rule.ttl(method, status, content_type);
+    // §4.2.1: what is meant for shared caches, then for all, then the old way.
+    let stated = || {
+        let said = directives.s_maxage.or(directives.max_age).map(Duration::from_secs);
+        said.or_else(|| expires(headers).filter(|_| !directives.targeted))
+    };
+    let said = match rule.origin {
+        OriginSays::Ignore => return policy.map(|lifetime| rule.bounded(lifetime)),
+        OriginSays::Override => policy.or_else(stated),
+        OriginSays::Honour => stated().or(policy),
+    };
+    let guessed = || heuristic(status, headers, directives).filter(|_| rule.heuristic);
+    said.or_else(guessed).map(|lifetime| rule.bounded(lifetime))
 }
 
 /// The longest lifetime that is guessed.
@@ -46,7 +49,7 @@ fn expires(headers: &HeaderMap) -> Option<Duration> {
     if values.next().is_some() {
         return Some(Duration::ZERO);
     }
-    let at = first.to_str().ok().and_then(|text| httpdate::parse_http_date(text).ok());
+    let at = first.to_str().ok().and_then(parse_date);
     let made = date(headers, &DATE).unwrap_or_else(SystemTime::now);
     Some(at.and_then(|at| at.duration_since(made).ok()).unwrap_or_default())
 }
@@ -77,7 +80,30 @@ fn stated_age(headers: &HeaderMap) -> Duration {
 
 /// A date field.
 pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+    parse_date(headers.get(name)?.to_str().ok()?)
+}
+
+/// A date in any of the three formats, whatever its case (§4.2). Another zone than GMT is none.
+pub(super) fn parse_date(text: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&in_usual_case(text))).ok()
+}
+
+/// `sun, 06 NOV 1994 08:49:37 gmt` as `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn in_usual_case(text: &str) -> String {
+    let mut inside = false;
+    let mut usual: String = text
+        .chars()
+        .map(|letter| {
+            let begins = letter.is_ascii_alphabetic() && !inside;
+            inside = letter.is_ascii_alphabetic();
+            if begins { letter.to_ascii_uppercase() } else { letter.to_ascii_lowercase() }
+        })
+        .collect();
+    if usual.ends_with("Gmt") {
+        usual.truncate(usual.len() - 3);
+        usual.push_str("GMT");
+    }
+    usual
 }
 
 #[cfg(test)]
@@ -99,7 +125,8 @@ mod tests {
         let headers = headers(&pairs);
         let rule = CacheRule::compile(settings).unwrap();
         let directives = Directives::of_response(&headers);
-        lifetime(StatusCode::OK, &headers, &directives, &rule).map(|lifetime| lifetime.as_secs())
+        let given = Given { method: &http::Method::GET, status: StatusCode::OK, headers: &headers };
+        lifetime(given, &directives, &rule).map(|lifetime| lifetime.as_secs())
     }
 
     const DATE_AT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -117,8 +144,44 @@ mod tests {
         assert_eq!(seconds(&[], plain()), None);
         assert_eq!(seconds(&[], with(7)), Some(7));
         assert_eq!(seconds(&[("cache-control", "max-age=5")], with(7)), Some(5));
-        let over = Cache { override_origin: true, ..with(7) };
-        assert_eq!(seconds(&[("cache-control", "max-age=5")], over), Some(7));
+        for origin in [OriginSays::Override, OriginSays::Ignore] {
+            let over = Cache { origin, ..with(7) };
+            assert_eq!(seconds(&[("cache-control", "max-age=5")], over), Some(7));
+        }
+        let other = |origin| Cache { origin, statuses: vec![404], ..with(7) };
+        assert_eq!(seconds(&[("cache-control", "max-age=5")], other(OriginSays::Override)), Some(5));
+        assert_eq!(seconds(&[("cache-control", "max-age=5")], other(OriginSays::Ignore)), None);
+    }
+
+    #[test]
+    fn whoever_says_a_lifetime_it_is_within_the_policy_s_bounds() {
+        let bounds = |origin| Cache {
+            origin,
+            ttl_s: Some(7),
+            heuristic: true,
+            min_ttl_s: Some(10),
+            max_ttl_s: Some(20),
+            ..Cache::default()
+        };
+        for origin in [OriginSays::Honour, OriginSays::Override, OriginSays::Ignore] {
+            assert_eq!(seconds(&[("cache-control", "max-age=5")], bounds(origin)), Some(10), "{origin:?}");
+        }
+        assert_eq!(seconds(&[("cache-control", "max-age=50")], bounds(OriginSays::Honour)), Some(20));
+        let guessing = Cache { ttl_s: None, ..bounds(OriginSays::Honour) };
+        assert_eq!(seconds(&[("last-modified", DATE_AT)], guessing), Some(20));
+    }
+
+    #[test]
+    fn a_date_is_read_whatever_its_format_and_case_and_only_of_gmt() {
+        let dates = [DATE_AT, "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"];
+        for date in dates {
+            for text in [date.to_owned(), date.to_lowercase(), date.to_uppercase()] {
+                assert_eq!(parse_date(&text), httpdate::parse_http_date(DATE_AT).ok(), "{text}");
+            }
+        }
+        for text in ["Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Nov 1994 08:49:37 ", "06 Nov 1994", "", "0"] {
+            assert_eq!(parse_date(text), None, "{text}");
+        }
     }
 
     #[test]

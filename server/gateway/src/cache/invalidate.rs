@@ -1,9 +1,11 @@
 //! Unsafe methods that succeed make what is stored of the same URLs unusable (RFC 9111 §4.4).
 
-use http::header::{CONTENT_LOCATION, LOCATION};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::header::{CONTENT_LOCATION, EXPIRES, HeaderValue, LOCATION};
+use http::uri::Authority;
+use http::{HeaderMap, Method, StatusCode, Uri, response};
 use sluice_policies::cache::CacheRule;
 
+use super::directives::Directives;
 use super::key;
 use super::purges::Stamp;
 use crate::pipeline::{Authorised, Call, path};
@@ -33,13 +35,24 @@ pub(super) fn after(
     }
 }
 
+/// Whether the response to a POST is what its own URL stands for, and says how long it is fresh (RFC 9110 §9.3.3).
+pub(super) fn is_own_representation(call: &Call, authorised: &Authorised, head: &response::Parts) -> bool {
+    let directives = Directives::of_response(&head.headers);
+    let expires = head.headers.contains_key(EXPIRES) && !directives.targeted;
+    let explicit = directives.s_maxage.or(directives.max_age).is_some() || expires;
+    let named = head.headers.get(CONTENT_LOCATION).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
+    let own = key::url(&authorised.matched.path, call.query().unwrap_or_default());
+    let is_own = named.is_some_and(|uri| same_host(call, authorised, &uri).contains(&own));
+    head.status == StatusCode::OK && explicit && is_own
+}
+
 /// The URL below the API's base, when the URI is on the host that the client or the gateway asked.
 fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<u64> {
     if let Some(authority) = uri.authority() {
-        let client = call.host.as_ref().is_some_and(|host| host.as_bytes() == authority.as_str().as_bytes());
+        let client = call.host.as_ref().is_some_and(|host| is_same(host, authority));
         let upstream = authorised.matched.route().upstream.as_ref();
         let target = upstream.is_some_and(|upstream| {
-            upstream.targets.iter().any(|target| target.authority.as_bytes() == authority.as_str().as_bytes())
+            upstream.targets.iter().any(|target| is_same(&target.authority, authority))
         });
         if !client && !target {
             return Vec::new();
@@ -52,6 +65,11 @@ fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<u64> {
     // The upstream may name it in its own space or in the gateway's: both are forgotten.
     let below = whole.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
     [Some(&*whole), below].into_iter().flatten().map(|path| key::url(path, query)).collect()
+}
+
+/// Hosts have no case (RFC 3986 §6.2.2.1).
+fn is_same(host: &HeaderValue, authority: &Authority) -> bool {
+    host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
 }
 
 /// Whether a method can be answered from the cache at all.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, response};
-use sluice_policies::cache::CacheRule;
+use sluice_policies::cache::{CacheRule, UNREACHABLE_S};
 
 use super::conditional::Conditions;
 use super::directives::Directives;
@@ -20,7 +20,7 @@ use crate::state::Snapshot;
 use crate::worker::Worker;
 
 /// How stale a response may be that is served because the upstream cannot be reached.
-const MAX_STALE: Duration = Duration::from_secs(86_400);
+const MAX_STALE: Duration = Duration::from_secs(UNREACHABLE_S);
 /// A request for the cache.
 pub(super) struct Asked<'a> {
     pub(super) worker: Rc<Worker>,
@@ -61,7 +61,11 @@ impl<'a> Asked<'a> {
             snapshot,
             rule,
             keys: Keys::new(authorised, &outbound.head, rule),
-            directives: Directives::of_request(&outbound.head.headers),
+            directives: if rule.obeys_callers {
+                Directives::of_request(&outbound.head.headers)
+            } else {
+                Directives::default()
+            },
             head_only: outbound.head.method == Method::HEAD,
             headers: HeaderMap::new(),
             conditions: Conditions::default(),
@@ -99,17 +103,31 @@ impl<'a> Asked<'a> {
         !self.authorised.matched.api.purges.allow(stored.url, stored.stamp)
     }
 
+    /// Older than the policy serves, whoever asks and whatever has become of the upstream.
+    fn is_too_old(&self, stored: &Stored, now: u64) -> bool {
+        self.rule.oldest.is_some_and(|oldest| stored.age(now) > oldest)
+    }
+
+    /// Older than the request accepts. A response that will not change while it is fresh (RFC 8246) is what a reload
+    /// (`max-age=0`) would bring, too.
+    fn is_older_than_asked(&self, stored: &Stored, now: u64) -> bool {
+        let Storable { lifetime, immutable, .. } = stored.storable;
+        let age = stored.age(now);
+        let unchanged = immutable && age < lifetime;
+        !unchanged && self.directives.max_age.is_some_and(|most| age > Duration::from_secs(most))
+    }
+
     /// Fresh enough for what the request asks (RFC 9111 §4.2 and §5.2.1).
     fn is_usable(&self, stored: &Stored, now: u64) -> bool {
         let Storable { lifetime, no_cache, must_revalidate, .. } = stored.storable;
-        if no_cache || self.directives.no_cache || self.distrust {
+        if no_cache || self.directives.no_cache || self.distrust || self.is_too_old(stored, now) {
+            return false;
+        }
+        if self.is_older_than_asked(stored, now) {
             return false;
         }
         let age = stored.age(now);
         let least = Duration::from_secs(self.directives.min_fresh.unwrap_or(0));
-        if self.directives.max_age.is_some_and(|most| age > Duration::from_secs(most)) {
-            return false;
-        }
         if age + least < lifetime {
             return true;
         }
@@ -127,7 +145,8 @@ impl<'a> Asked<'a> {
         let Storable { lifetime, no_cache, must_revalidate, while_revalidate, .. } = stored.storable;
         let asks_for_fresh = self.directives.no_cache
             || self.directives.min_fresh.is_some()
-            || self.directives.max_age.is_some_and(|most| stored.age(now) > Duration::from_secs(most));
+            || self.is_older_than_asked(stored, now)
+            || self.is_too_old(stored, now);
         let staleness = stored.age(now).saturating_sub(lifetime);
         let forbidden = no_cache || must_revalidate || asks_for_fresh || self.distrust || self.head_only;
         !forbidden && staleness < while_revalidate
@@ -143,7 +162,9 @@ impl<'a> Asked<'a> {
             _ => None,
         };
         let forbidden = no_cache || must_revalidate || self.directives.no_cache || self.distrust;
-        let staleness = stored.age(self.now()).saturating_sub(lifetime);
+        let now = self.now();
+        let forbidden = forbidden || self.is_too_old(stored, now);
+        let staleness = stored.age(now).saturating_sub(lifetime);
         !forbidden && most.is_some_and(|most| staleness <= most)
     }
 }

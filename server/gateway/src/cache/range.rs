@@ -1,10 +1,12 @@
-//! Parts of stored responses (RFC 9110 §14): one range of bytes of a response that is stored whole. Several ranges in one
-//! request get the whole response, which §14.2 allows.
+//! Parts of stored responses (RFC 9110 §14): ranges of bytes of a response that is stored whole, one as it is, several as
+//! `multipart/byteranges`.
 
 use std::ops::Range;
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
 use http::{HeaderMap, Method, StatusCode, response};
 
 /// A part that a client asks for.
@@ -15,11 +17,15 @@ pub(super) struct Wanted {
     condition: Option<HeaderValue>,
 }
 
+/// Ranges in one request that are answered; who asks for more gets the whole response, which §14.2 allows.
+const MOST: usize = 16;
+
 /// Which bytes of a body are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Whole,
-    Bytes(Range<usize>),
+    /// In the order in which they were asked for, no byte twice.
+    Bytes(Vec<Range<usize>>),
     /// There are no such bytes.
     Nothing,
 }
@@ -37,19 +43,25 @@ impl Wanted {
             return body;
         }
         let length = body.len();
-        let (status, range, body) = match part(&self.range, length) {
+        let (status, body) = match part(&self.range, length) {
             Part::Whole => return body,
-            Part::Bytes(bytes) => {
-                let range = format!("bytes {}-{}/{length}", bytes.start, bytes.end - 1);
-                (StatusCode::PARTIAL_CONTENT, range, body.slice(bytes))
+            Part::Bytes(ranges) => {
+                let body = match &ranges[..] {
+                    [only] => {
+                        say_range(head, &content_range(only, length));
+                        body.slice(only.clone())
+                    }
+                    several => multipart(head, several, &body),
+                };
+                (StatusCode::PARTIAL_CONTENT, body)
             }
-            Part::Nothing => (StatusCode::RANGE_NOT_SATISFIABLE, format!("bytes */{length}"), Bytes::new()),
+            Part::Nothing => {
+                say_range(head, &format!("bytes */{length}"));
+                (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
+            }
         };
         head.status = status;
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        if let Ok(range) = HeaderValue::from_str(&range) {
-            head.headers.insert(CONTENT_RANGE, range);
-        }
         body
     }
 
@@ -64,70 +76,172 @@ impl Wanted {
     }
 }
 
-/// The part of a body of so many bytes. What is not a range of bytes is ignored (§14.2).
-fn part(range: &HeaderValue, length: usize) -> Part {
-    let one = || {
-        let (unit, set) = range.to_str().ok()?.split_once('=')?;
-        let (first, last) = set.trim().split_once('-')?;
-        if !unit.trim().eq_ignore_ascii_case("bytes") || set.contains(',') {
-            return None;
-        }
-        let number = |text: &str| (!text.is_empty()).then(|| position(text));
-        Some(match (number(first), number(last)) {
-            (Some(first), last) => {
-                let (first, last) = (first?, last.unwrap_or(Some(usize::MAX))?);
-                if first > last {
-                    return None;
-                }
-                within(first, last.saturating_add(1), length)
-            }
-            (None, suffix) => {
-                let suffix = suffix??;
-                within(length.saturating_sub(suffix), if suffix == 0 { 0 } else { length }, length)
-            }
-        })
-    };
-    one().unwrap_or(Part::Whole)
+fn content_range(range: &Range<usize>, length: usize) -> String {
+    format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1))
 }
 
-fn within(start: usize, end: usize, length: usize) -> Part {
-    let end = end.min(length);
-    if start < end { Part::Bytes(start..end) } else { Part::Nothing }
+fn say_range(head: &mut response::Parts, range: &str) {
+    if let Ok(range) = HeaderValue::from_str(range) {
+        head.headers.insert(CONTENT_RANGE, range);
+    }
+}
+
+/// Several ranges in one body (§14.6); each says which it is, the head says none (§15.3.7.2).
+fn multipart(head: &mut response::Parts, ranges: &[Range<usize>], body: &Bytes) -> Bytes {
+    let boundary = uuid::Uuid::new_v4().simple().to_string();
+    let kind = head.headers.remove(CONTENT_TYPE);
+    let mut parts = BytesMut::with_capacity(ranges.iter().map(|range| range.len() + 160).sum());
+    for range in ranges {
+        parts.put_slice(format!("--{boundary}\r\n").as_bytes());
+        if let Some(kind) = &kind {
+            parts.put_slice(&[b"Content-Type: ", kind.as_bytes(), b"\r\n"].concat());
+        }
+        let range_is = content_range(range, body.len());
+        parts.put_slice(format!("Content-Range: {range_is}\r\n\r\n").as_bytes());
+        parts.put_slice(&body[range.clone()]);
+        parts.put_slice(b"\r\n");
+    }
+    parts.put_slice(format!("--{boundary}--\r\n").as_bytes());
+    if let Ok(kind) = HeaderValue::from_str(&format!("multipart/byteranges; boundary={boundary}")) {
+        head.headers.insert(CONTENT_TYPE, kind);
+    }
+    parts.freeze()
+}
+
+/// The part of a body of so many bytes. What is not a set of ranges of bytes is ignored (§14.2).
+fn part(range: &HeaderValue, length: usize) -> Part {
+    let set = || {
+        let (unit, set) = range.to_str().ok()?.split_once('=')?;
+        if !unit.trim().eq_ignore_ascii_case("bytes") {
+            return None;
+        }
+        let asked = set.split(',').map(str::trim).filter(|range| !range.is_empty());
+        asked.map(|range| one(range, length)).take(MOST + 1).collect::<Option<Vec<_>>>()
+    };
+    let Some(asked) = set().filter(|asked| (1..=MOST).contains(&asked.len())) else { return Part::Whole };
+    // Those that are beyond the end are left out; when nothing is left there is nothing to send (§15.5.17).
+    let ranges: Vec<Range<usize>> = asked.into_iter().flatten().collect();
+    if ranges.is_empty() { Part::Nothing } else { Part::Bytes(apart(ranges)) }
+}
+
+/// Where ranges overlap or touch, one that covers them (§15.3.7.2); otherwise as they are.
+fn apart(ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let mut sorted = ranges.clone();
+    sorted.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(sorted.len());
+    for range in sorted {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    if joined.len() == ranges.len() { ranges } else { joined }
+}
+
+/// One range of a body of so many bytes: Some(None) when it has no such bytes, None when it is no range.
+fn one(text: &str, length: usize) -> Option<Option<Range<usize>>> {
+    let (first, last) = text.split_once('-')?;
+    let range = match (first.trim(), last.trim()) {
+        ("", suffix) => {
+            let suffix = position(suffix)?;
+            length.saturating_sub(suffix)..length
+        }
+        (first, "") => position(first)?..length,
+        (first, last) => {
+            let (first, last) = (position(first)?, position(last)?);
+            if first > last {
+                return None;
+            }
+            first..last.saturating_add(1).min(length)
+        }
+    };
+    Some(Some(range).filter(|range| !range.is_empty()))
 }
 
 /// A number; one that is too large is beyond every body.
 fn position(text: &str) -> Option<usize> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().unwrap_or(usize::MAX))
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// `2..5 7..8` of ten bytes.
+    fn of(text: &str) -> String {
+        match part(&text.parse().unwrap(), 10) {
+            Part::Whole => "whole".to_owned(),
+            Part::Nothing => "nothing".to_owned(),
+            Part::Bytes(ranges) => {
+                ranges.iter().map(|range| format!("{range:?}")).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+
     #[test]
-    fn one_range_of_bytes_is_understood_and_everything_else_ignored() {
-        let of = |text: &str| part(&text.parse().unwrap(), 10);
+    fn ranges_of_bytes_are_understood_and_everything_else_ignored() {
         for (text, expected) in [
-            ("bytes=0-0", Part::Bytes(0..1)),
-            ("bytes=2-4", Part::Bytes(2..5)),
-            ("Bytes=2-", Part::Bytes(2..10)),
-            ("bytes=2-99999999999999999999999", Part::Bytes(2..10)),
-            ("bytes=-3", Part::Bytes(7..10)),
-            ("bytes=-30", Part::Bytes(0..10)),
-            ("bytes=10-", Part::Nothing),
-            ("bytes=99999999999999999999999-", Part::Nothing),
-            ("bytes=-0", Part::Nothing),
-            ("bytes=4-2", Part::Whole),
-            ("bytes=0-1,4-5", Part::Whole),
-            ("bytes=-", Part::Whole),
-            ("bytes=a-b", Part::Whole),
-            ("bytes=+1-2", Part::Whole),
-            ("items=0-1", Part::Whole),
-            ("0-1", Part::Whole),
+            ("bytes=0-0", "0..1"),
+            ("bytes=2-4", "2..5"),
+            ("Bytes=2-", "2..10"),
+            ("bytes=2-99999999999999999999999", "2..10"),
+            ("bytes=-3", "7..10"),
+            ("bytes=-30", "0..10"),
+            ("bytes=10-", "nothing"),
+            ("bytes=99999999999999999999999-", "nothing"),
+            ("bytes=-0", "nothing"),
+            ("bytes=4-2", "whole"),
+            ("bytes=-", "whole"),
+            ("bytes=", "whole"),
+            ("bytes=,", "whole"),
+            ("bytes=a-b", "whole"),
+            ("bytes=+1-2", "whole"),
+            ("items=0-1", "whole"),
+            ("0-1", "whole"),
         ] {
             assert_eq!(of(text), expected, "{text}");
         }
         assert_eq!(part(&"bytes=0-0".parse().unwrap(), 0), Part::Nothing);
+    }
+
+    #[test]
+    fn several_ranges_keep_their_order_unless_they_share_bytes_and_too_many_are_ignored() {
+        for (text, expected) in [
+            ("bytes=0-1, 4-5", "0..2 4..6"),
+            ("bytes=4-5,0-1", "4..6 0..2"),
+            ("bytes=0-1,,4-5,", "0..2 4..6"),
+            ("bytes=4-6,0-1,5-9", "0..2 4..10"),
+            ("bytes=0-3,4-5", "0..6"),
+            ("bytes=0-,2-3,0-9", "0..10"),
+            ("bytes=0-1,20-30", "0..2"),
+            ("bytes=20-30,40-", "nothing"),
+            ("bytes=0-1,x", "whole"),
+            ("bytes=0-1,3-2", "whole"),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+        let many = |count: usize| of(&format!("bytes={}", vec!["0-0"; count].join(",")));
+        assert_eq!((many(MOST), many(MOST + 1)), ("0..1".to_owned(), "whole".to_owned()));
+    }
+
+    #[test]
+    fn several_ranges_are_sent_as_parts_that_each_say_what_they_are() {
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        let wanted = Wanted { range: HeaderValue::from_static("bytes=7-8,0-1"), condition: None };
+        let body = wanted.cut(&mut head, Bytes::from_static(b"0123456789"));
+        assert_eq!(head.status, StatusCode::PARTIAL_CONTENT);
+        assert_eq!(head.headers.get(CONTENT_RANGE), None);
+        assert_eq!(head.headers[CONTENT_LENGTH], body.len().to_string().as_str());
+        let kind = head.headers[CONTENT_TYPE].to_str().unwrap();
+        let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap();
+        let part = |range: &str, bytes: &str| {
+            format!(
+                "--{boundary}\r\nContent-Type: text/plain\r\nContent-Range: bytes {range}/10\r\n\r\n{bytes}\r\n"
+            )
+        };
+        assert_eq!(body, format!("{}{}--{boundary}--\r\n", part("7-8", "78"), part("0-1", "01")));
     }
 
     #[test]

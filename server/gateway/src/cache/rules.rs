@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::header::{ETAG, LAST_MODIFIED, SET_COOKIE, VARY};
-use http::{HeaderMap, StatusCode};
-use sluice_policies::cache::CacheRule;
+use http::{HeaderMap, Method, StatusCode};
+use sluice_policies::cache::{CacheRule, OriginSays};
 
 use super::directives::Directives;
 use super::freshness;
@@ -26,33 +26,40 @@ pub(super) struct Storable {
     pub(super) no_cache: bool,
     /// Must not be used stale, whatever happens.
     pub(super) must_revalidate: bool,
+    /// Does not change while it is fresh.
+    pub(super) immutable: bool,
     /// How long past its lifetime it is served while a new one is fetched.
     pub(super) while_revalidate: Duration,
     /// How long past its lifetime it is served in place of an error; None: nobody said.
     pub(super) if_error: Option<Duration>,
 }
 
-/// Decides it for a response to GET; `identified` says whether the request carried anything that tells callers apart.
-pub(super) fn storable(
-    status: StatusCode,
-    headers: &HeaderMap,
-    identified: bool,
-    rule: &CacheRule,
-) -> Option<Storable> {
+/// A response, and the method that it answers.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) method: &'a Method,
+    pub(super) status: StatusCode,
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// Decides it; `identified` says whether the request carried anything that tells callers apart.
+pub(super) fn storable(given: Given<'_>, identified: bool, rule: &CacheRule) -> Option<Storable> {
+    let Given { method: _, status, headers } = given;
     // 206 is a part and 304 is about another response; neither stands for the resource.
     let whole = status.as_u16() >= 200 && !matches!(status.as_u16(), 206 | 304);
     if !whole || headers.get_all(VARY).iter().any(|value| value.as_bytes().contains(&b'*')) {
         return None;
     }
     let directives = Directives::of_response(headers);
-    let lifetime = freshness::lifetime(status, headers, &directives, rule);
-    if rule.override_origin {
+    let lifetime = freshness::lifetime(given, &directives, rule);
+    if rule.origin == OriginSays::Ignore {
         let audience = audience(identified, false, rule);
         return lifetime.map(|lifetime| Storable {
             audience,
             lifetime,
             no_cache: false,
             must_revalidate: false,
+            immutable: false,
             while_revalidate: rule.while_revalidate.unwrap_or_default(),
             if_error: rule.if_error,
         });
@@ -65,7 +72,7 @@ pub(super) fn storable(
     }
     // §3.5: what the origin marks for everybody may be shared although the request had credentials.
     let open = directives.public || directives.s_maxage.is_some();
-    if headers.contains_key(SET_COOKIE) && !open {
+    if headers.contains_key(SET_COOKIE) && !open && !rule.store_set_cookie {
         return None;
     }
     let validators = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
@@ -79,6 +86,7 @@ pub(super) fn storable(
         audience: audience(identified, open, rule),
         lifetime,
         no_cache: directives.no_cache,
+        immutable: directives.immutable,
         must_revalidate: directives.must_revalidate || directives.s_maxage.is_some(),
         while_revalidate: seconds(directives.stale_while_revalidate)
             .or(rule.while_revalidate)
@@ -109,12 +117,17 @@ mod tests {
 
     use super::*;
 
+    fn of_status(status: u16, headers: &HeaderMap, identified: bool, rule: &CacheRule) -> Option<Storable> {
+        let status = StatusCode::from_u16(status).unwrap();
+        storable(Given { method: &Method::GET, status, headers }, identified, rule)
+    }
+
     fn decide(pairs: &[(&'static str, &str)], identified: bool, settings: Cache) -> Option<Storable> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        storable(StatusCode::OK, &headers, identified, &CacheRule::compile(settings).unwrap())
+        of_status(200, &headers, identified, &CacheRule::compile(settings).unwrap())
     }
 
     fn audience_of(cache_control: &str, identified: bool, shared: bool) -> Option<Audience> {
@@ -155,11 +168,16 @@ mod tests {
         );
         let rule = CacheRule::compile(with_ttl()).unwrap();
         for status in [206, 304] {
-            assert_eq!(
-                storable(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), false, &rule),
-                None
-            );
+            assert_eq!(of_status(status, &HeaderMap::new(), false, &rule), None);
         }
+    }
+
+    #[test]
+    fn a_response_with_cookies_is_stored_only_where_somebody_has_said_so() {
+        let with_cookie = [("cache-control", "max-age=5"), ("set-cookie", "a=1")];
+        assert_eq!(decide(&with_cookie, false, Cache::default()), None);
+        let settings = Cache { store_set_cookie: true, ..Cache::default() };
+        assert!(decide(&with_cookie, false, settings).is_some());
     }
 
     #[test]
@@ -183,9 +201,7 @@ mod tests {
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
         let rule = CacheRule::compile(Cache::default()).unwrap();
-        let decide = |status, headers: &HeaderMap| {
-            storable(StatusCode::from_u16(status).unwrap(), headers, false, &rule)
-        };
+        let decide = |status, headers: &HeaderMap| of_status(status, headers, false, &rule);
         assert!(decide(200, &headers).is_some());
         let mut without_no_store = HeaderMap::new();
         let value = http::HeaderValue::from_static("must-understand, max-age=5");
@@ -195,8 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_overrides_stores_what_the_origin_forbids() {
-        let settings = Cache { ttl_s: Some(60), override_origin: true, ..Cache::default() };
+    fn only_a_policy_that_ignores_the_origin_stores_what_it_forbids() {
+        let settings = Cache { ttl_s: Some(60), origin: OriginSays::Override, ..Cache::default() };
+        for forbids in ["no-store", "private"] {
+            assert_eq!(decide(&[("cache-control", forbids)], true, settings.clone()), None);
+        }
+        let kept = decide(&[("cache-control", "must-revalidate, max-age=5")], true, settings).unwrap();
+        assert_eq!((kept.must_revalidate, kept.lifetime.as_secs()), (true, 60));
+        let settings = Cache { ttl_s: Some(60), origin: OriginSays::Ignore, ..Cache::default() };
         let stored = decide(&[("cache-control", "no-store"), ("set-cookie", "a=1")], true, settings).unwrap();
         assert_eq!((stored.audience, stored.lifetime.as_secs()), (Audience::Caller, 60));
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::Method;
 use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::CacheRule;
 
@@ -10,10 +11,11 @@ use super::conditional::{self, Conditions};
 use super::flight::{Boarding, Flights};
 use super::invalidate;
 use super::judge::{Asked, Found};
+use super::purges::Stamp;
 use super::status::{Did, Forward, forwarded, say};
 use super::stored::Stored;
 use crate::body::Origin;
-use crate::pipeline::{Answer, Authorised, Call, Kind, Outbound, Outcome, forward};
+use crate::pipeline::{Answer, Authorised, Call, Kind, Outbound, Outcome, fetch, forward};
 use crate::state::Snapshot;
 
 /// Answers from the store, or from the upstream, storing what it says. What goes to the upstream is boxed, so that a hit
@@ -26,19 +28,17 @@ pub(crate) async fn serve(
     mut outbound: Outbound,
 ) -> Outcome<Answer> {
     if !invalidate::is_cacheable(&outbound.head.method) {
-        let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
-        invalidate::after(call, authorised, rule, answer.head.status, &answer.head.headers);
-        forwarded(&mut answer.head.headers, Forward::Method);
-        return Ok(answer);
+        return Box::pin(write(call, snapshot, authorised, rule, outbound)).await;
+    }
+    if rule.strong {
+        return bypass(call, snapshot, authorised, outbound).await;
     }
     let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound);
     if asked.directives.no_store
         || conditional::is_for_upstream(&outbound.head.headers)
         || !outbound.body.is_empty()
     {
-        let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
-        forwarded(&mut answer.head.headers, Forward::Bypass);
-        return Ok(answer);
+        return bypass(call, snapshot, authorised, outbound).await;
     }
     let now = call.moment();
     let found = asked.look_up(&outbound.head.headers, now);
@@ -54,11 +54,7 @@ pub(crate) async fn serve(
             return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
         }
         // A part alone is not stored, and to fetch the whole for it could cost far more than was asked for.
-        _ if asked.wanted.is_some() => {
-            let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
-            forwarded(&mut answer.head.headers, Forward::Bypass);
-            return Ok(answer);
-        }
+        _ if asked.wanted.is_some() => return bypass(call, snapshot, authorised, outbound).await,
         _ => {
             asked.conditions = Conditions::take(&mut outbound.head.headers);
             asked.headers = outbound.head.headers.clone();
@@ -76,6 +72,51 @@ pub(crate) async fn serve(
         }
         Found::Nothing(why) => Box::pin(asked.fetch(call, outbound, None, why)).await,
     }
+}
+
+/// To the upstream, past the store.
+async fn bypass(
+    call: &mut Call,
+    snapshot: &Snapshot,
+    authorised: &Authorised,
+    outbound: Outbound,
+) -> Outcome<Answer> {
+    let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
+    forwarded(&mut answer.head.headers, Forward::Bypass);
+    Ok(answer)
+}
+
+/// A method that may change things: what is stored of the same URLs is forgotten. What a POST returns may answer a later
+/// GET, when it says for how long and that it is what its own URL stands for (RFC 9110 §9.3.3).
+async fn write(
+    call: &mut Call,
+    snapshot: &Snapshot,
+    authorised: &Authorised,
+    rule: &CacheRule,
+    outbound: Outbound,
+) -> Outcome<Answer> {
+    let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound);
+    let may_store =
+        outbound.head.method == Method::POST && !rule.strong && !asked.directives.no_store && !asked.distrust;
+    if may_store {
+        asked.headers.clone_from(&outbound.head.headers);
+    }
+    let stamp = asked.stamp();
+    let (mut head, body) = fetch(call, snapshot, authorised, outbound).await?;
+    let purged = !authorised.matched.api.purges.allow(asked.keys.url, stamp);
+    invalidate::after(call, authorised, rule, head.status, &head.headers);
+    let represents = may_store && !purged && invalidate::is_own_representation(call, authorised, &head);
+    let plan = represents.then(|| asked.plan(&Method::POST, &head, &body)).flatten();
+    let Some(plan) = plan else {
+        forwarded(&mut head.headers, Forward::Method);
+        return Ok(Answer { head, body: body.into_origin() });
+    };
+    // Younger than what it has just invalidated itself.
+    let timing = asked.timing(stamp).since(Stamp { at: asked.now() + 1, ..stamp });
+    let mut answer = asked.store(head, body, plan, timing, None);
+    let did = Did::Forwarded { why: Forward::Method, status: None, stored: true, collapsed: false };
+    say(&mut answer.head.headers, did);
+    Ok(answer)
 }
 
 /// Fetches a response anew behind an answer that was stale (RFC 5861 §3); one at a time for each key.

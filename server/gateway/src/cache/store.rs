@@ -1,13 +1,16 @@
 //! The first level: responses in memory, bounded in bytes, kept by how often and how lately they were used (TinyLFU).
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use hashbrown::HashMap;
 use http::HeaderMap;
+use http::header::DATE;
 use moka::ops::compute::Op;
 use moka::sync::Cache as Moka;
 
 use super::flight::Flights;
+use super::freshness::date;
 use super::key;
 use super::purges::Purges;
 use super::stored::Stored;
@@ -16,6 +19,10 @@ use super::stored::Stored;
 const MAX_VARIANTS: usize = 32;
 /// How long a key is remembered not to be worth waiting for.
 const UNCACHEABLE_FOR: std::time::Duration = std::time::Duration::from_secs(10);
+
+fn made(stored: &Stored) -> Option<SystemTime> {
+    date(&stored.headers, &DATE)
+}
 
 /// The cache of a gateway.
 pub struct Cache {
@@ -58,12 +65,16 @@ impl Cache {
         self.stored.weighted_size()
     }
 
-    /// The newest response of a key that answers this request. Some(None): there are others of that key.
+    /// The response of a key that answers this request: of several the one that was made last (RFC 9111 §4). Some(None):
+    /// there are others of that key.
     pub(super) fn get(&self, hash: u64, key: &[u8], request: &HeaderMap) -> Option<Option<Arc<Stored>>> {
         let variants = self.stored.get(&hash)?;
         let mut of_key = variants.iter().rev().filter(|stored| *stored.key == *key).peekable();
         of_key.peek()?;
-        Some(of_key.find(|stored| stored.selecting.matches(request)).cloned())
+        let suitable = of_key.filter(|stored| stored.selecting.matches(request));
+        // The newest in the store, unless another says that it was made later.
+        let later = suitable.reduce(|one, other| if made(other) > made(one) { other } else { one });
+        Some(later.cloned())
     }
 
     /// Stores a response instead of those that answer the same requests.

@@ -1,18 +1,29 @@
 //! A stored response.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{
-    AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, Entry, HeaderName,
+    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, StatusCode, Version, response};
+use sluice_policies::cache::CacheRule;
 
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::vary::Selecting;
 
+/// For one connection or one proxy (RFC 9110 §7.6.1, RFC 9111 §3.1).
+static NEVER_STORED: [HeaderName; 7] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    TRAILER,
+    UPGRADE,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-authentication-info"),
+];
 static CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// A response that was stored whole.
@@ -59,21 +70,31 @@ impl Stored {
     }
 }
 
-/// The fields that are stored: none for one hop, no cookies (RFC 9111 §3.1).
-pub(super) fn stored_headers(headers: &HeaderMap) -> HeaderMap {
+/// The fields that are stored: none for one hop or one proxy, no trailers' names (they are not stored), cookies only where
+/// the policy says so (RFC 9111 §3.1). A response that does not say when it was made was made when it arrived (RFC 9110
+/// §6.6.1).
+pub(super) fn stored_headers(headers: &HeaderMap, rule: &CacheRule) -> HeaderMap {
     let mut kept = headers.clone();
-    for name in [SET_COOKIE, CONNECTION, TRANSFER_ENCODING, TRAILER, UPGRADE, PROXY_AUTHENTICATE] {
+    for name in &NEVER_STORED {
         kept.remove(name);
+    }
+    if !rule.store_set_cookie {
+        kept.remove(SET_COOKIE);
+    }
+    if let Entry::Vacant(none) = kept.entry(DATE)
+        && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now()))
+    {
+        none.insert(now);
     }
     kept
 }
 
 /// A validated response has the fields of the 304, but those that belong to the body that is stored (RFC 9111 §3.2): how
 /// long and how encoded it is, what it hashes to, and the tag that names it.
-pub(super) fn updated_headers(stored: &HeaderMap, validation: &HeaderMap) -> HeaderMap {
+pub(super) fn updated_headers(stored: &HeaderMap, validation: &HeaderMap, rule: &CacheRule) -> HeaderMap {
     let mut updated = stored.clone();
     let about_body = [&CONTENT_LENGTH, &CONTENT_ENCODING, &CONTENT_RANGE, &CONTENT_MD5, &ETAG];
-    let fields = stored_headers(validation);
+    let fields = stored_headers(validation, rule);
     let kept = |name: &HeaderName| about_body.contains(&name) && stored.contains_key(name);
     for name in fields.keys().filter(|name| !kept(name)) {
         updated.remove(name);
@@ -113,6 +134,7 @@ mod tests {
             ("content-md5", "y"),
             ("cache-control", "max-age=5"),
             ("set-cookie", "a=1"),
+            ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
         ]);
         let expected = map(&[
             ("etag", "\"a\""),
@@ -121,7 +143,28 @@ mod tests {
             ("content-md5", "x"),
             ("x-kept", "1"),
             ("cache-control", "max-age=5"),
+            ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
         ]);
-        assert_eq!(updated_headers(&stored, &confirmed), expected);
+        let rule = |store_set_cookie| {
+            let settings = sluice_policies::cache::Cache { store_set_cookie, ..Default::default() };
+            CacheRule::compile(settings).unwrap()
+        };
+        assert_eq!(updated_headers(&stored, &confirmed, &rule(false)), expected);
+        let with_cookies = updated_headers(&stored, &confirmed, &rule(true));
+        assert_eq!(with_cookies["set-cookie"], "a=1");
+    }
+
+    #[test]
+    fn what_is_for_one_hop_is_not_stored_and_what_has_no_date_gets_the_time_of_its_arrival() {
+        let arrived: HeaderMap = NEVER_STORED
+            .iter()
+            .chain([&HeaderName::from_static("x-own")])
+            .map(|name| (name.clone(), HeaderValue::from_static("1")))
+            .collect();
+        let rule = CacheRule::compile(sluice_policies::cache::Cache::default()).unwrap();
+        let mut kept = stored_headers(&arrived, &rule);
+        let made = httpdate::parse_http_date(kept.remove(DATE).unwrap().to_str().unwrap()).unwrap();
+        assert!(SystemTime::now().duration_since(made).unwrap() < Duration::from_secs(5));
+        assert_eq!(kept.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-own"]);
     }
 }

@@ -198,7 +198,9 @@ async fn parts_are_cut_from_what_is_stored_and_never_stored_themselves() {
         (beyond.status.as_u16(), &beyond.body[..], beyond.header("content-range")),
         (416, &b""[..], "bytes */10")
     );
-    assert_eq!(get("bytes=0-1,4-5").await.body, "0123456789");
+    let parts = get("bytes=0-1,4-5").await;
+    assert!(parts.header("content-type").starts_with("multipart/byteranges; boundary="));
+    assert_eq!((parts.status.as_u16(), parts.header("content-range")), (206, ""));
     let other = rig.get("/acme/c/a", &[("range", "bytes=2-4"), ("if-range", "\"b\"")]).await;
     assert_eq!((other.status.as_u16(), &other.body[..]), (200, &b"0123456789"[..]));
     let same = rig.get("/acme/c/a", &[("range", "bytes=2-4"), ("if-none-match", "\"a\"")]).await;
@@ -208,7 +210,15 @@ async fn parts_are_cut_from_what_is_stored_and_never_stored_themselves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_response_is_served_at_once_while_one_fetch_brings_the_next() {
-    let upstream = counting(&[("cache-control", "max-age=1, stale-while-revalidate=60")]).await;
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::new(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        // What the fetch behind the answer brings stays fresh: it is not to be fetched behind another answer.
+        let said = if number < 3 { "max-age=1, stale-while-revalidate=60" } else { "max-age=60" };
+        let fields: &'static [_] = Box::leak(Box::new([("cache-control", said)]));
+        async move { text(200, fields, number.to_string()) }
+    })
+    .await;
     let mut rig = Rig::start();
     rig.api("c", upstream.address, cached(json!({})));
     assert_eq!(rig.get("/acme/c/a", &[]).await.body, "1");

@@ -4,6 +4,7 @@
 mod access;
 mod bodies;
 mod cache;
+mod cache_policy;
 mod forwarding;
 mod framing;
 mod support;

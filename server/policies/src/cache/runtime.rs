@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 
+use super::origin::{CallerDirectives, OriginSays, TtlRule};
 use super::spec::{Cache, QueryKey};
 use crate::policy::Policy;
 use crate::validate::SettingsError;
@@ -15,13 +16,24 @@ pub struct CacheRule {
     ttl: Option<Duration>,
     /// Guess a lifetime where nobody says one.
     pub heuristic: bool,
-    pub override_origin: bool,
+    ttl_rules: Vec<TtlRule>,
+    pub origin: OriginSays,
+    least: Duration,
+    longest: Option<Duration>,
+    jitter_percent: u8,
+    /// Age past which nothing is served.
+    pub oldest: Option<Duration>,
+    /// Everything goes to the upstream.
+    pub strong: bool,
+    /// Whether directives of requests count.
+    pub obeys_callers: bool,
     /// Staleness that is served while a new response is fetched.
     pub while_revalidate: Option<Duration>,
     /// Staleness that is served in place of an error.
     pub if_error: Option<Duration>,
     statuses: Vec<u16>,
     pub shared: bool,
+    pub store_set_cookie: bool,
     pub vary_headers: Vec<HeaderName>,
     query: QueryKey,
     pub max_body_bytes: u64,
@@ -36,11 +48,19 @@ impl CacheRule {
         let Cache {
             ttl_s,
             heuristic,
-            override_origin,
+            ttl_rules,
+            origin,
+            min_ttl_s,
+            max_ttl_s,
+            jitter_percent,
+            oldest_s,
+            strong_consistency,
+            caller_directives,
             stale_while_revalidate_s,
             stale_if_error_s,
             statuses,
             shared,
+            store_set_cookie,
             vary_headers,
             query,
             max_body_bytes,
@@ -52,20 +72,46 @@ impl CacheRule {
         Ok(Self {
             ttl: ttl_s.map(Duration::from_secs),
             heuristic,
-            override_origin,
+            ttl_rules,
+            origin,
+            least: min_ttl_s.map(Duration::from_secs).unwrap_or_default(),
+            // What must not be served is not fresh.
+            longest: max_ttl_s.into_iter().chain(oldest_s).min().map(Duration::from_secs),
+            jitter_percent,
+            oldest: oldest_s.map(Duration::from_secs),
+            strong: strong_consistency,
+            obeys_callers: caller_directives == CallerDirectives::Obey,
             while_revalidate: stale_while_revalidate_s.map(Duration::from_secs),
             if_error: stale_if_error_s.map(Duration::from_secs),
             statuses,
             shared,
+            store_set_cookie,
             vary_headers: vary_headers.iter().map(name).collect::<Result<_, _>>()?,
             query,
             max_body_bytes,
         })
     }
 
-    /// How long the policy keeps a response of this status.
-    pub fn ttl(&self, status: StatusCode) -> Option<Duration> {
-        self.ttl.filter(|_| self.statuses.contains(&status.as_u16()))
+    /// How long the policy keeps such a response.
+    pub fn ttl(&self, method: &Method, status: StatusCode, content_type: Option<&str>) -> Option<Duration> {
+        let mut rules = self.ttl_rules.iter();
+        match rules.find(|rule| rule.covers(status.as_u16(), method.as_str(), content_type)) {
+            Some(rule) => Some(Duration::from_secs(rule.ttl_s)),
+            None => self.ttl.filter(|_| self.statuses.contains(&status.as_u16())),
+        }
+    }
+
+    /// A lifetime within the policy's bounds.
+    pub fn bounded(&self, lifetime: Duration) -> Duration {
+        let lifetime = lifetime.max(self.least);
+        self.longest.map_or(lifetime, |longest| lifetime.min(longest))
+    }
+
+    /// A lifetime shortened by the policy's jitter; `draw` is any random number.
+    pub fn jittered(&self, lifetime: Duration, draw: u64) -> Duration {
+        let percent = u64::from(self.jitter_percent.min(100));
+        let taken = (lifetime.as_millis() as u64).saturating_mul(percent) / 100;
+        lifetime - Duration::from_millis(if taken == 0 { 0 } else { draw % (taken + 1) })
     }
 
     /// The part of the query that makes a different response.

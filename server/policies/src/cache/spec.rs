@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 use sluice_contract::problem::FieldProblem;
 use sluice_contract::rest::policy_types::PolicyScope;
 
+use super::origin::{CallerDirectives, OriginSays, TtlRule, origin_says, status_problems};
 use crate::policy::Policy;
+
+/// The longest time that can be set, a year, in seconds.
+pub(super) const LONGEST_S: u64 = 31_536_000;
 
 /// What is stored, for how long, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,9 +24,37 @@ pub struct Cache {
     /// then, at most a day.
     #[schemars(title = "Guess freshness")]
     pub heuristic: bool,
-    /// Use the time to live above whatever the upstream says, even `no-store` and `private`.
-    #[schemars(title = "Override the upstream")]
-    pub override_origin: bool,
+    /// Times to live for some responses; the first that covers a response counts, before the time to live above.
+    #[schemars(title = "Times to live by response")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ttl_rules: Vec<TtlRule>,
+    /// Whose word counts.
+    #[schemars(title = "What the upstream says")]
+    #[serde(alias = "override_origin", deserialize_with = "origin_says")]
+    pub origin: OriginSays,
+    /// No stored response stays fresh for less than this, in seconds, whoever says how long.
+    #[schemars(title = "Least time to live (seconds)", range(max = 31_536_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_ttl_s: Option<u64>,
+    /// No response stays fresh for longer than this, in seconds, whoever says how long.
+    #[schemars(title = "Longest time to live (seconds)", range(max = 31_536_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_ttl_s: Option<u64>,
+    /// Shortens each lifetime by a random part of up to so many percent, so that what was stored together does not
+    /// have to be fetched together.
+    #[schemars(title = "Jitter (percent)", range(max = 50))]
+    pub jitter_percent: u8,
+    /// Nothing older than this is served from the store, in seconds: not while refreshing, not when the upstream is down,
+    /// whatever anybody says.
+    #[schemars(title = "Oldest data (seconds)", range(max = 31_536_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_s: Option<u64>,
+    /// Nothing is stored and nothing stored is served: every call goes to the upstream. For data that must never be old.
+    #[schemars(title = "Strong consistency")]
+    pub strong_consistency: bool,
+    /// Whether callers' `Cache-Control` counts.
+    #[schemars(title = "Directives of callers")]
+    pub caller_directives: CallerDirectives,
     /// How long after its time a response is still served while a new one is fetched in the background, in seconds, where
     /// the upstream does not say (`stale-while-revalidate`).
     #[schemars(title = "Serve stale while refreshing (seconds)", range(max = 31_536_000))]
@@ -41,6 +73,10 @@ pub struct Cache {
     /// says `public` or `s-maxage`.
     #[schemars(title = "Share between callers")]
     pub shared: bool,
+    /// Store responses with `Set-Cookie`, and the cookies with them. Off, such responses are stored only where the
+    /// upstream says `public` or `s-maxage`, without the cookies.
+    #[schemars(title = "Store cookies of responses")]
+    pub store_set_cookie: bool,
     /// Request headers that make a different response, besides those that the upstream names in `Vary`.
     #[schemars(title = "Vary by headers")]
     pub vary_headers: Vec<String>,
@@ -72,11 +108,19 @@ impl Default for Cache {
         Self {
             ttl_s: None,
             heuristic: false,
-            override_origin: false,
+            ttl_rules: Vec::new(),
+            origin: OriginSays::Honour,
+            min_ttl_s: None,
+            max_ttl_s: None,
+            jitter_percent: 0,
+            oldest_s: None,
+            strong_consistency: false,
+            caller_directives: CallerDirectives::Obey,
             stale_while_revalidate_s: None,
             stale_if_error_s: None,
             statuses: vec![200, 203, 204, 300, 301, 308],
             shared: false,
+            store_set_cookie: false,
             vary_headers: Vec::new(),
             query: QueryKey::All,
             max_body_bytes: 8 << 20,
@@ -101,11 +145,19 @@ impl Policy for Cache {
         let Self {
             ttl_s,
             heuristic: _,
-            override_origin,
+            ttl_rules,
+            origin,
+            min_ttl_s,
+            max_ttl_s,
+            jitter_percent,
+            oldest_s,
+            strong_consistency: _,
+            caller_directives: _,
             stale_while_revalidate_s,
             stale_if_error_s,
             statuses,
             shared: _,
+            store_set_cookie: _,
             vary_headers,
             query: _,
             max_body_bytes,
@@ -113,25 +165,34 @@ impl Policy for Cache {
         let mut problems = Vec::new();
         let times = [
             ("/ttl_s", ttl_s),
+            ("/min_ttl_s", min_ttl_s),
+            ("/max_ttl_s", max_ttl_s),
+            ("/oldest_s", oldest_s),
             ("/stale_while_revalidate_s", stale_while_revalidate_s),
             ("/stale_if_error_s", stale_if_error_s),
         ];
         for (pointer, seconds) in times {
-            if seconds.is_some_and(|seconds| seconds > 31_536_000) {
+            if seconds.is_some_and(|seconds| seconds > LONGEST_S) {
                 let message = "A response is kept for at most a year (31,536,000 seconds).";
                 problems.push(FieldProblem::new(pointer, "out_of_range", message));
             }
         }
-        if *override_origin && ttl_s.is_none() {
-            let message = "Say for how long: overriding the upstream needs a time to live.";
+        if *origin != OriginSays::Honour && ttl_s.is_none() && ttl_rules.is_empty() {
+            let message = "Say for how long: to stand above the upstream, the policy needs a time to live.";
             problems.push(FieldProblem::new("/ttl_s", "required", message));
         }
-        for (i, status) in statuses.iter().enumerate() {
-            if !(200..600).contains(status) || matches!(status, 206 | 304) {
-                let message = format!("`{status}` is not a status that can be stored whole.");
-                problems.push(FieldProblem::new(format!("/statuses/{i}"), "invalid_status", message));
-            }
+        if min_ttl_s.zip(*max_ttl_s).is_some_and(|(least, most)| least > most) {
+            let message = "The least time to live is longer than the longest.";
+            problems.push(FieldProblem::new("/min_ttl_s", "out_of_range", message));
         }
+        if *jitter_percent > 50 {
+            let message = "Jitter takes at most half of a lifetime (50 percent).";
+            problems.push(FieldProblem::new("/jitter_percent", "out_of_range", message));
+        }
+        for (i, rule) in ttl_rules.iter().enumerate() {
+            problems.extend(rule.problems(&format!("/ttl_rules/{i}")));
+        }
+        problems.extend(status_problems(statuses, "/statuses"));
         for (i, name) in vary_headers.iter().enumerate() {
             if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
                 let message = format!("`{name}` is not a header name.");

@@ -1,7 +1,9 @@
-use http::StatusCode;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
 use sluice_contract::rest::policy_types::PolicyScope;
 
-use super::{Cache, CacheRule};
+use super::{Cache, CacheRule, OriginSays};
 
 fn rule(settings: serde_json::Value) -> CacheRule {
     CacheRule::compile(crate::parse::<Cache>(&settings).unwrap()).unwrap()
@@ -19,17 +21,111 @@ fn the_key_holds_the_parameters_that_the_policy_chooses() {
     assert_eq!(key(serde_json::json!({ "mode": "except", "names": ["a", "z"] })), "b=2&c");
 }
 
-#[test]
-fn the_time_to_live_holds_for_the_named_statuses_only() {
-    let rule = rule(serde_json::json!({ "ttl_s": 60, "statuses": [200, 404] }));
-    assert_eq!(rule.ttl(StatusCode::NOT_FOUND).map(|ttl| ttl.as_secs()), Some(60));
-    assert_eq!(rule.ttl(StatusCode::CREATED), None);
+fn ttl(rule: &CacheRule, method: &Method, status: u16, content_type: Option<&str>) -> Option<u64> {
+    let status = StatusCode::from_u16(status).unwrap();
+    rule.ttl(method, status, content_type).map(|ttl| ttl.as_secs())
 }
 
 #[test]
-fn overriding_needs_a_time_to_live_and_partial_answers_are_not_stored() {
-    let settings = serde_json::json!({ "override_origin": true, "statuses": [200, 206] });
+fn the_time_to_live_holds_for_the_named_statuses_only() {
+    let rule = rule(serde_json::json!({ "ttl_s": 60, "statuses": [200, 404] }));
+    assert_eq!(ttl(&rule, &Method::GET, 404, None), Some(60));
+    assert_eq!(ttl(&rule, &Method::GET, 201, None), None);
+}
+
+#[test]
+fn the_first_rule_that_covers_a_response_says_how_long_it_lives() {
+    let rule = rule(serde_json::json!({ "ttl_s": 60, "ttl_rules": [
+        { "statuses": [404, 410], "ttl_s": 5 },
+        { "content_types": ["image/*"], "ttl_s": 3600 },
+        { "content_types": ["application/json"], "methods": ["POST"], "ttl_s": 7 },
+    ] }));
+    let get = Method::GET;
+    assert_eq!(ttl(&rule, &get, 404, Some("image/png")), Some(5), "the first counts");
+    assert_eq!(ttl(&rule, &get, 200, Some("Image/PNG; q=1")), Some(3600));
+    assert_eq!(ttl(&rule, &Method::POST, 200, Some("application/json;charset=utf-8")), Some(7));
+    assert_eq!(ttl(&rule, &get, 200, Some("application/json")), Some(60), "another method");
+    assert_eq!(ttl(&rule, &get, 200, None), Some(60), "no type is no image");
+    assert_eq!(ttl(&rule, &get, 500, None), None);
+}
+
+#[test]
+fn lifetimes_stay_within_the_bounds_and_jitter_only_shortens_them() {
+    let bounded = rule(serde_json::json!({ "min_ttl_s": 10, "max_ttl_s": 60, "oldest_s": 30 }));
+    let of = |seconds| bounded.bounded(Duration::from_secs(seconds)).as_secs();
+    assert_eq!((of(5), of(20), of(100)), (10, 20, 30), "what is too old to serve is not fresh");
+    let jittered = rule(serde_json::json!({ "jitter_percent": 20 }));
+    let of = |draw| jittered.jittered(Duration::from_secs(100), draw).as_millis();
+    assert_eq!((of(0), of(20_000), of(20_001)), (100_000, 80_000, 100_000));
+    let none = rule(serde_json::json!({}));
+    assert_eq!(none.jittered(Duration::from_secs(100), 12_345), Duration::from_secs(100));
+}
+
+#[test]
+fn what_is_said_before_of_overriding_still_holds() {
+    let read = |settings: serde_json::Value| crate::parse::<Cache>(&settings).unwrap().origin;
+    assert_eq!(read(serde_json::json!({ "override_origin": true, "ttl_s": 1 })), OriginSays::Ignore);
+    assert_eq!(read(serde_json::json!({ "override_origin": false })), OriginSays::Honour);
+    assert_eq!(read(serde_json::json!({ "origin": "override", "ttl_s": 1 })), OriginSays::Override);
+    assert_eq!(read(serde_json::json!({})), OriginSays::Honour);
+}
+
+#[test]
+fn what_cannot_be_stored_or_bounded_is_refused() {
+    let settings = serde_json::json!({
+        "origin": "ignore", "statuses": [200, 206], "min_ttl_s": 9, "max_ttl_s": 8, "jitter_percent": 51,
+    });
     let problems = crate::validate("cache", PolicyScope::Api, &settings);
     let pointers: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
-    assert_eq!(pointers, ["/settings/ttl_s", "/settings/statuses/1"]);
+    assert_eq!(
+        pointers,
+        ["/settings/ttl_s", "/settings/min_ttl_s", "/settings/jitter_percent", "/settings/statuses/1"]
+    );
+    let rules = serde_json::json!({ "ttl_rules": [
+        { "statuses": [304], "methods": ["PUT"], "content_types": ["json", "a/b c", "image/*"], "ttl_s": 31_536_001 },
+    ] });
+    let problems = crate::validate("cache", PolicyScope::Api, &rules);
+    let pointers: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
+    let expected = ["ttl_s", "statuses/0", "methods/0", "content_types/0", "content_types/1"]
+        .map(|at| format!("/settings/ttl_rules/0/{at}"));
+    assert_eq!(pointers, expected);
+}
+
+#[test]
+fn the_staleness_that_readers_may_see_is_told_in_words() {
+    let words = |settings: serde_json::Value| crate::parse::<Cache>(&settings).unwrap().staleness();
+    let day = ", up to 1 day older while the upstream cannot be reached.";
+    let more = " The upstream can allow more staleness.";
+    assert_eq!(
+        words(serde_json::json!({ "strong_consistency": true, "ttl_s": 9 })),
+        "Readers always see what the upstream says now: nothing is stored."
+    );
+    assert_eq!(words(serde_json::json!({ "oldest_s": 30 })), "Readers may see data up to 30 s old.");
+    assert_eq!(
+        words(serde_json::json!({})),
+        format!("Readers may see data as old as the upstream allows{day}{more}")
+    );
+    assert_eq!(
+        words(serde_json::json!({ "origin": "ignore", "ttl_s": 60, "ttl_rules": [{ "ttl_s": 7200 }] })),
+        format!("Readers may see data up to 2 h old{day}")
+    );
+    assert_eq!(
+        words(
+            serde_json::json!({ "max_ttl_s": 90, "stale_while_revalidate_s": 30, "stale_if_error_s": 172_800 })
+        ),
+        "Readers may see data up to 90 s old, up to 30 s older while a new response is fetched, \
+         up to 2 days older while the upstream fails or cannot be reached. The upstream can allow more staleness."
+    );
+    assert_eq!(
+        words(serde_json::json!({ "max_ttl_s": 60, "stale_if_error_s": 0 })),
+        format!("Readers may see data up to 1 min old.{more}")
+    );
+}
+
+#[test]
+fn what_could_show_one_caller_s_data_to_another_is_named() {
+    let risks = |settings: serde_json::Value| crate::parse::<Cache>(&settings).unwrap().risks().len();
+    assert_eq!(risks(serde_json::json!({ "ttl_s": 60 })), 0);
+    let all = serde_json::json!({ "shared": true, "store_set_cookie": true, "origin": "ignore", "ttl_s": 1 });
+    assert_eq!(risks(all), 3);
 }
