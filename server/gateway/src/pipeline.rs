@@ -7,6 +7,7 @@ mod authorise;
 mod call;
 mod cors;
 mod failure;
+mod fields;
 mod forward;
 mod forwarded;
 mod headers;
@@ -33,6 +34,7 @@ pub(crate) use authorise::Authorised;
 pub(crate) use call::Call;
 pub(crate) use failure::Outcome;
 pub use failure::{Failure, Kind};
+use fields::Fields;
 pub(crate) use forward::{Answer, Fetched, Outbound, fetch, forward};
 pub(crate) use forwarded::Client;
 pub(crate) use transform::Head;
@@ -52,7 +54,8 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     // Request id and trace context first: every answer and every record carries them, those of errors too.
-    let mut call = Box::new(Call::begin(&worker, &connection, &request));
+    let fields = Fields::of(request.headers());
+    let mut call = Box::new(Call::begin(&worker, &connection, &request, &fields));
     let snapshot = worker.snapshot();
     let response = match decide(&mut call, &snapshot, &connection, request).await {
         Ok(response) => response,
@@ -77,12 +80,12 @@ async fn decide(
     connection: &Connection,
     request: Request<Incoming>,
 ) -> Outcome<Response<Body>> {
-    let mut arrived = Arrived::new(request);
+    let mut arrived = Arrived::new(request, call.told.upgrade);
 
     // Framing, sizes and times: before anything is believed that the message says.
     admit::ready(&call.worker)?;
-    admit::framing(connection, &arrived)?;
-    admit::sizes(snapshot, &arrived)?;
+    admit::framing(connection, call, &arrived)?;
+    admit::sizes(snapshot, call, &arrived)?;
 
     // Who is calling, by address: limits before authentication and forwarding headers need it.
     call.client = address::client(snapshot, connection, &arrived.head.headers);
@@ -128,8 +131,7 @@ async fn decide(
 }
 
 impl Arrived {
-    fn new(mut request: Request<Incoming>) -> Self {
-        let upgrade = request.headers().contains_key(http::header::UPGRADE);
+    fn new(mut request: Request<Incoming>, upgrade: bool) -> Self {
         let upgrade = upgrade.then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         Self { head, body, upgrade }

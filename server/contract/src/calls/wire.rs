@@ -53,7 +53,9 @@ pub struct CallRecord<'a> {
     pub client_ip: IpAddr,
     #[serde(borrow)]
     pub user_agent: Option<&'a str>,
-    pub request_id: &'a str,
+    /// None: the call's own id.
+    #[serde(borrow)]
+    pub request_id: Option<&'a str>,
     pub trace_id: Option<u128>,
     #[serde(borrow)]
     pub stages: Cow<'a, [Stage<'a>]>,
@@ -205,7 +207,7 @@ impl<'a> CallRecord<'a> {
             bytes_out: call.bytes_out,
             client_ip: call.client_ip.parse()?,
             user_agent: call.user_agent.as_deref(),
-            request_id: &call.request_id,
+            request_id: (call.request_id != call.id.to_string()).then_some(&*call.request_id),
             trace_id,
             stages: Cow::Borrowed(stages),
         })
@@ -240,7 +242,7 @@ impl From<CallRecord<'_>> for Call {
             bytes_out: record.bytes_out,
             client_ip: record.client_ip.to_string(),
             user_agent: owned(record.user_agent),
-            request_id: record.request_id.to_owned(),
+            request_id: record.request_id.map_or_else(|| record.id.to_string(), str::to_owned),
             trace_id: record.trace_id.map(|id| format!("{id:032x}")),
             stages: record.stages.iter().map(StageTime::from).collect(),
         }
@@ -318,6 +320,7 @@ mod tests {
             upstream_us: None,
             client_ip: "192.0.2.255".to_owned(),
             user_agent: None,
+            request_id: CallId(Uuid::from_u128(FULL)).to_string(),
             trace_id: None,
             stages: Vec::new(),
             ..whole()

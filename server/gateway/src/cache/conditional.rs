@@ -37,10 +37,11 @@ impl Conditions {
             let mut listed = self.none_match.iter().flat_map(|value| tags(value.as_bytes()));
             return listed.any(|listed| listed == b"*" || Some(opaque(listed)) == tag);
         }
-        let since = self.modified_since.as_ref().and_then(|value| parse_date(value.to_str().ok()?));
+        let since = self.modified_since.as_ref().and_then(|value| value.to_str().ok());
+        let Some(since) = since.and_then(parse_date) else { return false };
         // RFC 9111 §4.3.2: a response that does not say when it changed had not changed after it was made.
         let modified = date(headers, &LAST_MODIFIED).or_else(|| date(headers, &DATE));
-        since.zip(modified).is_some_and(|(since, modified)| modified <= since)
+        modified.is_some_and(|modified| modified <= since)
     }
 }
 

@@ -55,13 +55,15 @@ impl<'a> Asked<'a> {
         rule: &'a CacheRule,
         outbound: &Outbound,
     ) -> Self {
+        // Most requests say nothing to caches: none of these fields has to be looked for.
+        let told = call.told.to_caches;
         Self {
             worker: Rc::clone(&call.worker),
             authorised,
             snapshot,
             rule,
             keys: Keys::new(authorised, &outbound.head, rule),
-            directives: if rule.obeys_callers {
+            directives: if told && rule.obeys_callers {
                 Directives::of_request(&outbound.head.headers)
             } else {
                 Directives::default()
@@ -69,7 +71,7 @@ impl<'a> Asked<'a> {
             head_only: outbound.head.method == Method::HEAD,
             headers: HeaderMap::new(),
             conditions: Conditions::default(),
-            wanted: Wanted::of(&outbound.head.method, &outbound.head.headers),
+            wanted: told.then(|| Wanted::of(&outbound.head.method, &outbound.head.headers)).flatten(),
             distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
         }
     }

@@ -35,7 +35,7 @@ pub(crate) async fn serve(
     }
     let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound);
     if asked.directives.no_store
-        || conditional::is_for_upstream(&outbound.head.headers)
+        || (call.told.to_caches && conditional::is_for_upstream(&outbound.head.headers))
         || !outbound.body.is_empty()
     {
         return bypass(call, snapshot, authorised, outbound).await;
@@ -45,7 +45,9 @@ pub(crate) async fn serve(
     call.mark("cache");
     match &found {
         Found::Fresh(stored) => {
-            asked.conditions = Conditions::take(&mut outbound.head.headers);
+            if call.told.to_caches {
+                asked.conditions = Conditions::take(&mut outbound.head.headers);
+            }
             let fresh = stored.age(now) <= stored.storable.lifetime;
             call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
             return Ok(asked.answer(stored, now));

@@ -1,12 +1,11 @@
 //! May the message be read at all: framing, sizes, readiness.
 
 use http::Version;
-use http::header::{CONTENT_LENGTH, HOST, VIA};
 use http::request::Parts;
 use hyper::body::Body as _;
 
-use super::Arrived;
 use super::failure::{Kind, Outcome};
+use super::{Arrived, Call};
 use crate::listen::Connection;
 use crate::state::Snapshot;
 use crate::worker::Worker;
@@ -26,26 +25,24 @@ pub(super) fn ready(worker: &Worker) -> Outcome<()> {
 
 /// Heads that are malformed or too large, messages that two readers could read differently (RFC 9112 §6.3 and §11.2), and
 /// requests without exactly one host.
-pub(super) fn framing(connection: &Connection, arrived: &Arrived) -> Outcome<()> {
+pub(super) fn framing(connection: &Connection, call: &Call, arrived: &Arrived) -> Outcome<()> {
     if let Some(violation) = connection.next_request() {
         return Err(violation.kind().because(violation.message()).closing());
     }
-    let head = &arrived.head;
-    if head.version >= Version::HTTP_2 {
+    let version = arrived.head.version;
+    if version >= Version::HTTP_2 {
         return Ok(());
     }
-    let hosts = head.headers.get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && head.version == Version::HTTP_11) {
+    if call.told.hosts > 1 || (call.told.hosts == 0 && version == Version::HTTP_11) {
         return Err(Kind::BadRequest.because("A request has exactly one Host.").closing());
     }
     Ok(())
 }
 
 /// What can be told from the head alone; the rest is told while the body flows.
-pub(super) fn sizes(snapshot: &Snapshot, arrived: &Arrived) -> Outcome<()> {
+pub(super) fn sizes(snapshot: &Snapshot, call: &Call, arrived: &Arrived) -> Outcome<()> {
     let (limits, headers) = (&snapshot.settings.limits, &arrived.head.headers);
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let least = announced.unwrap_or_default().max(arrived.body.size_hint().lower());
+    let least = call.told.content_length.unwrap_or_default().max(arrived.body.size_hint().lower());
     if least > limits.body_bytes {
         let detail = format!("A body may have {} bytes; this one has {least}.", limits.body_bytes);
         return Err(Kind::BodyTooLarge.because(detail).closing());
@@ -59,11 +56,8 @@ pub(super) fn sizes(snapshot: &Snapshot, arrived: &Arrived) -> Outcome<()> {
         let detail = format!("A request may have {} header fields.", limits.header_count);
         return Err(Kind::HeadTooLarge.because(detail).closing());
     }
-    if let Some(via) = headers.get(VIA) {
-        let hops = via.to_str().unwrap_or_default().matches("sluice").count();
-        if hops >= MAX_HOPS {
-            return Err(Kind::Loop.because("An upstream seems to lead back to the gateway."));
-        }
+    if call.told.hops >= MAX_HOPS {
+        return Err(Kind::Loop.because("An upstream seems to lead back to the gateway."));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use hyper::body::Incoming;
 use sluice_contract::calls::CacheOutcome;
@@ -14,6 +14,7 @@ use sluice_contract::ids::CallId;
 use sluice_contract::problem::ErrorSource;
 
 use super::failure::Failure;
+use super::fields::Fields;
 use super::limit::RateFields;
 use super::trace::Trace;
 use crate::body::BodyWatch;
@@ -36,7 +37,10 @@ pub(crate) struct Call {
     /// Nanoseconds of the gateway's clock.
     started: u64,
     request_id: HeaderValue,
+    /// The request's id is the call's own, not one that the client sent.
+    is_own_id: bool,
     pub(crate) trace: Trace,
+    pub(crate) told: Told,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) host: Option<HeaderValue>,
@@ -69,16 +73,44 @@ pub(crate) struct Call {
     moment: u64,
 }
 
+/// What the header fields said that later stages decide by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// How many `Host` fields there were.
+    pub(super) hosts: usize,
+    /// Bytes of the body that were announced.
+    pub(super) content_length: Option<u64>,
+    /// How many of these gateways the call has passed.
+    pub(super) hops: usize,
+    pub(super) upgrade: bool,
+    /// Something was said to caches.
+    pub(crate) to_caches: bool,
+}
+
+impl Told {
+    fn of(fields: &Fields<'_>) -> Self {
+        let hops = |via: &HeaderValue| via.to_str().unwrap_or_default().matches("sluice").count();
+        Self {
+            hosts: fields.hosts,
+            content_length: fields.content_length.and_then(|value| value.to_str().ok()?.parse().ok()),
+            hops: fields.via.map_or(0, hops),
+            upgrade: fields.upgrade,
+            to_caches: fields.steers_caches,
+        }
+    }
+}
+
 impl Call {
     pub(super) fn begin(
         worker: &Rc<Worker>,
         connection: &Rc<Connection>,
         request: &Request<Incoming>,
+        fields: &Fields<'_>,
     ) -> Self {
         let at = Utc::now();
         let started = worker.shared.clock.now();
         let id = worker.ids.call(at);
-        let headers = request.headers();
+        let sent = sent_id(fields.request_id);
         Self {
             worker: Rc::clone(worker),
             connection: Rc::clone(connection),
@@ -87,14 +119,16 @@ impl Call {
             id,
             at,
             started,
-            request_id: request_id(headers.get(&REQUEST_ID), id),
-            trace: Trace::of(headers, &worker.ids),
+            is_own_id: sent.is_none(),
+            request_id: sent.unwrap_or_else(|| own_id(id)),
+            trace: Trace::of(fields.traceparent, &worker.ids),
+            told: Told::of(fields),
             method: request.method().clone(),
             uri: request.uri().clone(),
             // An absolute form and HTTP/2 name the host in the target; it counts (RFC 9112 §3.2.2).
-            host: authority(request.uri()).or_else(|| headers.get(HOST).cloned()),
-            user_agent: headers.get(USER_AGENT).cloned(),
-            origin: headers.get(http::header::ORIGIN).cloned(),
+            host: authority(request.uri()).or_else(|| fields.host.cloned()),
+            user_agent: fields.user_agent.cloned(),
+            origin: fields.origin.cloned(),
             answered_preflight: false,
             peer: connection.peer.ip().to_canonical(),
             client: connection.peer.ip().to_canonical(),
@@ -259,21 +293,22 @@ impl Call {
             bytes_out,
             client_ip: self.client,
             user_agent: text(self.user_agent.as_ref()),
-            request_id: self.request_id(),
+            request_id: (!self.is_own_id).then(|| self.request_id()),
             trace_id: Some(u128::from_be_bytes(self.trace.id)),
             stages: self.stages.as_slice().into(),
         });
     }
 }
 
-/// The client's own id when it is printable and short, so that its log and ours agree.
-fn request_id(sent: Option<&HeaderValue>, id: CallId) -> HeaderValue {
+/// The client's own id, so that its log and ours agree: when it is printable and short.
+fn sent_id(sent: Option<&HeaderValue>) -> Option<HeaderValue> {
     let usable = |value: &&HeaderValue| {
         (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
-    if let Some(value) = sent.filter(usable) {
-        return value.clone();
-    }
+    sent.filter(usable).cloned()
+}
+
+fn own_id(id: CallId) -> HeaderValue {
     let mut buffer = uuid::Uuid::encode_buffer();
     HeaderValue::from_str(id.0.hyphenated().encode_lower(&mut buffer))
         .unwrap_or(HeaderValue::from_static("unknown"))

@@ -100,8 +100,8 @@ fn base(path: &str) -> Option<(&str, &str)> {
 /// The host of the request without port, in lower case.
 fn host_name(host: Option<&HeaderValue>) -> Cow<'_, str> {
     let host = host.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+    let name = match memchr::memrchr(b':', host.as_bytes()) {
+        Some(colon) if host[colon + 1..].bytes().all(|byte| byte.is_ascii_digit()) => &host[..colon],
         _ => host,
     };
     let name = name.strip_suffix('.').unwrap_or(name);

@@ -19,10 +19,10 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Goes on with the context in these headers, or begins one.
-    pub(super) fn of(headers: &HeaderMap, ids: &Ids) -> Self {
+    /// Goes on with the context that was sent, or begins one.
+    pub(super) fn of(sent: Option<&HeaderValue>, ids: &Ids) -> Self {
         let span = ids.random().to_ne_bytes();
-        let sent = headers.get(&TRACEPARENT).and_then(|value| parse(value.as_bytes()));
+        let sent = sent.and_then(|value| parse(value.as_bytes()));
         let (id, flags) = sent.unwrap_or_else(|| {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&ids.random().to_ne_bytes());

@@ -49,20 +49,20 @@ pub(super) fn wants_upgrade(arrived: &mut Arrived) -> Option<Wish> {
 /// The request with the path that the upstream will see; headers are the client's still.
 pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) -> Outcome<Head> {
     let Parts { method, headers, .. } = &mut arrived.head;
-    let mut headers = std::mem::take(headers);
-    headers.remove(HOST);
     Ok(Head {
         method: method.clone(),
         path: path(authorised)?,
         query: call.query().map(Box::from),
         client_host: call.host.clone(),
-        headers,
+        headers: std::mem::take(headers),
     })
 }
 
 /// Makes the headers those that the upstream will see.
 pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Authorised, head: &mut Head) {
     let headers = &mut head.headers;
+    // What the upstream is called depends on the target.
+    headers.remove(HOST);
     headers::strip_request(headers, snapshot.settings.trusts(call.peer));
     headers::strip_console_cookie(headers);
     authenticate::rule(snapshot, &authorised.matched).strip_headers(headers, authorised.key_place());

@@ -45,7 +45,7 @@ pub(super) fn a_call<'a>() -> CallRecord<'a> {
         bytes_out: 20,
         client_ip: IpAddr::from([192, 0, 2, 1]),
         user_agent: Some("curl/8"),
-        request_id: "abc",
+        request_id: Some("abc"),
         trace_id: Some(0xAB),
         stages: const { &[Stage { stage: "route", start_us: 1, took_us: 2 }] }.as_slice().into(),
     }

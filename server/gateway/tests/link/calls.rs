@@ -37,7 +37,7 @@ fn record(recorder: &Recorder, calls: u64) {
             bytes_out: 10,
             client_ip: IpAddr::from([127, 0, 0, 1]),
             user_agent: None,
-            request_id: "r",
+            request_id: Some("r"),
             trace_id: None,
             stages: [].as_slice().into(),
         });
