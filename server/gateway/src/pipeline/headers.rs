@@ -43,7 +43,9 @@ fn is_for_one_hop(name: &str) -> bool {
 fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     while let Some(name) = headers.keys().find(|name| unwanted(name.as_str())).cloned() {
         if name == CONNECTION {
-            let lists: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+            let names_fields = |list: &&HeaderValue| !matches!(list.as_bytes(), b"close" | b"keep-alive");
+            let lists: Vec<HeaderValue> =
+                headers.get_all(CONNECTION).iter().filter(names_fields).cloned().collect();
             lists.iter().for_each(|list| remove_named(headers, list));
         }
         headers.remove(name);
