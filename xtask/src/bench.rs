@@ -21,13 +21,14 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::workspace::Workspace;
-use crate::{apt, console, environment, process, report};
+use crate::{apt, dist, environment, process, report};
 use callgrind::Watched;
 use load::Request;
 use machine::Cores;
 use nginx::{BODY_BYTES, Nginx, Proxy};
 use server::Server;
-use sluice::{Api, Binaries, Sluice};
+pub use sluice::Binaries;
+use sluice::{Api, Sluice};
 use table::{Ratio, Row, Sample, Setting};
 
 #[derive(Args)]
@@ -86,7 +87,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let folder = workspace.target.join("bench");
     let binaries = match &options.binaries {
         Some(folder) => Binaries { sluice: folder.join("sluice"), gateway: folder.join("sluice-gateway") },
-        None => build(workspace)?,
+        None => Binaries { sluice: dist::control(workspace)?, gateway: dist::gateway(workspace)? },
     };
     let mut bench = Bench::start(&folder, &binaries)?;
     if let Some(wanted) = &options.only {
@@ -114,16 +115,19 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     table::save(&folder, &setting, &rows)
 }
 
-/// The gateway as it is shipped; the control plane as the tests built it, because nothing of it is measured.
-fn build(workspace: &Workspace) -> Result<Binaries> {
-    console::build(workspace)?;
-    let cargo = |arguments: &[&str]| {
-        process::run(process::cargo(&workspace.root).args(["build", "--locked"]).args(arguments))
-    };
-    cargo(&["--package", "sluice"])?;
-    cargo(&["--package", "sluice-gateway", "--profile", "dist"])?;
-    let built = |profile: &str, name: &str| workspace.target.join(profile).join(name);
-    Ok(Binaries { sluice: built("debug", "sluice"), gateway: built("dist", "sluice-gateway") })
+/// Puts a gateway under every kind of load for a while, to see where its time goes.
+pub fn train(workspace: &Workspace, binaries: &Binaries) -> Result<()> {
+    const SECONDS: u32 = 3;
+    install_tools(false)?;
+    let bench = Bench::start(&workspace.target.join("profile"), binaries)?;
+    for api in Api::ALL {
+        report::progress(&format!("watching {}", api.name()));
+        let request = bench.sluice.request(api);
+        load::saturate(bench.cores, &request, SECONDS)?;
+        load::steady(bench.cores, &request, 2_000, SECONDS, &bench.scratch)?;
+        load::over_http2(bench.cores, &request, 20_000)?;
+    }
+    Ok(())
 }
 
 impl Bench {

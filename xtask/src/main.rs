@@ -1,4 +1,4 @@
-//! The project's tasks: `cargo xtask up | console | check | test | bench`.
+//! The project's tasks: `cargo xtask up | console | check | test | bench | dist`.
 //!
 //! Each task is one module that reads top to bottom; what they share (where things are, how a program is run, what is
 //! printed) is in `workspace`, `process` and `report`.
@@ -7,6 +7,7 @@ mod apt;
 mod bench;
 mod check;
 mod console;
+mod dist;
 mod environment;
 mod process;
 mod report;
@@ -39,6 +40,8 @@ enum Task {
     Test(test::Options),
     /// Requests per CPU-second, latency and instructions per request, beside nginx.
     Bench(bench::Options),
+    /// The binaries as they are shipped, compiled with a profile of real load, into target/shipped.
+    Dist(dist::Options),
 }
 
 fn main() -> std::process::ExitCode {
@@ -59,5 +62,6 @@ fn perform(task: Task) -> Result<()> {
         Task::Check(options) => check::run(&workspace, &options),
         Task::Test(options) => test::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Dist(options) => dist::run(&workspace, &options),
     }
 }

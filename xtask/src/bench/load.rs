@@ -50,6 +50,7 @@ pub fn steady(
         fs::remove_file(&log).context("could not remove the last log of h2load")?;
     }
     let mut command = h2load(cores, request);
+    command.arg("--h1");
     // h2load takes the rate of each connection.
     command.arg("--rps").arg(format!("{:.3}", f64::from(per_second) / f64::from(CONNECTIONS)));
     command.args(["--duration", &seconds.to_string(), "--log-file"]).arg(&log);
@@ -60,6 +61,18 @@ pub fn steady(
 /// Exactly so many requests.
 pub fn exactly(cores: Cores, request: &Request, requests: u64) -> Result<()> {
     let mut command = h2load(cores, request);
+    command.arg("--h1");
+    all_succeed(command, request, requests)
+}
+
+/// Exactly so many requests over HTTP/2, several at a time on each connection.
+pub fn over_http2(cores: Cores, request: &Request, requests: u64) -> Result<()> {
+    let mut command = h2load(cores, request);
+    command.args(["--max-concurrent-streams", "8"]);
+    all_succeed(command, request, requests)
+}
+
+fn all_succeed(mut command: Command, request: &Request, requests: u64) -> Result<()> {
     command.args(["--requests", &requests.to_string()]);
     let report = process::output(command.arg(&request.url))?;
     if report.contains(&format!("{requests} succeeded, 0 failed, 0 errored")) {
@@ -73,7 +86,7 @@ pub fn exactly(cores: Cores, request: &Request, requests: u64) -> Result<()> {
 
 fn h2load(cores: Cores, request: &Request) -> Command {
     let mut command = pinned(cores.load, "h2load");
-    command.args(["--h1", "--threads", "1", "--clients", &CONNECTIONS.to_string()]);
+    command.args(["--threads", "1", "--clients", &CONNECTIONS.to_string()]);
     command.args(request.headers.iter().flat_map(|header| ["--header", header]));
     command
 }
