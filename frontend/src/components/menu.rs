@@ -49,6 +49,10 @@ pub fn Menu(
     });
     on_cleanup(move || scrolled.remove());
     let leave = move |event: FocusEvent| {
+        // The focus also leaves when the button goes with its row or its page, and this menu with it.
+        if open.try_get_untracked() != Some(true) {
+            return;
+        }
         let inside = root
             .get_untracked()
             .zip(event.related_target())
