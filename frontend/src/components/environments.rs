@@ -1,5 +1,7 @@
 //! Choosing one of the environments that the tenant may use.
 
+use std::future::Future;
+
 use leptos::prelude::*;
 use sluice_contract::problem::Problem;
 use sluice_contract::rest::environments::Environment;
@@ -7,7 +9,7 @@ use sluice_contract::rest::page::Page;
 
 use super::SelectField;
 use crate::api;
-use crate::session::use_current;
+use crate::session::{Current, use_current};
 use crate::state::{effect, remote};
 
 /// The environments of the tenant, and which one is picked: the first until a person picks another.
@@ -15,15 +17,13 @@ use crate::state::{effect, remote};
 pub struct EnvironmentChoice {
     all: Signal<Vec<Environment>>,
     slug: RwSignal<String>,
+    current: Current,
 }
 
 /// Fetches the environments. Call it while the component is built.
 pub fn use_environments() -> EnvironmentChoice {
     let current = use_current();
-    let page = remote(move || {
-        let path = current.path("/environments?limit=200");
-        async move { api::get::<Page<Environment>>(&path).await }
-    });
+    let page = remote(move || fetch(current));
     let all = Signal::derive(move || page.get().map(|page| page.items).unwrap_or_default());
     let slug = RwSignal::new(String::new());
     effect(move || {
@@ -31,7 +31,13 @@ pub fn use_environments() -> EnvironmentChoice {
             slug.set(first.slug.clone());
         }
     });
-    EnvironmentChoice { all, slug }
+    EnvironmentChoice { all, slug, current }
+}
+
+/// Tracks the tenant.
+fn fetch(current: Current) -> impl Future<Output = Result<Page<Environment>, Problem>> {
+    let path = current.path("/environments?limit=200");
+    async move { api::get(&path).await }
 }
 
 impl EnvironmentChoice {
@@ -45,13 +51,17 @@ impl EnvironmentChoice {
         self.slug.get()
     }
 
-    /// The one that is picked, without tracking.
+    /// The one that is picked. Who submits before they have arrived waits for them.
     ///
     /// # Errors
-    /// When the tenant has none.
-    pub fn picked(self) -> Result<Environment, Problem> {
+    /// When the tenant has none, or they cannot be had.
+    pub async fn picked(self) -> Result<Environment, Problem> {
+        let mut all = self.all.get_untracked();
+        if all.is_empty() {
+            all = untrack(|| fetch(self.current)).await?.items;
+        }
         let slug = self.slug.get_untracked();
-        let found = self.all.get_untracked().into_iter().find(|it| it.slug == slug);
+        let found = all.into_iter().find(|it| slug.is_empty() || it.slug == slug);
         found.ok_or_else(|| Problem::new(0, "no_environment", "There is no environment to choose"))
     }
 }

@@ -150,6 +150,15 @@ fn Edit(
             }
         }
     });
+    // The types can arrive after the dialog has opened.
+    effect(move || {
+        let first = offered.with(|offered| offered.first().map(|it| it.kind.clone()));
+        if let (Some(first), Some(Subject::New), true) =
+            (first, editing.get(), kind.with_untracked(String::is_empty))
+        {
+            kind.set(first);
+        }
+    });
     // Another type starts from its example.
     let mut before = String::new();
     effect(move || {

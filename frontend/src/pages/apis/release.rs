@@ -68,7 +68,7 @@ fn Choose(
         let environment = environments.picked();
         let revision = number.get_untracked();
         let work = async move {
-            let environment = environment?;
+            let environment = environment.await?;
             let revision = match (withdraw, revision) {
                 (true, _) => None,
                 (false, Some(number)) => Some(number),

@@ -119,7 +119,7 @@ fn Create(
         let expires_at = days.get_untracked().parse().ok().map(|days| Utc::now() + TimeDelta::days(days));
         let path = untrack(|| current.path(&format!("/applications/{application}/credentials")));
         let create = async move {
-            let body = CreateCredential { name, environment: environment?.id, expires_at };
+            let body = CreateCredential { name, environment: environment.await?.id, expires_at };
             api::post::<_, CreatedCredential>(&path, &body).await
         };
         task.run(create, move |made| {
