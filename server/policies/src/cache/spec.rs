@@ -33,11 +33,11 @@ pub struct Cache {
     #[serde(alias = "override_origin", deserialize_with = "origin_says")]
     pub origin: OriginSays,
     /// No stored response stays fresh for less than this, in seconds, whoever says how long.
-    #[schemars(title = "Least time to live (seconds)", range(max = 31_536_000))]
+    #[schemars(title = "Shortest lifetime (seconds)", range(max = 31_536_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_ttl_s: Option<u64>,
     /// No response stays fresh for longer than this, in seconds, whoever says how long.
-    #[schemars(title = "Longest time to live (seconds)", range(max = 31_536_000))]
+    #[schemars(title = "Longest lifetime (seconds)", range(max = 31_536_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_ttl_s: Option<u64>,
     /// Shortens each lifetime by a random part of up to so many percent, so that what was stored together does not
