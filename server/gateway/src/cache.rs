@@ -14,6 +14,8 @@ mod freshness;
 mod invalidate;
 mod judge;
 pub mod key;
+#[cfg(test)]
+mod properties;
 mod purges;
 mod range;
 mod rules;
