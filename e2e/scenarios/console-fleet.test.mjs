@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { launch } from '../lib/browser.mjs';
-import { dialog, row, seeNoRow, seeRow, signedIn, submitDialog } from '../lib/console.mjs';
+import { dialog, row, seeNoRow, seeRow, signedIn, sortsBy, submitDialog } from '../lib/console.mjs';
 import { startFleet } from '../lib/fleet.mjs';
 import { call, callUntil } from '../lib/publishing.mjs';
 import { startUpstream } from '../lib/upstream.mjs';
@@ -90,6 +90,15 @@ describe('an admin of environments and gateways in the console', { timeout: 300_
     });
     await page.getByText(`${head} of ${head}`).waitFor();
     await page.getByText('Up for').waitFor();
+  });
+
+  it('sorts the gateways, each way in the address', async () => {
+    const second = await fleet.addGateway({ name: 'amsterdam-1' });
+    await ada.open('/gateways');
+    await sortsBy(ada, 'Name', 'name', async (query) => (await admin.get(`${base}/gateways?${query}`)).items);
+    await second.kill();
+    const gone = (await admin.get(`${base}/gateways`)).items.find(({ name }) => name === 'amsterdam-1');
+    await admin.call('DELETE', `/gateways/${gone.id}`);
   });
 
   it('limits bodies in an environment, which its gateways enforce', async () => {

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 
 import { dialog, pick, sortsBy } from '../lib/console.mjs';
 import { databases } from '../lib/databases.mjs';
-import { addPerson, consume, publish } from '../lib/publishing.mjs';
+import { addPerson, call, consume, publish } from '../lib/publishing.mjs';
 import { startStage } from '../lib/stage.mjs';
 import { eventually } from '../lib/wait.mjs';
 
@@ -134,13 +134,51 @@ for (const database of databases) {
       assert.equal((await stage.items('/users')).filter(({ name }) => name === 'Bea').length, 1);
     });
 
-    it('copies the command of the catalogue', async () => {
-      await ada.open(`/catalogue/${api.id}`);
-      await page.getByRole('button', { name: 'Copy curl' }).click();
-      await page.getByRole('button', { name: 'Copied' }).waitFor();
-      const command = await page.evaluate(() => navigator.clipboard.readText());
-      assert.match(command, /^curl -H 'X-API-Key: <key>' '\S+\/acme\/melon\/list'$/);
-      await page.getByRole('region', { name: 'curl' }).getByText(command, { exact: true }).waitFor();
+    it('copies the command wherever one is shown', async () => {
+      await call(stage.sluice, '/acme/melon/list');
+      const logged = await eventually('the call is in the log', async () => (await stage.items('/calls?limit=1'))[0]);
+      // With the gateway's address, which arrives last.
+      const whole = new RegExp(`${stage.sluice.gateway}/acme/melon/list`);
+      for (const [path, command] of [
+        [`/catalogue/${api.id}`, /^curl -H 'X-API-Key: <key>' '\S+\/acme\/melon\/list'$/],
+        [`/catalogue/${api.id}/try`, whole],
+        [`/apis/${api.id}/try`, whole],
+        [`/calls/${logged.id}`, whole],
+      ]) {
+        await ada.open(path);
+        const shown = page.getByRole('region', { name: 'curl' });
+        await shown.filter({ hasText: command }).waitFor();
+        await page.getByRole('button', { name: 'Copy curl' }).click();
+        await page.getByRole('button', { name: 'Copied' }).waitFor();
+        assert.match(await page.evaluate(() => navigator.clipboard.readText()), command);
+        assert.equal(await page.evaluate(() => navigator.clipboard.readText()), await shown.textContent());
+      }
+    });
+
+    it('leads to every tab, and marks the one that is open', async () => {
+      for (const [start, label] of [['/org/users', 'Users and teams'], ['/settings/account', 'Settings'], ['/analytics/traffic', 'Analytics'], [`/apis/${api.id}`, 'API']]) {
+        await ada.open(start);
+        const links = page.getByRole('navigation', { name: label, exact: true }).getByRole('link');
+        await links.nth(1).waitFor();
+        for (const path of await links.evaluateAll((all) => all.map((link) => link.pathname))) {
+          const link = page.getByRole('navigation', { name: label, exact: true }).locator(`a[href="${path}"]`);
+          await link.click();
+          await page.waitForURL((url) => url.pathname === path);
+          await link.and(page.locator('[aria-current="page"]')).waitFor();
+          await page.locator('h1').first().waitFor({ state: 'attached' });
+        }
+      }
+    });
+
+    it('shows subscriptions by their state, each at an address of its own', async () => {
+      await ada.open('/approvals');
+      const rows = page.getByRole('table', { name: 'Subscriptions' }).locator('tbody tr');
+      for (const [name, state, count] of [['Approved', 'approved', 1], ['All', 'all', 2], ['Pending', 'pending', 1], ['Suspended', 'suspended', 0]]) {
+        await page.getByRole('button', { name, exact: true }).click();
+        await page.waitForURL((url) => url.searchParams.get('state') === state);
+        await eventually(`${count} of ${state}`, async () => (await rows.count()) === count);
+      }
+      await page.getByText('Nothing waits for you').waitFor();
     });
 
     it('looks at a span of time in analytics, and finds it again by the address', async () => {
