@@ -198,6 +198,34 @@ mod tests {
     }
 
     #[test]
+    fn only_conditions_on_a_state_that_the_upstream_alone_knows_are_for_it() {
+        let is = |name| is_for_upstream(&map(&[(name, "\"a\"")]));
+        assert!(is("if-match") && is("if-unmodified-since"));
+        assert!(!is("if-none-match") && !is("if-modified-since") && !is("if-range"));
+    }
+
+    #[test]
+    fn validators_become_conditions_in_place_of_those_that_are_there() {
+        let day = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let mut request = map(&[("if-none-match", "\"other\"")]);
+        assert!(validate(&map(&[("etag", "\"a\""), ("last-modified", day)]), &mut request));
+        assert_eq!(request, map(&[("if-none-match", "\"a\""), ("if-modified-since", day)]));
+        let mut request = HeaderMap::new();
+        assert!(!validate(&map(&[("x-own", "1")]), &mut request) && request.is_empty());
+    }
+
+    #[test]
+    fn a_304_has_the_fields_of_the_200_but_those_of_its_body() {
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        let kept =
+            [("etag", "\"a\""), ("content-location", "/x"), ("cache-control", "max-age=5"), ("x-own", "1")];
+        head.headers = map(&kept);
+        head.headers.extend(map(&[("content-length", "5"), ("content-type", "text/plain")]));
+        not_modified(&mut head);
+        assert_eq!((head.status, head.headers), (StatusCode::NOT_MODIFIED, map(&kept)));
+    }
+
+    #[test]
     fn only_a_200_can_be_not_modified() {
         let conditions = Conditions::take(&mut map(&[("if-none-match", "*")]));
         assert!(!conditions.hold_for(StatusCode::NOT_FOUND, &HeaderMap::new()));

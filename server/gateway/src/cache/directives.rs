@@ -153,6 +153,22 @@ mod tests {
     }
 
     #[test]
+    fn each_directive_says_one_thing() {
+        let request = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CACHE_CONTROL, text.parse().unwrap());
+            Directives::of_request(&headers)
+        };
+        let none = Directives::default;
+        assert_eq!(request("only-if-cached"), Directives { only_if_cached: true, ..none() });
+        assert_eq!(of("immutable"), Directives { immutable: true, ..none() });
+        assert_eq!(of("must-revalidate"), Directives { must_revalidate: true, ..none() });
+        assert_eq!(of("stale-if-error=9"), Directives { stale_if_error: Some(9), ..none() });
+        assert_eq!(request("max-stale"), Directives { max_stale: Some(None), ..none() });
+        assert_eq!(of("max-agent=9, only"), none());
+    }
+
+    #[test]
     fn pragma_counts_only_without_cache_control() {
         let mut headers = HeaderMap::new();
         headers.insert(PRAGMA, "no-cache".parse().unwrap());

@@ -208,6 +208,18 @@ mod tests {
     }
 
     #[test]
+    fn only_some_statuses_allow_a_guess_unless_the_response_is_public() {
+        let guess = |status, cache_control| {
+            let fields =
+                [("date", MINUTE_LATER), ("last-modified", DATE_AT), ("cache-control", cache_control)];
+            let headers = headers(&fields.map(|(name, value)| (name, value.to_owned())));
+            let status = StatusCode::from_u16(status).unwrap();
+            heuristic(status, &headers, &Directives::of_response(&headers)).map(|guess| guess.as_secs())
+        };
+        assert_eq!((guess(404, "x"), guess(403, "x"), guess(403, "public")), (Some(6), None, Some(6)));
+    }
+
+    #[test]
     fn an_age_that_something_broke_makes_a_response_old() {
         let age = |values: &[&str]| {
             let pairs: Vec<_> = values.iter().map(|value| ("age", (*value).to_owned())).collect();

@@ -195,6 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn a_validator_alone_is_no_permission_to_store() {
+        assert_eq!(decide(&[("etag", "\"a\"")], false, Cache::default()), None);
+    }
+
+    #[test]
+    fn what_the_origin_says_of_staleness_stands_above_the_policy() {
+        let settings =
+            || Cache { stale_while_revalidate_s: Some(7), stale_if_error_s: Some(8), ..Cache::default() };
+        let of = |text| {
+            let stored = decide(&[("cache-control", text)], false, settings()).unwrap();
+            (
+                stored.while_revalidate.as_secs(),
+                stored.if_error.map(|most| most.as_secs()),
+                stored.must_revalidate,
+            )
+        };
+        assert_eq!(of("max-age=5"), (7, Some(8), false));
+        assert_eq!(of("max-age=5, stale-while-revalidate=3, stale-if-error=4"), (3, Some(4), false));
+        assert_eq!(of("s-maxage=5"), (7, Some(8), true));
+    }
+
+    #[test]
     fn must_understand_stands_above_no_store_where_the_status_is_known() {
         let headers = [("cache-control", "no-store, must-understand, max-age=5")]
             .into_iter()

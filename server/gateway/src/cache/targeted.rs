@@ -57,6 +57,7 @@ mod tests {
         let found =
             of_pairs(&[("cache-control", "no-store"), ("cdn-cache-control", "max-age=60, private=?0")]);
         assert_eq!((found.max_age, found.no_store, found.private), (Some(60), false, false));
+        assert!(found.targeted, "`Expires` does not count beside it");
         let ours = of_pairs(&[
             ("cdn-cache-control", "max-age=60"),
             ("sluice-cache-control", "max-age=5"),

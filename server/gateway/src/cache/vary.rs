@@ -79,6 +79,17 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_of_what_is_compared_is_counted() {
+        let of = |names: &'static str| {
+            Selecting::new(&map(&[("vary", names)]), &[], &map(&[("x-a", "123")])).bytes()
+        };
+        assert_eq!(
+            (of(""), of("x-a"), of("x-bc"), of("x-a, x-bc")),
+            (0, 48 + 3 + 3, 48 + 4, 48 + 6 + 48 + 4)
+        );
+    }
+
+    #[test]
     fn order_and_case_of_preferences_make_no_difference() {
         let response = map(&[("vary", "accept-language, accept")]);
         let selecting =
