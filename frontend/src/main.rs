@@ -9,6 +9,7 @@ mod components;
 mod curl;
 mod format;
 mod icons;
+mod lazy;
 mod pages;
 mod session;
 mod shell;

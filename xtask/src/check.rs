@@ -34,6 +34,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 fn compiling_steps(steps: &mut Steps, workspace: &Workspace) {
     // The control plane embeds the console, so that not even its lints run without it.
     steps.step("console", || console::build(workspace).map(|()| Outcome::Passed));
+    steps.step("console size", || console::check_size(workspace));
     steps.step("clippy, native", || clippy_native(workspace));
     steps.step("clippy, wasm", || clippy_wasm(workspace));
     steps.step("documentation", || documentation(workspace));

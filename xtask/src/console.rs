@@ -1,12 +1,15 @@
 //! `cargo xtask console`: the browser console, from Rust to what the control plane embeds.
 //!
-//! cargo (wasm32) → wasm-bindgen as a library → files named by the hash of their content → brotli and gzip beside
+//! cargo (wasm32) → split by areas of pages → wasm-bindgen as a library → files named by the hash of their content → brotli and gzip beside
 //! each → `target/console`. No Node, no npm, nothing downloaded. When no input changed, nothing is done.
 
 mod assets;
 mod bundle;
 mod compress;
 mod inputs;
+mod linked;
+mod sizes;
+mod split;
 mod wasm;
 
 use std::fs::{self, File};
@@ -15,7 +18,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::report;
+use crate::report::{self, Outcome};
 use crate::workspace::Workspace;
 
 pub use wasm::{TARGET as WASM_TARGET, native_target_missing};
@@ -56,12 +59,18 @@ pub fn build(workspace: &Workspace) -> Result<()> {
 
     let fresh = below.join("console.new");
     remove_folder_if_there(&fresh)?;
-    let sizes = compress::write(&fresh, &files)?;
+    compress::write(&fresh, &files)?;
     remove_folder_if_there(&console)?;
     fs::rename(&fresh, &console).with_context(|| format!("could not move {} into place", fresh.display()))?;
     fs::write(stamp(workspace), inputs).context("could not remember what the console was built from")?;
-    sizes.print();
+    sizes::measure(&console)?.print();
     Ok(())
+}
+
+/// An error when a first visit of the built console loads more than it may.
+pub fn check_size(workspace: &Workspace) -> Result<Outcome> {
+    sizes::measure(&workspace.console())?.check()?;
+    Ok(Outcome::Passed)
 }
 
 /// Remembers what `target/console` was built from; beside it, so that it is not embedded.

@@ -33,6 +33,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut steps = Steps::default();
     let mut tally = Tally::default();
     if prepare(&mut steps, workspace, options) {
+        steps.step("console size", || console::check_size(workspace));
         let postgres = Postgres::start()?;
         if !options.only_e2e {
             steps.step("rust tests", || rust_tests(workspace, options, &postgres, &mut tally));

@@ -15,6 +15,7 @@ use sluice_contract::rest::analytics::Analytics;
 
 use crate::api;
 use crate::components::{Crumb, PageHead, Range, TabLink, Tabs, TimeRangePicker, set_page, use_range};
+use crate::lazy::lazy_pages;
 use crate::session::use_current;
 use crate::state::{Remote, remote};
 use cache::CacheTab;
@@ -22,13 +23,15 @@ use csv::CsvLink;
 use filters::{FilterBar, use_filters};
 use traffic::TrafficTab;
 
+lazy_pages!(operating/analytics: Frame, TrafficTab, CacheTab);
+
 #[component(transparent)]
 pub fn AnalyticsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
-        <ParentRoute path=path!("/analytics") view=Frame>
+        <ParentRoute path=path!("/analytics") view=lazy(Page::Frame)>
             <Route path=path!("") view=|| view! { <Redirect path="/analytics/traffic" /> } />
-            <Route path=path!("traffic") view=TrafficTab />
-            <Route path=path!("cache") view=CacheTab />
+            <Route path=path!("traffic") view=lazy(Page::TrafficTab) />
+            <Route path=path!("cache") view=lazy(Page::CacheTab) />
         </ParentRoute>
     }
     .into_inner()

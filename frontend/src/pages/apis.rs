@@ -18,6 +18,7 @@ use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Route};
 use leptos_router::path;
 
+use crate::lazy::lazy_pages;
 use cache::CacheTab;
 use detail::ApiDetail;
 use import::Import;
@@ -30,21 +31,26 @@ use routes::RoutesTab;
 use try_it::TryTab;
 use upstreams::UpstreamsTab;
 
+lazy_pages!(
+    publishing/apis: ApiList, Import, ApiDetail, OverviewTab, RoutesTab, UpstreamsTab, PoliciesTab, CacheTab, TryTab,
+    PlansTab, RevisionsTab
+);
+
 #[component(transparent)]
 pub fn ApisRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/apis") view=Outlet>
-            <Route path=path!("") view=ApiList />
-            <Route path=path!("import") view=Import />
-            <ParentRoute path=path!(":id") view=ApiDetail>
-                <Route path=path!("") view=OverviewTab />
-                <Route path=path!("routes") view=RoutesTab />
-                <Route path=path!("upstreams") view=UpstreamsTab />
-                <Route path=path!("policies") view=PoliciesTab />
-                <Route path=path!("cache") view=CacheTab />
-                <Route path=path!("try") view=TryTab />
-                <Route path=path!("plans") view=PlansTab />
-                <Route path=path!("revisions") view=RevisionsTab />
+            <Route path=path!("") view=lazy(Page::ApiList) />
+            <Route path=path!("import") view=lazy(Page::Import) />
+            <ParentRoute path=path!(":id") view=lazy(Page::ApiDetail)>
+                <Route path=path!("") view=lazy(Page::OverviewTab) />
+                <Route path=path!("routes") view=lazy(Page::RoutesTab) />
+                <Route path=path!("upstreams") view=lazy(Page::UpstreamsTab) />
+                <Route path=path!("policies") view=lazy(Page::PoliciesTab) />
+                <Route path=path!("cache") view=lazy(Page::CacheTab) />
+                <Route path=path!("try") view=lazy(Page::TryTab) />
+                <Route path=path!("plans") view=lazy(Page::PlansTab) />
+                <Route path=path!("revisions") view=lazy(Page::RevisionsTab) />
             </ParentRoute>
         </ParentRoute>
     }

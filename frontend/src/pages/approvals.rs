@@ -14,13 +14,16 @@ use crate::components::{
 };
 use crate::format;
 use crate::icons::{CHECK, INBOX, X};
+use crate::lazy::lazy_pages;
 use crate::session::use_current;
 use crate::shell::PendingApprovals;
 use crate::state::{Paged, Task, effect, opened_by, paged, url_text};
 
+lazy_pages!(consuming/approvals: Approvals);
+
 #[component(transparent)]
 pub fn ApprovalsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
-    view! { <Route path=path!("/approvals") view=Approvals /> }.into_inner()
+    view! { <Route path=path!("/approvals") view=lazy(Page::Approvals) /> }.into_inner()
 }
 
 /// What a subscription's state looks like, everywhere.

@@ -11,12 +11,15 @@ use crate::components::{
 };
 use crate::format::{self, query_value};
 use crate::icons::HISTORY;
+use crate::lazy::lazy_pages;
 use crate::session::use_current;
 use crate::state::{opened_by, paged, url_text};
 
+lazy_pages!(operating/audit: AuditLog);
+
 #[component(transparent)]
 pub fn AuditRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
-    view! { <Route path=path!("/audit") view=AuditLog /> }.into_inner()
+    view! { <Route path=path!("/audit") view=lazy(Page::AuditLog) /> }.into_inner()
 }
 
 #[component]

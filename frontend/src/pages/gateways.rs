@@ -10,17 +10,20 @@ use leptos_router::path;
 use sluice_contract::rest::gateways::GatewayState;
 
 use crate::components::{Badge, Tone};
+use crate::lazy::lazy_pages;
 use detail::GatewayDetail;
 use enrolment::Enrolment;
 use list::GatewayList;
+
+lazy_pages!(operating/gateways: GatewayList, Enrolment, GatewayDetail);
 
 #[component(transparent)]
 pub fn GatewaysRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
         <ParentRoute path=path!("/gateways") view=Outlet>
-            <Route path=path!("") view=GatewayList />
-            <Route path=path!("enrolment") view=Enrolment />
-            <Route path=path!(":id") view=GatewayDetail />
+            <Route path=path!("") view=lazy(Page::GatewayList) />
+            <Route path=path!("enrolment") view=lazy(Page::Enrolment) />
+            <Route path=path!(":id") view=lazy(Page::GatewayDetail) />
         </ParentRoute>
     }
     .into_inner()

@@ -10,21 +10,24 @@ use leptos_router::components::{Outlet, ParentRoute, Redirect, Route};
 use leptos_router::path;
 
 use crate::components::{PageHead, TabLink, Tabs};
+use crate::lazy::lazy_pages;
 use crate::session::use_current;
 use roles::Roles;
 use teams::Teams;
 use tenants::Tenants;
 use users::Users;
 
+lazy_pages!(operating/org: Frame, Users, Teams, Roles, Tenants);
+
 #[component(transparent)]
 pub fn OrgRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
-        <ParentRoute path=path!("/org") view=Frame>
+        <ParentRoute path=path!("/org") view=lazy(Page::Frame)>
             <Route path=path!("") view=|| view! { <Redirect path="/org/users" /> } />
-            <Route path=path!("users") view=Users />
-            <Route path=path!("teams") view=Teams />
-            <Route path=path!("roles") view=Roles />
-            <Route path=path!("tenants") view=Tenants />
+            <Route path=path!("users") view=lazy(Page::Users) />
+            <Route path=path!("teams") view=lazy(Page::Teams) />
+            <Route path=path!("roles") view=lazy(Page::Roles) />
+            <Route path=path!("tenants") view=lazy(Page::Tenants) />
         </ParentRoute>
     }
     .into_inner()

@@ -13,6 +13,7 @@ use leptos_router::path;
 use sluice_contract::rest::session::Permission;
 
 use crate::components::{PageHead, TabLink, Tabs};
+use crate::lazy::lazy_pages;
 use crate::session::use_current;
 use about::AboutTab;
 use account::Account;
@@ -21,17 +22,19 @@ use environments::Environments;
 use platform::Platform;
 use tokens::Tokens;
 
+lazy_pages!(publishing/settings: Frame, Account, Tokens, Environments, EnvironmentDetail, Platform, AboutTab);
+
 #[component(transparent)]
 pub fn SettingsRoutes() -> impl leptos_router::MatchNestedRoutes + Clone {
     view! {
-        <ParentRoute path=path!("/settings") view=Frame>
+        <ParentRoute path=path!("/settings") view=lazy(Page::Frame)>
             <Route path=path!("") view=|| view! { <Redirect path="/settings/account" /> } />
-            <Route path=path!("account") view=Account />
-            <Route path=path!("tokens") view=Tokens />
-            <Route path=path!("environments") view=Environments />
-            <Route path=path!("environments/:id") view=EnvironmentDetail />
-            <Route path=path!("platform") view=Platform />
-            <Route path=path!("about") view=AboutTab />
+            <Route path=path!("account") view=lazy(Page::Account) />
+            <Route path=path!("tokens") view=lazy(Page::Tokens) />
+            <Route path=path!("environments") view=lazy(Page::Environments) />
+            <Route path=path!("environments/:id") view=lazy(Page::EnvironmentDetail) />
+            <Route path=path!("platform") view=lazy(Page::Platform) />
+            <Route path=path!("about") view=lazy(Page::AboutTab) />
         </ParentRoute>
     }
     .into_inner()

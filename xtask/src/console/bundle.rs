@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::assets::File;
 use super::inputs::files_below;
+use super::linked::{Linked, link};
 use super::wasm::Program;
 
 const STYLES: &str = "<!--sluice:styles-->";
@@ -18,27 +19,18 @@ const SCRIPT: &str = "<!--sluice:script-->";
 pub fn assemble(root: &Path, program: Program) -> Result<Vec<File>> {
     let fonts = fonts(&root.join("assets/fonts"))?;
     let styles = File::hashed("app.css", style_sheet(&root.join("assets/styles"), &fonts)?.into_bytes())?;
-    let wasm = File::hashed("app.wasm", program.wasm)?;
-    let mut modules = Vec::new();
-    let mut glue = program.glue;
-    for (path, script) in program.modules {
-        let module = File::hashed("module.js", script.into_bytes())?;
-        if !glue.contains(&path) {
-            bail!("the program brings {path}, which nothing imports");
-        }
-        glue = glue.replace(&path, &module.address());
-        modules.push(module);
-    }
-    let glue = File::hashed("app.js", glue.into_bytes())?;
+    let Linked { wasm, glue, imported, parts } = link(program)?;
     let boot = File::hashed("boot.js", boot_script(&glue, &wasm).into_bytes())?;
 
     let template = root.join("frontend/index.html");
     let template =
         fs::read_to_string(&template).with_context(|| format!("could not read {}", template.display()))?;
-    let page = page(&template, &style_tags(&styles, fonts.values()), &script_tags(&boot, &glue, &wasm))?;
+    let page =
+        page(&template, &style_tags(&styles, fonts.values()), &script_tags(&boot, &glue, &imported, &wasm))?;
 
     let mut files: Vec<File> = fonts.into_values().collect();
-    files.extend(modules);
+    files.extend(imported);
+    files.extend(parts);
     files.extend([styles, wasm, glue, boot, File::named("index.html", page.into_bytes())]);
     Ok(files)
 }
@@ -101,14 +93,18 @@ fn style_tags<'a>(styles: &File, fonts: impl Iterator<Item = &'a File>) -> Strin
     tags
 }
 
-/// The program is preloaded, so that its download does not wait for the scripts'.
-fn script_tags(boot: &File, glue: &File, wasm: &File) -> String {
-    format!(
-        "<link rel=\"modulepreload\" href=\"{}\">\n<link rel=\"preload\" href=\"{}\" as=\"fetch\" type=\"application/wasm\" crossorigin>\n<script type=\"module\" src=\"{}\"></script>",
-        glue.address(),
+/// What starts the program is preloaded, so that no download waits for the one that asks for it.
+fn script_tags(boot: &File, glue: &File, imported: &[File], wasm: &File) -> String {
+    let mut tags: String = std::iter::once(glue)
+        .chain(imported)
+        .map(|script| format!("<link rel=\"modulepreload\" href=\"{}\">\n", script.address()))
+        .collect();
+    tags.push_str(&format!(
+        "<link rel=\"preload\" href=\"{}\" as=\"fetch\" type=\"application/wasm\" crossorigin>\n<script type=\"module\" src=\"{}\"></script>",
         wasm.address(),
         boot.address()
-    )
+    ));
+    tags
 }
 
 /// The template with its two marks replaced.
@@ -145,10 +141,14 @@ mod tests {
     }
 
     fn program() -> Program {
-        let import = "import { f } from './snippets/dep/inline0.js';";
+        let glue = "import { f } from './snippets/dep/inline0.js'; import * as a from \"./__wasm_split.js\"; \
+                    ({ \"./__wasm_split.js\": a });";
+        let loader = "import { initSync } from \"./app.js\"; fetch('./split_calls.wasm')";
         Program {
             wasm: b"\0asm".to_vec(),
-            glue: import.to_owned(),
+            glue: glue.to_owned(),
+            loader: loader.to_owned(),
+            parts: BTreeMap::from([("./split_calls.wasm".to_owned(), b"\0asm calls".to_vec())]),
             modules: BTreeMap::from([(
                 "./snippets/dep/inline0.js".to_owned(),
                 "export const f = 1;".to_owned(),
@@ -173,7 +173,7 @@ mod tests {
         let files = assembled(TEMPLATE, "@font-face { src: url(../fonts/x.woff2) }").unwrap();
         let page = text(&files, "index.html");
         let addresses: Vec<&str> = page.split('"').filter(|part| part.starts_with("/assets/")).collect();
-        assert_eq!(addresses.len(), 5, "{page}");
+        assert_eq!(addresses.len(), 7, "{page}");
         for address in addresses {
             assert!(files.iter().any(|file| file.address() == address), "{address} is not there");
         }
@@ -181,15 +181,28 @@ mod tests {
     }
 
     #[test]
-    fn a_script_that_a_crate_brings_is_imported_by_its_hashed_name() {
+    fn scripts_and_parts_ask_for_one_another_by_their_hashed_names() {
         let files = assembled(TEMPLATE, "").unwrap();
-        let module = files.iter().find(|file| file.path.starts_with("assets/module.")).unwrap();
-        let glue = files
-            .iter()
-            .find(|file| file.path.starts_with("assets/app.") && file.path.ends_with(".js"))
-            .unwrap();
-        let expected = format!("import {{ f }} from '{}';", module.address());
-        assert_eq!(std::str::from_utf8(&glue.content).unwrap(), expected);
+        let address = |start: &str, extension: &str| {
+            let is_it = |file: &&File| file.path.starts_with(start) && file.extension() == extension;
+            files.iter().find(is_it).unwrap().address()
+        };
+        let (glue, loader) = (address("assets/app.", "js"), address("assets/parts.", "js"));
+        let module = address("assets/module.", "js");
+        let expected = format!(
+            "import {{ f }} from '{module}'; import * as a from \"{loader}\"; ({{ \"./__wasm_split.js\": a }});"
+        );
+        assert_eq!(text(&files, glue.trim_start_matches('/')), expected);
+        let part = address("assets/split_calls.", "wasm");
+        let expected = format!("import {{ initSync }} from \"{glue}\"; fetch('{part}')");
+        assert_eq!(text(&files, loader.trim_start_matches('/')), expected);
+    }
+
+    #[test]
+    fn a_part_that_nothing_fetches_is_refused() {
+        let program = Program { loader: "import { initSync } from \"./app.js\";".to_owned(), ..program() };
+        let error = link(program).err().unwrap();
+        assert!(error.to_string().contains("./split_calls.wasm"), "{error}");
     }
 
     #[test]

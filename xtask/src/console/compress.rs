@@ -10,37 +10,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::assets::File;
-use crate::report;
 
-/// What a first visit loads, in bytes.
-#[derive(Default)]
-pub struct Sizes {
-    program_raw: u64,
-    program_brotli: u64,
-    first_load_brotli: u64,
-}
-
-impl Sizes {
-    pub fn print(&self) {
-        report::progress(&format!(
-            "console: program {} ({} brotli), first load {} brotli",
-            report::size(self.program_raw),
-            report::size(self.program_brotli),
-            report::size(self.first_load_brotli)
-        ));
-    }
-
-    fn add(&mut self, file: &File, brotli: u64) {
-        self.first_load_brotli += brotli;
-        if file.extension() == "wasm" {
-            self.program_raw += file.content.len() as u64;
-            self.program_brotli += brotli;
-        }
-    }
-}
-
-pub fn write(folder: &Path, files: &[File]) -> Result<Sizes> {
-    let mut sizes = Sizes::default();
+pub fn write(folder: &Path, files: &[File]) -> Result<()> {
     for file in files {
         let path = folder.join(&file.path);
         if let Some(parent) = path.parent() {
@@ -48,15 +19,12 @@ pub fn write(folder: &Path, files: &[File]) -> Result<Sizes> {
         }
         put(&path, &file.content)?;
         if file.extension() == "woff2" {
-            sizes.add(file, file.content.len() as u64);
             continue;
         }
-        let brotli = brotli(&file.content)?;
-        sizes.add(file, brotli.len() as u64);
-        put(&suffixed(&path, "br"), &brotli)?;
+        put(&suffixed(&path, "br"), &brotli(&file.content)?)?;
         put(&suffixed(&path, "gz"), &gzip(&file.content)?)?;
     }
-    Ok(sizes)
+    Ok(())
 }
 
 fn put(path: &Path, content: &[u8]) -> Result<()> {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use wasm_bindgen_cli_support::{Bindgen, Output};
 
+use super::split::{self, Split};
 use crate::workspace::Workspace;
 use crate::{apt, environment, process, report};
 
@@ -25,12 +26,21 @@ pub struct Program {
     pub glue: String,
     /// Scripts of the program's crates, by the path that the glue imports them from.
     pub modules: BTreeMap<String, String>,
+    /// The script that fetches parts, imported by the glue and importing it.
+    pub loader: String,
+    /// Modules of single areas, by the path that the loader fetches them from.
+    pub parts: BTreeMap<String, Vec<u8>>,
 }
 
 pub fn build(workspace: &Workspace) -> Result<Program> {
     let compiled = compile(workspace)?;
+    let Split { main, loader, parts } =
+        split::split(&compiled, &workspace.root.join("target").join("console.parts"))?;
     let mut output = Bindgen::new()
-        .input_path(&compiled)
+        .input_path(&main)
+        // The parts use what the linker exports for them.
+        .keep_lld_exports(true)
+        .demangle(false)
         .web(true)?
         .typescript(false)
         .remove_name_section(true)
@@ -40,7 +50,7 @@ pub fn build(workspace: &Workspace) -> Result<Program> {
     let glue = output.js().to_owned();
     let modules = modules(&output);
     let wasm = optimise(workspace, output.wasm_mut().emit_wasm())?;
-    Ok(Program { wasm, glue, modules })
+    Ok(Program { wasm, glue, modules, loader, parts })
 }
 
 /// The JavaScript that crates bring along, by the path that the glue imports it from.
@@ -69,10 +79,12 @@ fn compile(workspace: &Workspace) -> Result<PathBuf> {
     if native_target_missing() && !added_by_rustup() {
         use_distribution_compiler(&mut cargo)?;
     } else {
-        cargo.arg("build");
+        cargo.arg("rustc");
     }
     cargo.args(["--locked", "--package", "sluice-console", "--profile", "browser", "--target", TARGET]);
     cargo.arg("--message-format=json-render-diagnostics");
+    // Without the relocations nobody can tell which function needs which other.
+    cargo.args(["--", "-C", "link-arg=--emit-relocs"]);
     let messages = process::output(cargo.stdin(Stdio::null()))?;
     built_file(&messages).context("cargo built no WebAssembly for the console")
 }
@@ -112,7 +124,7 @@ fn use_distribution_compiler(cargo: &mut Command) -> Result<()> {
         apt::install(&DISTRIBUTION_PACKAGES, "building the console without rustup")?;
     }
     cargo.env("PATH", "/usr/bin:/bin").env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTUP_TOOLCHAIN");
-    cargo.args(["build", "-Z", "build-std=std,panic_abort"]);
+    cargo.args(["rustc", "-Z", "build-std=std,panic_abort"]);
     Ok(())
 }
 
