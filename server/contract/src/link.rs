@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::{ApiId, BootId, EnvironmentId, GatewayId, IncarnationId};
 use crate::journal::Position;
@@ -174,4 +175,59 @@ pub struct Heartbeat {
     pub spooled_bytes: u64,
     /// Calls dropped because the spool was full, since start.
     pub dropped_calls: u64,
+    /// The second level of the cache, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_level: Option<SecondLevelHealth>,
+}
+
+/// How the second level of a gateway's cache is; counts are since start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SecondLevelHealth {
+    pub state: SecondLevelState,
+    /// Questions that were answered with a response, and without.
+    pub hits: u64,
+    pub misses: u64,
+    /// Questions that were not answered within the time that a call waits.
+    pub late: u64,
+    /// Questions that were refused or broke off.
+    pub errors: u64,
+    /// Values that had been changed, cut off, or were another's.
+    pub damaged: u64,
+    /// Values that are older than a purge that covers them, or than what the gateway knows of purges.
+    pub outdated: u64,
+    /// Responses that were written; not written because too many waited; refused by the server.
+    pub written: u64,
+    pub dropped: u64,
+    pub refused: u64,
+    /// Microseconds that an answer takes, the newest weighing most.
+    pub latency_us: u64,
+    /// What the server says of itself.
+    pub server: Option<SecondLevelServer>,
+}
+
+/// Whether the second level is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondLevelState {
+    /// Nothing was heard of it lately.
+    Unknown,
+    Up,
+    /// It did not answer in time: calls go on without it until it does.
+    Tripped,
+}
+
+/// What Redis says of itself (`INFO`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecondLevelServer {
+    pub memory_bytes: u64,
+    /// Zero: as much as there is.
+    pub max_memory_bytes: u64,
+    /// Values that it dropped for want of memory, since its start.
+    pub evicted: u64,
+    pub operations_per_s: u64,
+    /// User and system time since its start, in milliseconds.
+    pub cpu_ms: u64,
+    /// Kilobytes in and out each second.
+    pub network_kbps: u64,
+    pub connections: u64,
 }

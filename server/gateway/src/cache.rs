@@ -3,7 +3,7 @@
 //! [`mod@serve`] reads top to bottom what happens to a call on a route with the cache policy, [`judge`] says what a stored
 //! response may do for a request, and [`mod@fetch`] brings and stores a new one. Rules are pure functions
 //! ([`rules`], [`freshness`], [`conditional`], [`range`], [`vary`]); what is stored is in [`store`], what is being fetched in
-//! [`flight`] and [`fill`].
+//! [`flight`] and [`fill`]. [`second`] is what gateways share, and [`level`] stands between the two.
 
 mod conditional;
 mod directives;
@@ -14,11 +14,13 @@ mod freshness;
 mod invalidate;
 mod judge;
 pub mod key;
+mod level;
 #[cfg(test)]
 mod properties;
 mod purges;
 mod range;
 mod rules;
+mod second;
 mod serve;
 mod status;
 mod store;
@@ -29,5 +31,7 @@ mod vary;
 pub(crate) use fill::FillReader;
 pub use key::purged_urls;
 pub use purges::{ApiPurges, Purges, Stamp};
+pub(crate) use second::Location;
+pub use second::{SecondLevel, SecondLevelSettings};
 pub(crate) use serve::serve;
 pub use store::Cache;

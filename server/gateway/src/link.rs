@@ -143,7 +143,13 @@ impl Work {
         let (disk, held) = Disk::open(settings.directory("configuration"), Arc::clone(failpoints))?;
         let (applier, newest) = Applier::restore(obtainer, disk, held);
         let freshness = Arc::new(Freshness::new(Arc::clone(shared), &settings.data, settings.max_offline));
-        let opener = SessionOpener::new(settings.clone(), *boot, Arc::clone(telemetry), Arc::clone(sessions));
+        let opener = SessionOpener::new(
+            settings.clone(),
+            *boot,
+            Arc::clone(shared),
+            Arc::clone(telemetry),
+            Arc::clone(sessions),
+        );
         Ok((Supervisor::new(Arc::clone(sessions), opener, applier, obtained, freshness), newest))
     }
 }

@@ -30,6 +30,8 @@ use crate::listen::Connection;
 use crate::state::Snapshot;
 use crate::worker::Worker;
 
+pub(crate) use address::is_https;
+pub(crate) use authenticate::rule as key_rule;
 pub(crate) use authorise::Authorised;
 pub(crate) use call::Call;
 pub(crate) use failure::Outcome;
@@ -37,7 +39,6 @@ pub use failure::{Failure, Kind};
 use fields::Fields;
 pub(crate) use forward::{Answer, Fetched, Outbound, fetch, forward};
 pub(crate) use forwarded::Client;
-pub(crate) use transform::Head;
 
 /// A request whose body has not been read.
 pub(crate) struct Arrived {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sluice_contract::guard::Guard;
 use sluice_contract::ids::BootId;
 
+use crate::cache::{Cache, SecondLevel};
 use crate::link::Link;
 use crate::listen::{Gateway, GatewayOptions, Running};
 use crate::settings::GatewaySettings;
@@ -39,6 +40,8 @@ pub enum StartError {
     InUse { path: PathBuf },
     #[error("{address} cannot be listened on: {source}. Set `{setting}` to a free address of this machine.")]
     Listen { setting: &'static str, address: SocketAddr, source: io::Error },
+    #[error("the second level of the cache cannot be used: {0}. Check `cache_l2_url`.")]
+    SecondLevel(String),
     #[error("the gateway cannot start: {0}")]
     Other(io::Error),
 }
@@ -56,9 +59,12 @@ impl RunningGateway {
         let lock = lock(&settings.data)?;
         let telemetry = Telemetry::start(&settings.data, settings.spool_max_bytes, boot).map_err(data)?;
         let telemetry = Arc::new(telemetry);
+        let second = settings.cache_l2.as_ref().map(SecondLevel::start).transpose();
+        let second = second.map_err(|error| StartError::SecondLevel(error.to_string()))?;
+        let cache = Cache::new(settings.cache_max_bytes).with_second_level(second);
         let guard = Guard::new(settings.allowed_networks.clone());
         let shared = Shared::new(Arc::clone(telemetry.recorders()), guard)
-            .with_cache(settings.cache_max_bytes)
+            .with_cache(cache)
             .with_plain_keys(settings.plain_keys);
         let shared = Arc::new(shared);
         let link =

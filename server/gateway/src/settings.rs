@@ -2,6 +2,7 @@
 //! start and validated whole, so that every problem is told at once.
 
 mod keys;
+mod second_level;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use sluice_contract::link::EnrolmentToken;
 use sluice_settings::{InvalidSettings, LOG_KEYS, Log, Schema, Values, secure_url};
 use url::Url;
 
+use crate::cache::SecondLevelSettings;
 use crate::link::Failpoint;
 
 pub use keys::KEYS;
@@ -42,6 +44,8 @@ pub struct GatewaySettings {
     pub spool_max_bytes: u64,
     /// Most bytes of cached responses in memory.
     pub cache_max_bytes: u64,
+    /// The level of the cache that gateways share.
+    pub cache_l2: Option<SecondLevelSettings>,
     /// How long to serve without hearing from the control plane. The environment may set less.
     pub max_offline: Option<Duration>,
     /// How long calls in flight may take to finish when the gateway stops.
@@ -70,6 +74,7 @@ impl Default for GatewaySettings {
             public_url: None,
             spool_max_bytes: 256 << 20,
             cache_max_bytes: 256 << 20,
+            cache_l2: None,
             max_offline: None,
             drain: Duration::from_secs(10),
             allowed_networks: Vec::new(),
@@ -108,6 +113,7 @@ impl GatewaySettings {
             public_url: values.url("public_url"),
             spool_max_bytes: values.bytes("spool_max_bytes").unwrap_or(default.spool_max_bytes),
             cache_max_bytes: values.bytes("cache_max_bytes").unwrap_or(default.cache_max_bytes),
+            cache_l2: second_level::take(&mut values),
             max_offline: values.duration("max_offline").or(default.max_offline),
             drain: values.duration("drain").unwrap_or(default.drain),
             allowed_networks: values.list("allowed_networks").unwrap_or(default.allowed_networks),
@@ -227,6 +233,22 @@ mod tests {
             let token = EnrolmentToken { secret: "s".into(), url: url.into(), fingerprint };
             assert_eq!(load(&["--enrolment-token", &token.encode()]).is_ok(), fine, "{url}");
         }
+    }
+
+    #[test]
+    fn the_second_level_is_off_unless_it_has_a_url_and_its_problems_show_no_password() {
+        assert!(load(&["--cache-l2-budget", "1ms"]).unwrap().cache_l2.is_none());
+        let key = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(key.path(), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
+        let key = key.path().to_str().unwrap();
+        let url = "rediss://:secret@a:1,redis://b:2";
+        let given =
+            load(&["--cache-l2-url", url, "--cache-l2-key-file", key, "--cache-l2-budget", "9ms"]).unwrap();
+        let level = given.cache_l2.clone().unwrap();
+        assert_eq!((level.urls.len(), level.key, level.budget.as_millis()), (2, Some([0; 32]), 9));
+        assert!(!format!("{given:?}").contains("secret"));
+        let InvalidSettings(problems) = load(&["--cache-l2-url", "http://:secret@a"]).unwrap_err();
+        assert!(problems[0].message.contains("neither redis") && !problems[0].message.contains("secret"));
     }
 
     #[test]

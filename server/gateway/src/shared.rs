@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use parking_lot::RwLock;
 use sluice_contract::guard::Guard;
+use sluice_contract::ids::{ApiId, EnvironmentId};
 use sluice_contract::journal::{Position, Purge, PurgeScope};
 
-use crate::cache::{Cache, Stamp};
+use crate::cache::{ApiPurges, Cache, Location, Stamp};
 use crate::clock::Clock;
 use crate::compile::Compiler;
 use crate::state::Snapshot;
@@ -20,6 +22,8 @@ pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
     pub compiler: Compiler,
     pub cache: Arc<Cache>,
+    /// Whom the gateway serves; not known before it has enrolled.
+    environment: RwLock<Option<EnvironmentId>>,
     pub recorders: Arc<Recorders>,
     pub clock: Clock,
     /// Networks that this gateway itself allows upstreams in, besides those of the environment's settings.
@@ -61,6 +65,7 @@ impl Shared {
             snapshot: ArcSwap::default(),
             compiler: Compiler::default(),
             cache: Arc::new(Cache::new(DEFAULT_CACHE_BYTES)),
+            environment: RwLock::default(),
             recorders,
             clock: Clock::start(),
             guard,
@@ -72,16 +77,26 @@ impl Shared {
         }
     }
 
-    /// With a cache of at most so many bytes.
+    /// With this cache.
     #[must_use]
-    pub fn with_cache(self, max_bytes: u64) -> Self {
-        Self { cache: Arc::new(Cache::new(max_bytes)), ..self }
+    pub fn with_cache(self, cache: Cache) -> Self {
+        Self { cache: Arc::new(cache), ..self }
     }
 
     /// Taking keys from other machines over plain HTTP, or not.
     #[must_use]
     pub fn with_plain_keys(self, plain_keys: bool) -> Self {
         Self { plain_keys, ..self }
+    }
+
+    /// Whom the gateway serves; None before it has enrolled.
+    pub fn environment(&self) -> Option<EnvironmentId> {
+        *self.environment.read()
+    }
+
+    /// The gateway serves this environment.
+    pub fn serve_environment(&self, environment: EnvironmentId) {
+        *self.environment.write() = Some(environment);
     }
 
     /// What calls are decided with now.
@@ -107,12 +122,39 @@ impl Shared {
             PurgeScope::Api { api } => self.compiler.purges.of(*api).all(stamp),
             PurgeScope::Url { api, path } => {
                 let purges = self.compiler.purges.of(*api);
-                for url in crate::cache::purged_urls(self.peek().apis.get(*api).map(AsRef::as_ref), path) {
-                    purges.url(url, stamp);
+                let urls = crate::cache::purged_urls(self.peek().apis.get(*api).map(AsRef::as_ref), path);
+                for (path, query) in urls {
+                    self.purge_url(*api, &purges, (&path, &query), stamp);
                 }
             }
         }
         self.purged.store(true, Ordering::Relaxed);
+    }
+
+    /// Every purge after this position is or will be made true; of those before nothing is known.
+    pub fn know_purges_from(&self, position: Position) {
+        self.compiler.purges.know_from(position);
+    }
+
+    /// Makes a purge true before anything is known of the API that it is for: all of it is purged, which is too much, but never
+    /// too little. For what other gateways have stored and shared.
+    pub fn purge_unseen(&self, purge: &Purge, position: Position) {
+        let (PurgeScope::Api { api } | PurgeScope::Url { api, .. }) = &purge.scope;
+        self.compiler.purges.of(*api).all(Stamp { position, at: self.clock.now() });
+    }
+
+    /// Purges a URL, given as path below the API's base and query: here, and what gateways share.
+    pub(crate) fn purge_url(
+        &self,
+        api: ApiId,
+        purges: &ApiPurges,
+        (path, query): (&str, &str),
+        stamp: Stamp,
+    ) {
+        purges.url(crate::cache::key::url(path, query), stamp);
+        if let (Some(second), Some(environment)) = (self.cache.second_level(), self.environment()) {
+            second.forget(Location::new(environment, api, path, query.as_bytes()));
+        }
     }
 
     /// Gives back the memory of purged responses, if there was a purge since the last time. Takes a while.

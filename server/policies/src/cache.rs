@@ -1,6 +1,7 @@
 //! Response cache: what is stored, for how long, for whom. The cache itself lives in the gateway.
 
 mod origin;
+mod query;
 pub mod runtime;
 pub mod spec;
 #[cfg(test)]
@@ -9,5 +10,5 @@ mod words;
 
 pub use origin::{CallerDirectives, OriginSays, TtlRule};
 pub use runtime::CacheRule;
-pub use spec::{Cache, QueryKey};
+pub use spec::{Cache, QueryKey, Separate};
 pub use words::UNREACHABLE_S;

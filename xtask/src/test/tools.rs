@@ -17,11 +17,13 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const FOR_RUST: [Need; 1] = [Need { met: || postgres_folder().is_some(), packages: &["postgresql"] }];
-
-const FOR_BROWSER: [Need; 7] = [
-    Need { met: || on_path("chromium") && has_font(), packages: &["chromium", "fonts-liberation"] },
+const FOR_RUST: [Need; 2] = [
+    Need { met: || postgres_folder().is_some(), packages: &["postgresql"] },
     Need { met: || on_path("redis-server"), packages: &["redis-server"] },
+];
+
+const FOR_BROWSER: [Need; 6] = [
+    Need { met: || on_path("chromium") && has_font(), packages: &["chromium", "fonts-liberation"] },
     Need { met: || on_path("nginx"), packages: &["nginx-light"] },
     Need { met: || on_path("wrk"), packages: &["wrk"] },
     Need { met: || on_path("node") && on_path("npm"), packages: &["nodejs", "npm"] },

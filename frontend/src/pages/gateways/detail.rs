@@ -78,6 +78,7 @@ fn health(health: GatewayHealth) -> impl IntoView {
         cache_bytes,
         spooled_batches,
         spooled_bytes,
+        second_level: _,
     } = health;
     let stat = |label: &'static str, value: String, note: String| {
         view! { <Stat label value=Signal::stored(value) note=Signal::stored(note) /> }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::ids::{EnrolmentTokenId, EnvironmentId, GatewayId};
-use crate::link::{FailedPart, Heartbeat};
+use crate::link::{FailedPart, Heartbeat, SecondLevelHealth};
 
 /// One running worker of the data plane, as last heard of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -56,6 +56,9 @@ pub struct GatewayHealth {
     pub cache_bytes: u64,
     pub spooled_batches: u64,
     pub spooled_bytes: u64,
+    /// The second level of its cache, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_level: Option<SecondLevelHealth>,
 }
 
 impl From<&Heartbeat> for GatewayHealth {
@@ -73,6 +76,7 @@ impl From<&Heartbeat> for GatewayHealth {
             spooled_batches,
             spooled_bytes,
             dropped_calls: _,
+            ref second_level,
         } = *heartbeat;
         Self {
             uptime_s,
@@ -84,6 +88,7 @@ impl From<&Heartbeat> for GatewayHealth {
             cache_bytes,
             spooled_batches,
             spooled_bytes,
+            second_level: second_level.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a client sends, on its way to an upstream: counted, limited, timed.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,6 +16,8 @@ use super::timer::IdleTimer;
 /// The body of a request to an upstream.
 pub(crate) enum RequestBody {
     Empty,
+    /// Its beginning, or all of it, has been read.
+    Read(Box<ReadBody>),
     Client(Box<ClientBody>),
 }
 
@@ -24,6 +27,14 @@ pub(crate) struct ClientBody {
     limit: u64,
     timer: IdleTimer,
     watch: Rc<BodyWatch>,
+}
+
+/// What has been read of a body stands before what has not.
+pub(crate) struct ReadBody {
+    read: VecDeque<Result<Frame<Bytes>, BodyFault>>,
+    /// Bytes in it.
+    bytes: u64,
+    rest: Option<Box<ClientBody>>,
 }
 
 /// What the pipeline can see of a body that it has handed on.
@@ -56,6 +67,30 @@ impl RequestBody {
         Self::Client(Box::new(ClientBody { inner, limit, timer, watch }))
     }
 
+    /// Reads it up to this many bytes. The pieces of the whole when it has no more, and no trailers; in any case what was
+    /// read is still sent.
+    pub(crate) async fn gather(self, most: u64) -> (Self, Option<Vec<Bytes>>) {
+        let mut body = match self {
+            Self::Client(body) => body,
+            Self::Empty => return (Self::Empty, Some(Vec::new())),
+            Self::Read(_) => return (self, None),
+        };
+        let (mut read, mut bytes) = (VecDeque::new(), 0);
+        while body.inner.size_hint().lower() + bytes <= most {
+            let Some(frame) = std::future::poll_fn(|context| body.poll(context)).await else {
+                let whole: Option<Vec<Bytes>> = read.iter().map(data).collect();
+                return (Self::Read(Box::new(ReadBody { read, bytes, rest: None })), whole);
+            };
+            let failed = frame.is_err();
+            bytes += data(&frame).map_or(0, |data| data.len() as u64);
+            read.push_back(frame);
+            if failed {
+                return (Self::Read(Box::new(ReadBody { read, bytes, rest: None })), None);
+            }
+        }
+        (Self::Read(Box::new(ReadBody { read, bytes, rest: Some(body) })), None)
+    }
+
     /// Whether it could be sent a second time.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
@@ -73,6 +108,7 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Client(body) => body.poll(context),
+            Self::Read(body) => body.poll(context),
         }
     }
 
@@ -80,6 +116,9 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Client(body) => body.inner.is_end_stream(),
+            Self::Read(body) => {
+                body.read.is_empty() && body.rest.as_ref().is_none_or(|rest| rest.inner.is_end_stream())
+            }
         }
     }
 
@@ -87,7 +126,39 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Client(body) => body.inner.size_hint(),
+            Self::Read(body) => body.size_hint(),
         }
+    }
+}
+
+fn data(frame: &Result<Frame<Bytes>, BodyFault>) -> Option<Bytes> {
+    frame.as_ref().ok()?.data_ref().cloned()
+}
+
+impl ReadBody {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if let Some(frame) = self.read.pop_front() {
+            self.bytes -= data(&frame).map_or(0, |data| data.len() as u64);
+            return Poll::Ready(Some(frame));
+        }
+        match &mut self.rest {
+            Some(rest) => rest.poll(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What failed has no size that could be announced.
+        if self.read.iter().any(Result::is_err) {
+            return SizeHint::default();
+        }
+        let rest = self.rest.as_ref().map_or(SizeHint::with_exact(0), |rest| rest.inner.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.bytes + rest.lower());
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(self.bytes + upper);
+        }
+        hint
     }
 }
 

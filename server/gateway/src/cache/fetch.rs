@@ -13,6 +13,7 @@ use super::flight::{Boarding, Flight, Flights, Stage};
 use super::freshness;
 use super::judge::Asked;
 use super::key::{self, Key};
+use super::level::Shared;
 use super::purges::Stamp;
 use super::rules::{Audience, Given, Storable, storable};
 use super::status::{Did, Forward, forwarded, say};
@@ -55,8 +56,13 @@ impl Asked<'_> {
         let own = self.keys.own();
         let until = tokio::time::Instant::now() + PATIENCE;
         while !self.cache().is_uncacheable(own.hash) {
-            match Flights::board(self.cache(), own.hash, &own.bytes) {
+            match Flights::board(self.cache(), own.hash, own.bytes) {
                 Boarding::Leader(flight) => {
+                    let stored = match self.second_level(call, &flight).await {
+                        Some(Shared::Usable(answer)) => return Ok(*answer),
+                        Some(Shared::Stale(shared)) => Some(shared),
+                        None => stored,
+                    };
                     return self.fetch_alone(call, outbound, stored, why, Some(flight)).await;
                 }
                 Boarding::Follower(mut stage) => {
@@ -85,7 +91,7 @@ impl Asked<'_> {
             }
             Stage::Arriving(fill) => {
                 let selecting = Selecting::new(&fill.head.headers, &self.rule.vary_headers, &self.headers);
-                let purged = !self.authorised.matched.api.purges.allow(self.keys.url, fill.stamp);
+                let purged = !self.authorised.matched.api.purges.allow(self.url(), fill.stamp);
                 if selecting != fill.selecting || purged {
                     return None;
                 }
@@ -156,7 +162,7 @@ impl Asked<'_> {
     }
 
     fn storable(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> Option<Storable> {
-        let plan = storable(Given { method, status, headers }, self.keys.caller.is_some(), self.rule)?;
+        let plan = storable(Given { method, status, headers }, self.keys.caller().is_some(), self.rule)?;
         let draw = key::hash(&self.now().to_le_bytes());
         Some(Storable { lifetime: self.rule.jittered(plan.lifetime, draw), ..plan })
     }
@@ -228,9 +234,10 @@ impl Asked<'_> {
     }
 
     fn put(&self, stored: &Arc<Stored>) {
-        let shared = *stored.key == *self.keys.shared.bytes;
-        let key = if shared { &self.keys.shared } else { self.keys.own() };
+        let shared = self.keys.shared();
+        let key = if *stored.key == *shared.bytes { shared } else { self.keys.own() };
         self.cache().put(key.hash, Arc::clone(stored));
+        self.share(stored);
     }
 
     /// Stores the response while the client, and those who wait for the same, read it.
@@ -246,8 +253,8 @@ impl Asked<'_> {
         let recipe = Recipe {
             cache: Arc::clone(self.cache()),
             hash: key.hash,
-            key: key.bytes.clone(),
-            url: self.keys.url,
+            key: key.bytes.into(),
+            url: self.url(),
             status: head.status,
             headers: stored_headers(&head.headers, self.rule),
             selecting: Selecting::new(&head.headers, &self.rule.vary_headers, &self.headers),
@@ -255,6 +262,7 @@ impl Asked<'_> {
             arrived: self.now(),
             stamp: timing.stamp,
             storable: plan,
+            shared: self.context(),
         };
         // Trailers are not stored, and nobody who reads along gets them (RFC 9110 §6.5.1).
         head.headers.remove(TRAILER);
@@ -278,9 +286,9 @@ impl Asked<'_> {
         Answer { head, body: Origin::Fill(reader) }
     }
 
-    fn key_for(&self, audience: Audience) -> &Key {
+    fn key_for(&self, audience: Audience) -> Key<'_> {
         match audience {
-            Audience::Everyone => &self.keys.shared,
+            Audience::Everyone | Audience::Anonymous => self.keys.shared(),
             Audience::Caller => self.keys.own(),
         }
     }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use super::flight::{Flight, Stage};
 use super::purges::Stamp;
 use super::rules::Storable;
+use super::second::Sharing;
 use super::stored::Stored;
 use super::vary::Selecting;
 use crate::body::{BodyError, UpstreamBody};
@@ -236,13 +237,27 @@ pub(super) struct Recipe {
     pub(super) arrived: u64,
     pub(super) stamp: Stamp,
     pub(super) storable: Storable,
+    /// What the second level has to know of it, where there is one.
+    pub(super) shared: Option<Sharing>,
 }
 
 impl Recipe {
     /// Stores it with its body, and hands it to those who wait.
     pub(super) fn store(self, body: Bytes, flight: Option<&Flight>) {
-        let Self { cache, hash, key, url, status, headers, selecting, initial_age, arrived, stamp, storable } =
-            self;
+        let Self {
+            cache,
+            hash,
+            key,
+            url,
+            status,
+            headers,
+            selecting,
+            initial_age,
+            arrived,
+            stamp,
+            storable,
+            shared,
+        } = self;
         let stored = Arc::new(Stored {
             key,
             url,
@@ -256,6 +271,9 @@ impl Recipe {
             storable,
         });
         cache.put(hash, Arc::clone(&stored));
+        if let (Some(second), Some(shared)) = (cache.second_level(), shared) {
+            second.write(shared, &stored, arrived);
+        }
         if let Some(flight) = flight {
             flight.is_now(Stage::Stored(stored));
         }

@@ -6,7 +6,6 @@ use http::{HeaderMap, Method, StatusCode, Uri, response};
 use sluice_policies::cache::CacheRule;
 
 use super::directives::Directives;
-use super::key;
 use super::purges::Stamp;
 use crate::pipeline::{Authorised, Call, path};
 
@@ -25,12 +24,18 @@ pub(super) fn after(
     let purges = &authorised.matched.api.purges;
     let stamp = Stamp { position: 0, at: call.worker.shared.clock.now() };
     let query = call.query();
-    purges.url(key::url(&authorised.matched.path, &rule.query_key(query)), stamp);
-    purges.url(key::url(&authorised.matched.path, query.unwrap_or_default()), stamp);
+    let shared = &call.worker.shared;
+    let purge = |path: &str, query: &str| {
+        shared.purge_url(authorised.matched.api.id, purges, (path, query), stamp);
+    };
+    purge(&authorised.matched.path, &rule.query_key(query));
+    purge(&authorised.matched.path, query.unwrap_or_default());
     for name in [LOCATION, CONTENT_LOCATION] {
         let named = response.get(name).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
-        for url in named.iter().flat_map(|uri| same_host(call, authorised, uri)) {
-            purges.url(url, stamp);
+        if let Some(uri) = named {
+            for path in same_host(call, authorised, &uri) {
+                purge(&path, uri.query().unwrap_or_default());
+            }
         }
     }
 }
@@ -41,13 +46,15 @@ pub(super) fn is_own_representation(call: &Call, authorised: &Authorised, head: 
     let expires = head.headers.contains_key(EXPIRES) && !directives.targeted;
     let explicit = directives.s_maxage.or(directives.max_age).is_some() || expires;
     let named = head.headers.get(CONTENT_LOCATION).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
-    let own = key::url(&authorised.matched.path, call.query().unwrap_or_default());
-    let is_own = named.is_some_and(|uri| same_host(call, authorised, &uri).contains(&own));
+    let is_own = named.is_some_and(|uri| {
+        let same_query = uri.query().unwrap_or_default() == call.query().unwrap_or_default();
+        same_query && same_host(call, authorised, &uri).iter().any(|path| **path == *authorised.matched.path)
+    });
     head.status == StatusCode::OK && explicit && is_own
 }
 
-/// The URL below the API's base, when the URI is on the host that the client or the gateway asked.
-fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<u64> {
+/// Its path below the API's base, when the URI is on the host that the client or the gateway asked.
+fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<String> {
     if let Some(authority) = uri.authority() {
         let client = call.host.as_ref().is_some_and(|host| is_same(host, authority));
         let upstream = authorised.matched.route().upstream.as_ref();
@@ -61,10 +68,9 @@ fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<u64> {
     let Ok(whole) = path::normalise(uri.path()) else { return Vec::new() };
     let api = &authorised.matched.api;
     let base = format!("/{}/{}", api.tenant_slug, api.slug);
-    let query = uri.query().unwrap_or_default();
     // The upstream may name it in its own space or in the gateway's: both are forgotten.
     let below = whole.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    [Some(&*whole), below].into_iter().flatten().map(|path| key::url(path, query)).collect()
+    [Some(&*whole), below].into_iter().flatten().map(str::to_owned).collect()
 }
 
 /// Hosts have no case (RFC 3986 §6.2.2.1).

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, response};
+use http::{HeaderMap, HeaderValue, Method, response};
 use sluice_policies::cache::{CacheRule, UNREACHABLE_S};
 
 use super::conditional::Conditions;
 use super::directives::Directives;
-use super::key::Keys;
+use super::key::{Digest, Keys, Named, Who};
 use super::range::Wanted;
-use super::rules::Storable;
+use super::rules::{Audience, Storable};
 use super::status::Forward;
 use super::stored::Stored;
-use crate::pipeline::{Authorised, Call, Fetched, Outbound, Outcome};
+use crate::pipeline::{Authorised, Call, Fetched, Outbound, Outcome, is_https, key_rule};
 use crate::state::Snapshot;
 use crate::worker::Worker;
 
@@ -54,24 +54,42 @@ impl<'a> Asked<'a> {
         authorised: &'a Authorised,
         rule: &'a CacheRule,
         outbound: &Outbound,
+        body: Option<Digest>,
     ) -> Self {
         // Most requests say nothing to caches: none of these fields has to be looked for.
         let told = call.told.to_caches;
+        let head = &outbound.head;
+        let matched = &authorised.matched;
+        let named = Named {
+            api: matched.api.id,
+            revision: rule.each_release.then_some(matched.api.revision),
+            route: &matched.route().id,
+            https: is_https(snapshot, call.peer, &head.headers),
+            host: head.client_host.as_ref().map(HeaderValue::as_bytes).unwrap_or_default(),
+            path: &head.path,
+            query: head.query.as_deref(),
+            headers: &head.headers,
+            body,
+        };
+        let who = Who {
+            application: authorised.credential().map(|credential| credential.application),
+            forwarded_key: key_rule(snapshot, matched).forwarded(&head.headers),
+        };
         Self {
             worker: Rc::clone(&call.worker),
             authorised,
             snapshot,
             rule,
-            keys: Keys::new(authorised, &outbound.head, rule),
+            keys: Keys::new(&named, who, rule),
             directives: if told && rule.obeys_callers {
-                Directives::of_request(&outbound.head.headers)
+                Directives::of_request(&head.headers)
             } else {
                 Directives::default()
             },
-            head_only: outbound.head.method == Method::HEAD,
+            head_only: head.method == Method::HEAD,
             headers: HeaderMap::new(),
             conditions: Conditions::default(),
-            wanted: told.then(|| Wanted::of(&outbound.head.method, &outbound.head.headers)).flatten(),
+            wanted: told.then(|| Wanted::of(&head.method, &head.headers)).flatten(),
             distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
         }
     }
@@ -87,9 +105,10 @@ impl<'a> Asked<'a> {
     /// The caller's own copy first: it is the more particular one.
     pub(super) fn look_up(&self, headers: &HeaderMap, now: u64) -> Found {
         let mut why = Forward::UriMiss;
-        for key in self.keys.caller.iter().chain([&self.keys.shared]) {
-            match self.cache().get(key.hash, &key.bytes, headers) {
+        for key in self.keys.caller().into_iter().chain([self.keys.shared()]) {
+            match self.cache().get(key.hash, key.bytes, headers) {
                 None => {}
+                Some(Some(stored)) if !self.is_for_caller(&stored.storable) => {}
                 Some(None) => why = Forward::VaryMiss,
                 Some(Some(stored)) if self.is_purged(&stored) => {}
                 Some(Some(stored)) if self.is_usable(&stored, now) => {
@@ -99,6 +118,17 @@ impl<'a> Asked<'a> {
             }
         }
         Found::Nothing(why)
+    }
+
+    /// Whether the caller may have it: what was said to somebody without credentials is not for one who has some, unless
+    /// somebody has said that it is for everybody.
+    pub(super) fn is_for_caller(&self, storable: &Storable) -> bool {
+        storable.audience != Audience::Anonymous || self.keys.caller().is_none()
+    }
+
+    /// Names the URL for purges.
+    pub(super) fn url(&self) -> u64 {
+        self.keys.url(&self.authorised.matched.path)
     }
 
     pub(super) fn is_purged(&self, stored: &Stored) -> bool {
@@ -120,7 +150,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Fresh enough for what the request asks (RFC 9111 §4.2 and §5.2.1).
-    fn is_usable(&self, stored: &Stored, now: u64) -> bool {
+    pub(super) fn is_usable(&self, stored: &Stored, now: u64) -> bool {
         let Storable { lifetime, no_cache, must_revalidate, .. } = stored.storable;
         if no_cache || self.directives.no_cache || self.distrust || self.is_too_old(stored, now) {
             return false;

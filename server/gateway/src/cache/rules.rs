@@ -4,21 +4,26 @@ use std::time::Duration;
 
 use http::header::{ETAG, LAST_MODIFIED, SET_COOKIE, VARY};
 use http::{HeaderMap, Method, StatusCode};
+use serde::{Deserialize, Serialize};
 use sluice_policies::cache::{CacheRule, OriginSays};
 
 use super::directives::Directives;
 use super::freshness;
 
 /// Who may be served a stored response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Audience {
     Everyone,
+    /// Who brings no credentials, as the one who asked for it.
+    Anonymous,
     /// Who asked for it, by the same credentials.
     Caller,
 }
 
-/// How a response is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a response is stored; in the second level too, for gateways of any version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Storable {
     pub(super) audience: Audience,
     pub(super) lifetime: Duration,
@@ -108,7 +113,11 @@ fn is_understood(status: StatusCode) -> bool {
 }
 
 fn audience(identified: bool, open: bool, rule: &CacheRule) -> Audience {
-    if identified && !open && !rule.shared { Audience::Caller } else { Audience::Everyone }
+    match identified {
+        _ if open || rule.shared => Audience::Everyone,
+        true => Audience::Caller,
+        false => Audience::Anonymous,
+    }
 }
 
 #[cfg(test)]
@@ -137,8 +146,9 @@ mod tests {
 
     #[test]
     fn callers_are_kept_apart_unless_somebody_says_otherwise() {
-        use Audience::{Caller, Everyone};
-        assert_eq!(audience_of("max-age=5", false, false), Some(Everyone));
+        use Audience::{Anonymous, Caller, Everyone};
+        assert_eq!(audience_of("max-age=5", false, false), Some(Anonymous));
+        assert_eq!(audience_of("max-age=5, public", false, false), Some(Everyone));
         assert_eq!(audience_of("max-age=5", true, false), Some(Caller));
         assert_eq!(audience_of("max-age=5, public", true, false), Some(Everyone));
         assert_eq!(audience_of("s-maxage=5", true, false), Some(Everyone));

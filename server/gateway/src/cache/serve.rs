@@ -4,6 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Method;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use sha2::{Digest as _, Sha256};
 use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::CacheRule;
 
@@ -11,10 +13,11 @@ use super::conditional::{self, Conditions};
 use super::flight::{Boarding, Flights};
 use super::invalidate;
 use super::judge::{Asked, Found};
+use super::key::Digest;
 use super::purges::Stamp;
 use super::status::{Did, Forward, forwarded, say};
 use super::stored::Stored;
-use crate::body::Origin;
+use crate::body::{Origin, RequestBody};
 use crate::pipeline::{Answer, Authorised, Call, Kind, Outbound, Outcome, fetch, forward};
 use crate::state::Snapshot;
 
@@ -27,16 +30,24 @@ pub(crate) async fn serve(
     rule: &CacheRule,
     mut outbound: Outbound,
 ) -> Outcome<Answer> {
-    if !invalidate::is_cacheable(&outbound.head.method) {
+    let body = match rule.post_max_body_bytes {
+        Some(most) if !rule.strong && asks_by_body(&outbound) => {
+            let body = question(&mut outbound, most).await;
+            call.mark("body");
+            body
+        }
+        _ => None,
+    };
+    if body.is_none() && !invalidate::is_cacheable(&outbound.head.method) {
         return Box::pin(write(call, snapshot, authorised, rule, outbound)).await;
     }
     if rule.strong {
         return bypass(call, snapshot, authorised, outbound).await;
     }
-    let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound);
+    let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound, body);
     if asked.directives.no_store
         || (call.told.to_caches && conditional::is_for_upstream(&outbound.head.headers))
-        || !outbound.body.is_empty()
+        || (body.is_none() && !outbound.body.is_empty())
     {
         return bypass(call, snapshot, authorised, outbound).await;
     }
@@ -66,7 +77,7 @@ pub(crate) async fn serve(
         Found::Stale(stored) if asked.may_refresh_behind(&stored, now) => {
             call.cache = CacheOutcome::Stale;
             let answer = asked.answer(&stored, now);
-            tokio::task::spawn_local(refresh(call.behind(), authorised.clone(), outbound, stored));
+            tokio::task::spawn_local(refresh(call.behind(), authorised.clone(), outbound, body, stored));
             Ok(answer)
         }
         Found::Fresh(stored) | Found::Stale(stored) => {
@@ -97,16 +108,23 @@ async fn write(
     rule: &CacheRule,
     outbound: Outbound,
 ) -> Outcome<Answer> {
-    let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound);
-    let may_store =
-        outbound.head.method == Method::POST && !rule.strong && !asked.directives.no_store && !asked.distrust;
+    let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound, None);
+    // Where the policy says that POST asks, it changes nothing, however long its body is.
+    let asks = outbound.head.method == Method::POST && rule.post_max_body_bytes.is_some();
+    let may_store = outbound.head.method == Method::POST
+        && !asks
+        && !rule.strong
+        && !asked.directives.no_store
+        && !asked.distrust;
     if may_store {
         asked.headers.clone_from(&outbound.head.headers);
     }
     let stamp = asked.stamp();
     let (mut head, body) = fetch(call, snapshot, authorised, outbound).await?;
-    let purged = !authorised.matched.api.purges.allow(asked.keys.url, stamp);
-    invalidate::after(call, authorised, rule, head.status, &head.headers);
+    let purged = !authorised.matched.api.purges.allow(asked.url(), stamp);
+    if !asks {
+        invalidate::after(call, authorised, rule, head.status, &head.headers);
+    }
     let represents = may_store && !purged && invalidate::is_own_representation(call, authorised, &head);
     let plan = represents.then(|| asked.plan(&Method::POST, &head, &body)).flatten();
     let Some(plan) = plan else {
@@ -122,25 +140,62 @@ async fn write(
 }
 
 /// Fetches a response anew behind an answer that was stale (RFC 5861 §3); one at a time for each key.
-async fn refresh(mut call: Call, authorised: Authorised, outbound: Outbound, stored: Arc<Stored>) {
+async fn refresh(
+    mut call: Call,
+    authorised: Authorised,
+    outbound: Outbound,
+    body: Option<Digest>,
+    stored: Arc<Stored>,
+) {
     let worker = Rc::clone(&call.worker);
     let snapshot = worker.snapshot();
     let Some(rule) = authorised.cache_rule() else { return };
-    let asked = Asked::new(&call, &snapshot, &authorised, rule, &outbound);
+    let asked = Asked::new(&call, &snapshot, &authorised, rule, &outbound, body);
     let asked = Asked { headers: outbound.head.headers.clone(), ..asked };
     let own = asked.keys.own();
-    if let Boarding::Leader(flight) = Flights::board(asked.cache(), own.hash, &own.bytes) {
+    if let Boarding::Leader(flight) = Flights::board(asked.cache(), own.hash, own.bytes) {
         // Whoever asks next sees what came of it.
         let _ = asked.fetch_alone(&mut call, outbound, Some(stored), Forward::Stale, Some(flight)).await;
     }
 }
 
+/// Whether a request is a question in a body, which the policy may let be cached: conditions and ranges are about a
+/// resource that can be got by its URL (RFC 9110 §13.1, §14.2).
+fn asks_by_body(outbound: &Outbound) -> bool {
+    let headers = &outbound.head.headers;
+    outbound.head.method == Method::POST
+        && ![IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE].iter().any(|name| headers.contains_key(name))
+}
+
+/// What the body says and how it says it; None when it is too long. It is still sent on whole.
+async fn question(outbound: &mut Outbound, most: u64) -> Option<Digest> {
+    let body = std::mem::replace(&mut outbound.body, RequestBody::Empty);
+    let (body, said) = body.gather(most).await;
+    outbound.body = body;
+    let mut hash = Sha256::new();
+    for name in [CONTENT_TYPE, CONTENT_ENCODING] {
+        let lines = outbound.head.headers.get_all(&name);
+        hash.update((lines.iter().count() as u64).to_le_bytes());
+        for line in lines {
+            hash.update((line.len() as u64).to_le_bytes());
+            hash.update(line);
+        }
+    }
+    said?.iter().for_each(|piece| hash.update(piece));
+    Some(hash.finalize().into())
+}
+
 impl Asked<'_> {
     /// An answer from the store: 304 when the client has it already, without a body to HEAD, a part when that is wanted.
     pub(super) fn answer(&self, stored: &Stored, now: u64) -> Answer {
+        self.answer_from(stored, now, false)
+    }
+
+    /// The same, when it may have come from the second level just now.
+    pub(super) fn answer_from(&self, stored: &Stored, now: u64, second_level: bool) -> Answer {
         let mut head = stored.head(now);
         let ttl = stored.storable.lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
-        say(&mut head.headers, Did::Hit { ttl });
+        say(&mut head.headers, Did::Hit { ttl, second_level });
         let mut body = stored.body.clone();
         // §13.2.2: conditions come before ranges.
         if let Some(wanted) = &self.wanted

@@ -8,8 +8,9 @@ static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// What the cache did with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Did {
-    /// Served from the store; seconds for which it is still fresh (negative: stale).
-    Hit { ttl: i64 },
+    /// Served from the store; seconds for which it is still fresh (negative: stale), and whether it came from the level that
+    /// gateways share.
+    Hit { ttl: i64, second_level: bool },
     /// Went to the upstream.
     Forwarded { why: Forward, status: Option<u16>, stored: bool, collapsed: bool },
 }
@@ -48,9 +49,12 @@ pub(super) fn say(headers: &mut HeaderMap, did: Did) {
     let mut text = String::with_capacity(48);
     text.push_str("sluice; ");
     match did {
-        Did::Hit { ttl } => {
+        Did::Hit { ttl, second_level } => {
             text.push_str("hit; ttl=");
             text.push_str(itoa::Buffer::new().format(ttl));
+            if second_level {
+                text.push_str("; detail=L2");
+            }
         }
         Did::Forwarded { why, status, stored, collapsed } => {
             text.push_str("fwd=");

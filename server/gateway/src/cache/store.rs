@@ -13,6 +13,7 @@ use super::flight::Flights;
 use super::freshness::date;
 use super::key;
 use super::purges::Purges;
+use super::second::SecondLevel;
 use super::stored::Stored;
 
 /// Responses of one key that differ by `Vary` at most; the oldest goes.
@@ -30,6 +31,8 @@ pub struct Cache {
     /// Keys whose last response could not be stored: requests for them do not wait for one another.
     uncacheable: Moka<u64, (), ahash::RandomState>,
     pub(super) flights: Flights,
+    /// What gateways share, where there is something.
+    second: Option<Arc<SecondLevel>>,
 }
 
 /// The responses of one key hash, the newest last.
@@ -52,7 +55,19 @@ impl Cache {
                 .time_to_live(UNCACHEABLE_FOR)
                 .build_with_hasher(ahash::RandomState::new()),
             flights: Flights::default(),
+            second: None,
         }
+    }
+
+    /// With a second level behind it.
+    #[must_use]
+    pub fn with_second_level(self, second: Option<Arc<SecondLevel>>) -> Self {
+        Self { second, ..self }
+    }
+
+    /// What gateways share, where there is something.
+    pub fn second_level(&self) -> Option<&Arc<SecondLevel>> {
+        self.second.as_ref()
     }
 
     /// Responses that are stored, about.

@@ -47,6 +47,37 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
+    /// A response to everybody's `GET`, fresh for a minute.
+    #[cfg(test)]
+    pub(super) fn for_tests(
+        headers: HeaderMap,
+        body: Bytes,
+        stamp: Stamp,
+        audience: super::rules::Audience,
+    ) -> Self {
+        let storable = Storable {
+            audience,
+            lifetime: Duration::from_secs(60),
+            no_cache: false,
+            must_revalidate: false,
+            immutable: false,
+            while_revalidate: Duration::ZERO,
+            if_error: None,
+        };
+        Self {
+            key: Box::default(),
+            url: 0,
+            status: StatusCode::OK,
+            headers,
+            body,
+            selecting: Selecting::default(),
+            stamp,
+            arrived: 0,
+            initial_age: Duration::ZERO,
+            storable,
+        }
+    }
+
     /// How old it is (RFC 9111 §4.2.3).
     pub(super) fn age(&self, now: u64) -> Duration {
         self.initial_age + Duration::from_nanos(now.saturating_sub(self.arrived))

@@ -30,6 +30,20 @@ impl Selecting {
         })
     }
 
+    /// The same headers with the values of a request; names are in their order.
+    pub(super) fn of_request(names: &[HeaderName], request: &HeaderMap) -> Self {
+        Self(names.iter().map(|name| (name.clone(), normal(request, name))).collect())
+    }
+
+    /// What [`Self::fields`] gave.
+    pub(super) fn of(fields: Vec<(HeaderName, Value)>) -> Self {
+        Self(fields.into_boxed_slice())
+    }
+
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&HeaderName, Option<&[u8]>)> {
+        self.0.iter().map(|(name, value)| (name, value.as_deref()))
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.0
             .iter()

@@ -57,6 +57,8 @@ impl Applier {
         };
         if let Some(held) = held {
             tracing::info!(position = held.position, "serving the last configuration from disk");
+            // The purges of the last life are not on disk.
+            applier.obtainer.shared.know_purges_from(held.position);
             applier.load(held);
             // With nothing at hand at all (killed before its first parts came) every API would be unknown.
             if applier.served.is_empty() { applier.publish() } else { applier.serve() }
@@ -279,7 +281,16 @@ impl Applier {
                     }
                 }
             }
-            _ => shared.drop_cache(taken.position),
+            _ => {
+                shared.drop_cache(taken.position);
+                // For what other gateways have stored and shared.
+                for entry in &taken.purges {
+                    if let Change::Purge(purge) = &entry.change {
+                        shared.purge_unseen(purge, entry.position);
+                    }
+                }
+                shared.know_purges_from(taken.purges_from);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::control::{Control, Session};
 use super::error::LinkError;
 use super::identity::{ControlAddress, Identity, IdentityFile};
 use crate::settings::GatewaySettings;
+use crate::shared::Shared;
 use crate::telemetry::Telemetry;
 
 /// An open session and where it holds.
@@ -82,6 +83,7 @@ pub(super) struct SessionOpener {
     file: IdentityFile,
     settings: GatewaySettings,
     boot: BootId,
+    shared: Arc<Shared>,
     telemetry: Arc<Telemetry>,
     sessions: Arc<Sessions>,
 }
@@ -90,10 +92,11 @@ impl SessionOpener {
     pub(super) fn new(
         settings: GatewaySettings,
         boot: BootId,
+        shared: Arc<Shared>,
         telemetry: Arc<Telemetry>,
         sessions: Arc<Sessions>,
     ) -> Self {
-        Self { file: IdentityFile::new(&settings.data), settings, boot, telemetry, sessions }
+        Self { file: IdentityFile::new(&settings.data), settings, boot, shared, telemetry, sessions }
     }
 
     /// Opens a session for everybody to use.
@@ -132,7 +135,8 @@ impl SessionOpener {
     }
 
     async fn open_as(&self, identity: Identity) -> Result<Connection, LinkError> {
-        let Identity { gateway, secret, environment: _, control } = identity;
+        let Identity { gateway, secret, environment, control } = identity;
+        self.shared.serve_environment(environment);
         let control = Control::new(&self.current_address(control))?;
         let lost_before = self.telemetry.losses();
         let request = SessionRequest {

@@ -17,6 +17,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
+use sluice_contract::link::{SecondLevelHealth, SecondLevelState};
+
 use crate::shared::Shared;
 
 /// Serves until the gateway stops.
@@ -104,5 +106,57 @@ fn metrics(shared: &Shared) -> String {
     for (name, help, kind, value) in counters {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
+    if let Some(second) = shared.cache.second_level() {
+        second_level(&second.health(), &mut text);
+    }
     text
+}
+
+fn second_level(health: &SecondLevelHealth, text: &mut String) {
+    let SecondLevelHealth {
+        state,
+        hits,
+        misses,
+        late,
+        errors,
+        damaged,
+        outdated,
+        written,
+        dropped,
+        refused,
+        latency_us,
+        server: _,
+    } = health;
+    let _ = write!(
+        text,
+        "# HELP sluice_cache_l2_asked_total Questions to the second level of the cache.\n\
+         # TYPE sluice_cache_l2_asked_total counter\n"
+    );
+    let asked = [("hit", hits), ("miss", misses), ("late", late), ("error", errors)];
+    for (result, count) in asked {
+        let _ = writeln!(text, "sluice_cache_l2_asked_total{{result=\"{result}\"}} {count}");
+    }
+    let _ = write!(
+        text,
+        "# HELP sluice_cache_l2_unused_total Values of the second level that could not be used.\n\
+         # TYPE sluice_cache_l2_unused_total counter\n\
+         sluice_cache_l2_unused_total{{reason=\"damaged\"}} {damaged}\n\
+         sluice_cache_l2_unused_total{{reason=\"outdated\"}} {outdated}\n"
+    );
+    let _ = write!(
+        text,
+        "# HELP sluice_cache_l2_writes_total Responses for the second level.\n\
+         # TYPE sluice_cache_l2_writes_total counter\n"
+    );
+    for (result, count) in [("written", written), ("dropped", dropped), ("refused", refused)] {
+        let _ = writeln!(text, "sluice_cache_l2_writes_total{{result=\"{result}\"}} {count}");
+    }
+    let open = u64::from(*state == SecondLevelState::Tripped);
+    let _ = write!(
+        text,
+        "# HELP sluice_cache_l2_breaker_open Whether calls go on without the second level.\n\
+         # TYPE sluice_cache_l2_breaker_open gauge\nsluice_cache_l2_breaker_open {open}\n\
+         # HELP sluice_cache_l2_latency_us Microseconds that an answer takes, the newest weighing most.\n\
+         # TYPE sluice_cache_l2_latency_us gauge\nsluice_cache_l2_latency_us {latency_us}\n"
+    );
 }

@@ -32,11 +32,16 @@ pub(super) fn client(snapshot: &Snapshot, connection: &Connection, headers: &Hea
 /// Whether nobody between the client and here can have read along: the client is this machine, or a trusted proxy says that
 /// it was called over HTTPS.
 pub(super) fn is_private(snapshot: &Snapshot, peer: IpAddr, client: IpAddr, headers: &HeaderMap) -> bool {
-    client.is_loopback() || (snapshot.settings.trusts(peer) && is_https(headers))
+    client.is_loopback() || is_https(snapshot, peer, headers)
+}
+
+/// Whether the client called over HTTPS, as far as the upstream will be told so.
+pub(crate) fn is_https(snapshot: &Snapshot, peer: IpAddr, headers: &HeaderMap) -> bool {
+    snapshot.settings.trusts(peer) && says_https(headers)
 }
 
 /// What the nearest proxy says: the last element that there is.
-fn is_https(headers: &HeaderMap) -> bool {
+fn says_https(headers: &HeaderMap) -> bool {
     let last =
         |name: &HeaderName| headers.get_all(name).iter().next_back()?.to_str().ok()?.rsplit(',').next();
     let proto = match last(&FORWARDED) {

@@ -61,7 +61,7 @@ pub(super) fn caller(
 }
 
 /// Where keys stand: what the route, the API or the environment says, else the default header.
-pub(super) fn rule<'s>(snapshot: &'s Snapshot, matched: &'s Matched) -> &'s KeyRule {
+pub(crate) fn rule<'s>(snapshot: &'s Snapshot, matched: &'s Matched) -> &'s KeyRule {
     static DEFAULT: LazyLock<KeyRule> = LazyLock::new(KeyRule::default);
     matched.policies().key.as_ref().or(snapshot.settings.policies.key.as_ref()).unwrap_or(&DEFAULT)
 }

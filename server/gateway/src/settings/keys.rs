@@ -32,6 +32,27 @@ pub const KEYS: &[Key] = &[
     ),
     key("cache_max_bytes", "BYTES", "256MiB", "Most bytes of cached responses in memory"),
     key(
+        "cache_l2_url",
+        "URL,...",
+        "",
+        "Redis that gateways share as second level of the cache: redis://user:password@host:6379 or rediss://; several are nodes of one cluster",
+    ),
+    key("cache_l2_ca_file", "FILE", "", "Certificates (PEM) that the Redis' own must come from"),
+    key(
+        "cache_l2_key_file",
+        "FILE",
+        "",
+        "Encrypts what is stored there: 32 bytes in base64, the same for all gateways",
+    ),
+    key("cache_l2_budget", "DURATION", "5ms", "How long a call waits for the second level"),
+    key("cache_l2_compress_over", "BYTES", "1KiB", "Values above this are compressed"),
+    key(
+        "cache_l2_queue_max_bytes",
+        "BYTES",
+        "32MiB",
+        "Most bytes of responses that wait to be written there",
+    ),
+    key(
         "max_offline",
         "DURATION",
         "",

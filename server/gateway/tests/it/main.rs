@@ -4,7 +4,10 @@
 mod access;
 mod bodies;
 mod cache;
+mod cache_coalescing;
+mod cache_keys;
 mod cache_policy;
 mod forwarding;
 mod framing;
+mod second_level;
 mod support;

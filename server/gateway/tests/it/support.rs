@@ -22,6 +22,7 @@ use sluice_contract::ids::{
 };
 use sluice_contract::journal::{Change, CredentialEntry, Position, SubscriptionEntry};
 use sluice_contract::part::{ApiPart, PART_SCHEMA, Sha256Hash};
+use sluice_gateway::cache::{Cache, SecondLevel};
 use sluice_gateway::telemetry::Recorders;
 use sluice_gateway::{Gateway, GatewayOptions, Running, Shared};
 use sluice_gateway::{Resolver, Resolving, SystemResolver};
@@ -35,6 +36,8 @@ pub struct Rig {
     pub shared: Arc<Shared>,
     pub running: Running,
     pub tenant: TenantId,
+    /// Of the parts that are released from now on.
+    pub revision: u32,
     apis: HashMap<String, ApiId>,
     position: Position,
 }
@@ -48,6 +51,8 @@ pub struct Start {
     pub stalled: Duration,
     pub plain_keys: bool,
     pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
+    /// What gateways share.
+    pub second_level: Option<Arc<SecondLevel>>,
 }
 
 impl Default for Start {
@@ -60,6 +65,7 @@ impl Default for Start {
             stalled: Duration::from_secs(60),
             plain_keys: false,
             roots: Vec::new(),
+            second_level: None,
         }
     }
 }
@@ -70,8 +76,10 @@ impl Rig {
     }
 
     pub fn with(start: Start) -> Self {
-        let Start { guard, resolver, threads, keep_alive, stalled, plain_keys, roots } = start;
-        let shared = Arc::new(Shared::new(Recorders::in_memory(), guard).with_plain_keys(plain_keys));
+        let Start { guard, resolver, threads, keep_alive, stalled, plain_keys, roots, second_level } = start;
+        let cache = Cache::new(256 << 20).with_second_level(second_level);
+        let shared = Shared::new(Recorders::in_memory(), guard).with_plain_keys(plain_keys).with_cache(cache);
+        let shared = Arc::new(shared);
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = GatewayOptions {
             threads,
@@ -85,7 +93,7 @@ impl Rig {
         let mut snapshot = (*shared.snapshot()).clone();
         snapshot.incarnation = Some(IncarnationId::generate());
         shared.publish(snapshot);
-        Self { shared, running, tenant: TenantId::generate(), apis: HashMap::new(), position: 0 }
+        Self { shared, running, tenant: TenantId::generate(), revision: 1, apis: HashMap::new(), position: 0 }
     }
 
     /// An API for anybody at `/acme/{slug}` whose only upstream is this one; `definition` adds to it or replaces it.
@@ -105,12 +113,18 @@ impl Rig {
             tenant_slug: "acme".to_owned(),
             api: id,
             slug: slug.to_owned(),
-            revision: 1,
+            revision: self.revision,
             definition: serde_json::from_value(whole).unwrap(),
         };
         let api = self.shared.compiler.api(&part).unwrap();
         self.change(|snapshot, _| snapshot.set_api(api));
         id
+    }
+
+    /// The API of this name is the one that another gateway has, of the same tenant.
+    pub fn adopt(&mut self, other: &Self, slug: &str, api: ApiId) {
+        self.tenant = other.tenant;
+        self.apis.insert(slug.to_owned(), api);
     }
 
     /// A key of an application with an approved subscription to these APIs.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use http::{HeaderName, Method, StatusCode};
 
 use super::origin::{CallerDirectives, OriginSays, TtlRule};
-use super::spec::{Cache, QueryKey};
+use super::query::QueryRule;
+use super::spec::{Cache, Separate};
 use crate::policy::Policy;
 use crate::validate::SettingsError;
 
@@ -35,7 +36,15 @@ pub struct CacheRule {
     pub shared: bool,
     pub store_set_cookie: bool,
     pub vary_headers: Vec<HeaderName>,
-    query: QueryKey,
+    query: QueryRule,
+    /// Cookies that are part of the key.
+    pub cookies: Vec<Box<str>>,
+    pub separate: Separate,
+    /// Bytes of the largest body of a `POST` that is part of a key; None: `POST` is not cached.
+    pub post_max_body_bytes: Option<u64>,
+    pub epoch: u32,
+    /// The revision is part of the key.
+    pub each_release: bool,
     pub max_body_bytes: u64,
 }
 
@@ -63,6 +72,12 @@ impl CacheRule {
             store_set_cookie,
             vary_headers,
             query,
+            sort_query,
+            cookies,
+            separate,
+            post_max_body_bytes,
+            epoch,
+            each_release,
             max_body_bytes,
         } = settings;
         let name = |text: &String| {
@@ -87,7 +102,12 @@ impl CacheRule {
             shared,
             store_set_cookie,
             vary_headers: vary_headers.iter().map(name).collect::<Result<_, _>>()?,
-            query,
+            query: QueryRule { chosen: query, sorted: sort_query },
+            cookies: cookies.into_iter().map(String::into_boxed_str).collect(),
+            separate,
+            post_max_body_bytes,
+            epoch,
+            each_release,
             max_body_bytes,
         })
     }
@@ -116,20 +136,11 @@ impl CacheRule {
 
     /// The part of the query that makes a different response.
     pub fn query_key<'q>(&self, query: Option<&'q str>) -> Cow<'q, str> {
-        let query = query.unwrap_or_default();
-        match &self.query {
-            QueryKey::All => Cow::Borrowed(query),
-            QueryKey::None => Cow::Borrowed(""),
-            QueryKey::Only(names) => select(query, |name| names.iter().any(|kept| kept == name)),
-            QueryKey::Except(names) => select(query, |name| !names.iter().any(|left_out| left_out == name)),
-        }
+        self.query.key(query.unwrap_or_default())
     }
-}
 
-fn select(query: &str, keep: impl Fn(&str) -> bool) -> Cow<'_, str> {
-    let name = |pair: &str| keep(pair.split('=').next().unwrap_or_default());
-    if query.split('&').all(name) {
-        return Cow::Borrowed(query);
+    /// Appends the same to a key.
+    pub fn write_query(&self, query: &str, key: &mut Vec<u8>) {
+        self.query.write(query, key);
     }
-    Cow::Owned(query.split('&').filter(|pair| name(pair)).collect::<Vec<_>>().join("&"))
 }

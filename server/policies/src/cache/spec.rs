@@ -83,6 +83,26 @@ pub struct Cache {
     /// Which query parameters make a different response.
     #[schemars(title = "Query parameters in the key")]
     pub query: QueryKey,
+    /// The order of query parameters makes no difference, but that of parameters with one name.
+    #[schemars(title = "Ignore the order of parameters")]
+    pub sort_query: bool,
+    /// Cookies that make a different response, for everybody: those named here tell shared copies apart too.
+    #[schemars(title = "Vary by cookies")]
+    pub cookies: Vec<String>,
+    /// Who gets copies of their own where responses are not shared.
+    #[schemars(title = "Copies of their own for")]
+    pub separate: Separate,
+    /// Store responses to `POST` too, for searches and GraphQL: the request's body, of at most so many bytes, is part of
+    /// the key. Empty: `POST` is never answered from the cache.
+    #[schemars(title = "Cache POST up to a body of (bytes)", range(min = 1, max = 1_048_576))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_max_body_bytes: Option<u64>,
+    /// Number that is part of the key: with the release that raises it, everything stored before is forgotten.
+    #[schemars(title = "Epoch")]
+    pub epoch: u32,
+    /// Forget everything stored with each release, as if it raised the epoch.
+    #[schemars(title = "Start anew with each release")]
+    pub each_release: bool,
     /// Bytes of the largest response that is stored.
     #[schemars(title = "Largest response (bytes)", range(min = 1))]
     pub max_body_bytes: u64,
@@ -102,6 +122,20 @@ pub enum QueryKey {
     /// All but these.
     Except(Vec<String>),
 }
+
+/// Who gets copies of their own where responses are not shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Separate {
+    /// Each caller: the application, and whatever else the request has for credentials (`Authorization`, cookies).
+    #[default]
+    Caller,
+    /// Each application: its users share. A request without an application still gets copies by its credentials.
+    Application,
+}
+
+/// The largest request body that can be part of a key.
+const MAX_POST_BODY: u64 = 1 << 20;
 
 impl Default for Cache {
     fn default() -> Self {
@@ -123,6 +157,12 @@ impl Default for Cache {
             store_set_cookie: false,
             vary_headers: Vec::new(),
             query: QueryKey::All,
+            sort_query: false,
+            cookies: Vec::new(),
+            separate: Separate::Caller,
+            post_max_body_bytes: None,
+            epoch: 0,
+            each_release: false,
             max_body_bytes: 8 << 20,
         }
     }
@@ -160,6 +200,12 @@ impl Policy for Cache {
             store_set_cookie: _,
             vary_headers,
             query: _,
+            sort_query: _,
+            cookies,
+            separate: _,
+            post_max_body_bytes,
+            epoch: _,
+            each_release: _,
             max_body_bytes,
         } = self;
         let mut problems = Vec::new();
@@ -198,6 +244,17 @@ impl Policy for Cache {
                 let message = format!("`{name}` is not a header name.");
                 problems.push(FieldProblem::new(format!("/vary_headers/{i}"), "invalid_header", message));
             }
+        }
+        for (i, name) in cookies.iter().enumerate() {
+            // RFC 6265 §4.1.1: a cookie's name is a token, as a header's is.
+            if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                let message = format!("`{name}` is not a cookie's name.");
+                problems.push(FieldProblem::new(format!("/cookies/{i}"), "invalid_cookie", message));
+            }
+        }
+        if post_max_body_bytes.is_some_and(|bytes| !(1..=MAX_POST_BODY).contains(&bytes)) {
+            let message = "A request body in the key has between 1 byte and 1 MiB.";
+            problems.push(FieldProblem::new("/post_max_body_bytes", "out_of_range", message));
         }
         if !(1..=1 << 30).contains(max_body_bytes) {
             let message = "The largest response is between 1 byte and 1 GiB.";

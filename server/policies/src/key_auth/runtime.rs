@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::spec::KeyAuth;
 use crate::policy::Policy;
@@ -77,6 +77,11 @@ impl KeyRule {
         if place == Some(Place::Bearer) {
             headers.remove(AUTHORIZATION);
         }
+    }
+
+    /// The header that goes on to the upstream although the gateway may not know its key: the upstream may.
+    pub fn forwarded<'r>(&self, headers: &'r HeaderMap) -> Option<&'r HeaderValue> {
+        headers.get(&self.header).filter(|_| self.forward)
     }
 
     /// The query without the key, whether or not it was used: a secret has no business further on. The outer None

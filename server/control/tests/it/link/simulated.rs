@@ -237,6 +237,7 @@ impl Simulated {
             spooled_batches: 5,
             spooled_bytes: 6,
             dropped_calls,
+            second_level: None,
         };
         self.post(HEARTBEAT_PATH, &heartbeat).await
     }

@@ -1,0 +1,94 @@
+//! Between the levels: what another gateway has stored is taken over, what this one fetches is handed on.
+
+use std::sync::Arc;
+
+use sluice_contract::calls::CacheOutcome;
+
+use super::flight::{Flight, Stage};
+use super::judge::Asked;
+use super::purges::Stamp;
+use super::second::{Location, Response, Sharing, count};
+use super::stored::Stored;
+use crate::pipeline::{Answer, Call};
+
+/// What another gateway has stored.
+pub(super) enum Shared {
+    /// The answer that it gives.
+    Usable(Box<Answer>),
+    /// To be validated.
+    Stale(Arc<Stored>),
+}
+
+impl Asked<'_> {
+    /// Asks the second level on behalf of all who wait for the same. What it has is stored here too.
+    pub(super) async fn second_level(&self, call: &mut Call, flight: &Flight) -> Option<Shared> {
+        let stored = Box::pin(self.take_over()).await;
+        call.mark("second level");
+        let (stored, now) = (stored?, call.moment());
+        if !self.is_usable(&stored, now) {
+            return Some(Shared::Stale(stored));
+        }
+        flight.is_now(Stage::Stored(Arc::clone(&stored)));
+        let fresh = stored.age(now) <= stored.storable.lifetime;
+        call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
+        Some(Shared::Usable(Box::new(self.answer_from(&stored, now, true))))
+    }
+
+    async fn take_over(&self) -> Option<Arc<Stored>> {
+        let second = self.cache().second_level()?;
+        let Sharing { location, incarnation, purges } = self.context()?;
+        let keys = [self.keys.own(), self.keys.shared()];
+        let keys = &keys[usize::from(self.keys.caller().is_none())..];
+        let (index, response) = second.ask(location, keys.iter().map(|key| key.bytes), &self.headers).await?;
+        let Response { status, headers, body, selecting, storable, origin } = *response;
+        let key = keys.get(index)?;
+        let now = self.now();
+        let (stamp, own) = second.stamp(&origin, now);
+        let url = self.url();
+        let good = if own { purges.allow(url, stamp) } else { purges.allow_foreign(url, stamp) };
+        let known = self.worker.shared.compiler.purges.know_since(origin.position);
+        if !self.is_for_caller(&storable) {
+            return None;
+        }
+        if !good || !known || origin.incarnation != incarnation {
+            count(&second.stats().outdated);
+            return None;
+        }
+        let stored = Stored {
+            key: key.bytes.into(),
+            url,
+            status,
+            headers,
+            body,
+            selecting,
+            // It has passed every purge that is known now; those to come are newer than this moment.
+            stamp: Stamp { position: origin.position, at: now },
+            arrived: now,
+            initial_age: origin.age(),
+            storable,
+        };
+        let stored = Arc::new(stored);
+        self.cache().put(key.hash, Arc::clone(&stored));
+        Some(stored)
+    }
+
+    /// Hands a response on to other gateways.
+    pub(super) fn share(&self, stored: &Arc<Stored>) {
+        if let (Some(second), Some(context)) = (self.cache().second_level(), self.context()) {
+            second.write(context, stored, self.now());
+        }
+    }
+
+    /// None: there is no second level, or it is not known yet which environment and journal this gateway serves.
+    pub(super) fn context(&self) -> Option<Sharing> {
+        self.cache().second_level()?;
+        let matched = &self.authorised.matched;
+        let query = self.keys.query();
+        let environment = self.worker.shared.environment()?;
+        Some(Sharing {
+            location: Location::new(environment, matched.api.id, &matched.path, query),
+            incarnation: self.snapshot.incarnation?,
+            purges: Arc::clone(&matched.api.purges),
+        })
+    }
+}

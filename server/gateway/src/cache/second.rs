@@ -1,0 +1,266 @@
+//! The second level: responses in a Redis that gateways share, asked when this gateway has none.
+//!
+//! All of its work is done on a thread of its own. A call hands over a question and waits for the answer no longer than the
+//! budget; a response that was fetched is handed over to be written and not waited for. What comes back may be old, damaged or
+//! another's: [`seal`] and [`wire`] find that, and the journal position in each value tells what purges cover it.
+
+mod breaker;
+mod seal;
+mod server;
+mod settings;
+mod stats;
+mod wire;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use sha2::{Digest as _, Sha256};
+use sluice_contract::ids::{ApiId, EnvironmentId, IncarnationId};
+use sluice_contract::link::SecondLevelHealth;
+use tokio::sync::{mpsc, oneshot};
+
+use super::purges::{ApiPurges, Stamp};
+use super::stored::Stored;
+use super::vary::Selecting;
+use breaker::Breaker;
+pub use settings::SecondLevelSettings;
+use stats::Stats;
+pub(super) use stats::count;
+pub(super) use wire::Response;
+use wire::{Origin, unix_ms};
+
+/// Bytes of the largest body that is kept there: a larger one would not come back in time.
+const MOST_BYTES: usize = 4 << 20;
+/// Questions and writes that wait for the thread.
+const QUEUE: usize = 1_024;
+/// The longest time that a response is kept there.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+/// How far the clocks of gateways may be apart.
+const CLOCKS: Duration = Duration::from_secs(2);
+
+/// Where all copies of one URL stand, so that a purge of it is one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Location(Box<[u8]>);
+
+/// The second level of a gateway.
+pub struct SecondLevel {
+    orders: mpsc::Sender<Order>,
+    questions: mpsc::Sender<Question>,
+    state: Arc<State>,
+    budget: Duration,
+    queue_max_bytes: u64,
+    /// Names this life of the gateway.
+    boot: u64,
+}
+
+/// What the thread and its callers share.
+#[derive(Default)]
+struct State {
+    breaker: Breaker,
+    stats: Stats,
+    /// Bytes of responses that wait to be written.
+    queued: AtomicU64,
+}
+
+/// What a call asks.
+struct Question {
+    location: Location,
+    /// The fields of its keys, the more particular first.
+    fields: Vec<Field>,
+    headers: HeaderMap,
+    reply: oneshot::Sender<Option<Answer>>,
+}
+
+/// The index of the key that had a response.
+type Answer = (usize, Box<Response>);
+/// Names a key, and the headers by which its responses differ.
+type Field = [u8; 32];
+
+/// What is done when there is time.
+enum Order {
+    Write { location: Location, stored: Arc<Stored>, origin: Origin, seconds: u64 },
+    Forget(Location),
+}
+
+/// What a gateway knows about the URL and the journal of a response that it is about to store.
+#[derive(Clone)]
+pub(super) struct Sharing {
+    pub(super) location: Location,
+    pub(super) incarnation: IncarnationId,
+    pub(super) purges: Arc<ApiPurges>,
+}
+
+impl Location {
+    /// `query` is the part that belongs to the key.
+    pub(crate) fn new(environment: EnvironmentId, api: ApiId, path: &str, query: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(environment.0.as_bytes());
+        hash.update(api.0.as_bytes());
+        hash.update((path.len() as u64).to_le_bytes());
+        hash.update(path);
+        hash.update(query);
+        let mut text = *b"sluice:0000000000000000000000000000000000000000";
+        crate::hex::encode(&hash.finalize()[..20], &mut text[7..]);
+        Self(text.into())
+    }
+}
+
+impl SecondLevel {
+    /// Starts its thread. The server need not be there yet.
+    ///
+    /// # Errors
+    /// When the settings cannot be used or there is no thread.
+    pub fn start(settings: &SecondLevelSettings) -> std::io::Result<Arc<Self>> {
+        let (orders, order_receiver) = mpsc::channel(QUEUE);
+        let (questions, question_receiver) = mpsc::channel(QUEUE);
+        let state = Arc::<State>::default();
+        let mut boot = [0; 8];
+        getrandom::fill(&mut boot).map_err(std::io::Error::other)?;
+        worker::start(settings, question_receiver, order_receiver, Arc::clone(&state))?;
+        Ok(Arc::new(Self {
+            orders,
+            questions,
+            state,
+            budget: settings.budget,
+            queue_max_bytes: settings.queue_max_bytes,
+            boot: u64::from_le_bytes(boot),
+        }))
+    }
+
+    /// How it is.
+    pub fn health(&self) -> SecondLevelHealth {
+        self.state.stats.health(self.state.breaker.is_open())
+    }
+
+    pub(super) fn stats(&self) -> &Stats {
+        &self.state.stats
+    }
+
+    /// What is stored for one of the keys and answers these headers. Waits no longer than the budget.
+    pub(super) async fn ask(
+        &self,
+        location: Location,
+        keys: impl Iterator<Item = &[u8]>,
+        headers: &HeaderMap,
+    ) -> Option<Answer> {
+        let State { breaker, stats, .. } = &*self.state;
+        if breaker.is_open() {
+            return None;
+        }
+        let begun = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        let fields = keys.map(field).collect();
+        let question = Question { location, fields, headers: headers.clone(), reply };
+        if self.questions.try_send(question).is_err() {
+            self.failed(&stats.late);
+            return None;
+        }
+        match tokio::time::timeout(self.budget, answer).await {
+            Ok(Ok(answer)) => {
+                stats.answered(begun.elapsed());
+                breaker.succeeded();
+                count(if answer.is_some() { &stats.hits } else { &stats.misses });
+                answer
+            }
+            // The connection broke, and the thread has said so.
+            Ok(Err(_)) => {
+                self.failed(&stats.errors);
+                None
+            }
+            Err(_) => {
+                self.failed(&stats.late);
+                None
+            }
+        }
+    }
+
+    fn failed(&self, counter: &AtomicU64) {
+        count(counter);
+        if self.state.breaker.failed() {
+            tracing::warn!("the second level of the cache does not answer in time: calls go on without it");
+        }
+    }
+
+    /// Writes a response when there is time, unless a purge covers it.
+    pub(super) fn write(&self, context: Sharing, stored: &Arc<Stored>, now: u64) {
+        let Sharing { location, incarnation, purges } = context;
+        let Some(seconds) = worth_keeping(stored, now) else { return };
+        if !purges.allow(stored.url, stored.stamp) {
+            return count(&self.state.stats.outdated);
+        }
+        let weight = stored.weight() as u64;
+        if self.state.breaker.is_open()
+            || self.state.queued.load(Ordering::Relaxed) + weight > self.queue_max_bytes
+        {
+            return count(&self.state.stats.dropped);
+        }
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let Stamp { position, at } = stored.stamp;
+        let origin = Origin {
+            incarnation,
+            position,
+            boot: self.boot,
+            at,
+            begun_ms: unix_ms().saturating_sub(ms(Duration::from_nanos(now.saturating_sub(at)))),
+            made_ms: unix_ms().saturating_sub(ms(stored.age(now))),
+        };
+        self.state.queued.fetch_add(weight, Ordering::Relaxed);
+        let order = Order::Write { location, stored: Arc::clone(stored), origin, seconds };
+        if self.orders.try_send(order).is_err() {
+            self.state.queued.fetch_sub(weight, Ordering::Relaxed);
+            count(&self.state.stats.dropped);
+        }
+    }
+
+    /// Takes every copy of a URL out, when there is time. Nothing depends on it: values that a purge covers are refused.
+    pub(crate) fn forget(&self, location: Location) {
+        if self.orders.try_send(Order::Forget(location)).is_err() {
+            count(&self.state.stats.dropped);
+        }
+    }
+
+    /// When a fetch began by this gateway's clock, and whether it was this gateway's. Of another's only the time of day is known,
+    /// and clocks differ: it may have begun earlier.
+    pub(super) fn stamp(&self, origin: &Origin, now: u64) -> (Stamp, bool) {
+        if origin.boot == self.boot {
+            return (Stamp { position: origin.position, at: origin.at }, true);
+        }
+        let ago = Duration::from_millis(unix_ms().saturating_sub(origin.begun_ms)) + CLOCKS;
+        let ago = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+        (Stamp { position: origin.position, at: now.saturating_sub(ago) }, false)
+    }
+}
+
+/// For how many seconds a response is of use to other gateways; None: not at all.
+fn worth_keeping(stored: &Stored, now: u64) -> Option<u64> {
+    let storable = &stored.storable;
+    if storable.no_cache || stored.body.len() > MOST_BYTES {
+        return None;
+    }
+    let fresh = storable.lifetime.checked_sub(stored.age(now))?;
+    let stale = storable.while_revalidate.max(storable.if_error.unwrap_or_default());
+    let stale = if storable.must_revalidate { Duration::ZERO } else { stale };
+    let seconds = fresh.saturating_add(stale).min(LONGEST).as_secs();
+    (seconds > 0).then_some(seconds)
+}
+
+/// The field of a key's response, or of the headers by which its responses differ.
+fn field(key: &[u8]) -> Field {
+    Sha256::digest(key).into()
+}
+
+/// The field of a response for these values of the headers.
+fn variant(base: &Field, selecting: &Selecting) -> Field {
+    let mut hash = Sha256::new();
+    hash.update(base);
+    for (name, value) in selecting.fields() {
+        hash.update((name.as_str().len() as u64).to_le_bytes());
+        hash.update(name.as_str());
+        hash.update(value.map_or(u64::MAX, |value| value.len() as u64).to_le_bytes());
+        hash.update(value.unwrap_or_default());
+    }
+    hash.finalize().into()
+}

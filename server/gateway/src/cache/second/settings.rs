@@ -1,0 +1,50 @@
+//! Where the second level is and how it is used.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Settings of the second level.
+#[derive(Clone)]
+pub struct SecondLevelSettings {
+    /// `redis://` or `rediss://`, with user and password where there are some; several are nodes of one cluster.
+    pub urls: Vec<String>,
+    /// Certificates (PEM) that the server's must come from, instead of those that everybody trusts.
+    pub ca: Option<Vec<u8>>,
+    /// Encrypts what is stored there.
+    pub key: Option<[u8; 32]>,
+    /// How long a call waits for an answer.
+    pub budget: Duration,
+    /// Bytes of a value above which it is compressed.
+    pub compress_over: u64,
+    /// Bytes of responses that wait to be written.
+    pub queue_max_bytes: u64,
+}
+
+impl SecondLevelSettings {
+    /// With what is not said as it usually is.
+    pub fn new(urls: Vec<String>) -> Self {
+        Self {
+            urls,
+            ca: None,
+            key: None,
+            budget: Duration::from_millis(5),
+            compress_over: 1 << 10,
+            queue_max_bytes: 32 << 20,
+        }
+    }
+}
+
+/// Shows neither passwords nor keys.
+impl fmt::Debug for SecondLevelSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { urls, ca, key, budget, compress_over, queue_max_bytes } = self;
+        f.debug_struct("SecondLevelSettings")
+            .field("nodes", &urls.len())
+            .field("ca", &ca.is_some())
+            .field("encrypted", &key.is_some())
+            .field("budget", budget)
+            .field("compress_over", compress_over)
+            .field("queue_max_bytes", queue_max_bytes)
+            .finish()
+    }
+}

@@ -1,0 +1,224 @@
+//! The thread that speaks to the server.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use redis::RedisError;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::seal::Seal;
+use super::server::{Server, is_answer};
+use super::settings::SecondLevelSettings;
+use super::stats::count;
+use super::wire::{self, Origin, Value};
+use super::{Answer, Field, Location, Order, Question, State, field, variant};
+use crate::cache::stored::Stored;
+use crate::cache::vary::Selecting;
+
+/// Writes that wait for their answers at the same time.
+const WRITES: usize = 16;
+/// How often it is looked whether an open breaker may close.
+const PROBED: Duration = Duration::from_millis(250);
+/// How often the server is asked for its figures.
+const FIGURES: Duration = Duration::from_secs(5);
+/// Bytes of a value above which sealing and opening it would keep other answers waiting.
+const LARGE: usize = 64 << 10;
+
+/// Starts the thread; it ends when nobody can ask any more.
+pub(super) fn start(
+    settings: &SecondLevelSettings,
+    questions: mpsc::Receiver<Question>,
+    orders: mpsc::Receiver<Order>,
+    state: Arc<State>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let server = {
+        let _inside = runtime.enter();
+        Server::new(settings).map_err(io::Error::other)?
+    };
+    let compress_over = usize::try_from(settings.compress_over).unwrap_or(usize::MAX);
+    let seal = Arc::new(Seal::new(settings.key.as_ref(), compress_over));
+    let worker = Worker { server, seal, state, budget: settings.budget };
+    std::thread::Builder::new().name("cache-2".to_owned()).spawn(move || {
+        runtime.block_on(worker.run(questions, orders));
+        runtime.shutdown_background();
+    })?;
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Worker {
+    server: Server,
+    seal: Arc<Seal>,
+    state: Arc<State>,
+    budget: Duration,
+}
+
+impl Worker {
+    async fn run(self, mut questions: mpsc::Receiver<Question>, orders: mpsc::Receiver<Order>) {
+        tokio::spawn(self.clone().carry_out(orders));
+        let watch = tokio::spawn(self.clone().watch());
+        while let Some(question) = questions.recv().await {
+            let mut worker = self.clone();
+            tokio::spawn(async move { worker.answer(question).await });
+        }
+        watch.abort();
+    }
+
+    async fn answer(&mut self, question: Question) {
+        let Question { location, fields, headers, reply } = question;
+        // Whoever asked has waited long enough already.
+        if reply.is_closed() {
+            return;
+        }
+        match self.look_up(&location, &fields, &headers).await {
+            Ok(answer) => _ = reply.send(answer),
+            Err(error) if is_answer(&error) => {
+                count(&self.state.stats.errors);
+                tracing::debug!(%error, "the second level of the cache refuses");
+                let _ = reply.send(None);
+            }
+            Err(error) => tracing::debug!(%error, "the second level of the cache does not answer"),
+        }
+    }
+
+    /// The response of the first key that has one which answers these headers.
+    async fn look_up(
+        &mut self,
+        location: &Location,
+        fields: &[Field],
+        headers: &http::HeaderMap,
+    ) -> Result<Option<Answer>, RedisError> {
+        let names: Vec<&[u8]> = fields.iter().map(|field| &field[..]).collect();
+        let values = self.server.read(&location.0, &names).await?;
+        for (index, (field, value)) in fields.iter().zip(values).enumerate() {
+            let Some(value) = self.open(location, field, value).await else { continue };
+            let response = match value {
+                Value::Response(response) => response,
+                Value::Varies(names) => {
+                    let selecting = Selecting::of_request(&names, headers);
+                    let variant = variant(field, &selecting);
+                    let value = self.server.read(&location.0, &[&variant]).await?.pop().flatten();
+                    match self.open(location, &variant, value).await {
+                        Some(Value::Response(response)) => response,
+                        _ => continue,
+                    }
+                }
+            };
+            if response.selecting.matches(headers) {
+                return Ok(Some((index, response)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn open(&self, location: &Location, field: &Field, value: Option<Vec<u8>>) -> Option<Value> {
+        let value = value?;
+        let large = value.len() > LARGE;
+        let (seal, place) = (Arc::clone(&self.seal), place(location, field));
+        let open = move || seal.open(&place, &value).ok().and_then(wire::decode);
+        let opened = if large { tokio::task::spawn_blocking(open).await.ok().flatten() } else { open() };
+        if opened.is_none() {
+            count(&self.state.stats.damaged);
+        }
+        opened
+    }
+
+    async fn carry_out(self, mut orders: mpsc::Receiver<Order>) {
+        let free = Arc::new(Semaphore::new(WRITES));
+        while let (Some(order), Ok(permit)) = (orders.recv().await, Arc::clone(&free).acquire_owned().await) {
+            let mut worker = self.clone();
+            tokio::spawn(async move {
+                worker.do_one(order).await;
+                drop(permit);
+            });
+        }
+    }
+
+    async fn do_one(&mut self, order: Order) {
+        let done = match order {
+            Order::Forget(location) => self.server.forget(&location.0).await,
+            Order::Write { location, stored, origin, seconds } => {
+                let written = self.write(&location, &stored, origin, seconds).await;
+                self.state.queued.fetch_sub(stored.weight() as u64, Ordering::Relaxed);
+                if matches!(written, Ok(true)) {
+                    count(&self.state.stats.written);
+                }
+                written.map(|_| ())
+            }
+        };
+        if let Err(error) = done {
+            count(&self.state.stats.refused);
+            tracing::debug!(%error, "the second level of the cache did not take a response");
+        }
+    }
+
+    /// False when the response cannot be packed.
+    async fn write(
+        &mut self,
+        location: &Location,
+        stored: &Arc<Stored>,
+        origin: Origin,
+        seconds: u64,
+    ) -> Result<bool, RedisError> {
+        let large = stored.body.len() > LARGE;
+        let (seal, at, packed) = (Arc::clone(&self.seal), location.clone(), Arc::clone(stored));
+        let pack = move || pack(&seal, &at, &packed, origin);
+        let packed = if large { tokio::task::spawn_blocking(pack).await.ok().flatten() } else { pack() };
+        let Some(packed) = packed else { return Ok(false) };
+        let fields: Vec<(&[u8], &[u8])> =
+            packed.iter().map(|(field, value)| (&field[..], &value[..])).collect();
+        self.server.write(&location.0, &fields, seconds).await?;
+        Ok(true)
+    }
+
+    /// Closes the breaker when the server answers in time again, and asks it how it is.
+    async fn watch(mut self) {
+        let (mut probes, mut figures) = (tokio::time::interval(PROBED), tokio::time::interval(FIGURES));
+        loop {
+            tokio::select! {
+                _ = probes.tick() => {
+                    if self.state.breaker.is_open() && self.answers_in_time().await {
+                        self.state.breaker.close();
+                        tracing::info!("the second level of the cache answers again");
+                    }
+                }
+                _ = figures.tick() => {
+                    let info = self.server.info().await.ok().flatten();
+                    self.state.stats.answering.store(info.is_some(), Ordering::Relaxed);
+                    *self.state.stats.server.lock() = info;
+                }
+            }
+        }
+    }
+
+    /// Several times: one quick answer among slow ones would only let calls wait again.
+    async fn answers_in_time(&mut self) -> bool {
+        for _ in 0..3 {
+            if !matches!(tokio::time::timeout(self.budget, self.server.ping()).await, Ok(Ok(()))) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The fields of a response and their values: with `Vary`, one that names the headers and one for these values of them.
+fn pack(seal: &Seal, location: &Location, stored: &Stored, origin: Origin) -> Option<Vec<(Field, Vec<u8>)>> {
+    let base = field(&stored.key);
+    let close =
+        |field: Field, payload: Vec<u8>| Some((field, seal.close(&place(location, &field), payload)?));
+    let response = wire::encode_response(stored, origin)?;
+    if stored.selecting.fields().next().is_none() {
+        return Some(vec![close(base, response)?]);
+    }
+    let names = wire::encode_names(stored.selecting.fields().map(|(name, _)| name))?;
+    Some(vec![close(base, names)?, close(variant(&base, &stored.selecting), response)?])
+}
+
+/// What a value is bound to.
+fn place(location: &Location, field: &Field) -> Vec<u8> {
+    [&location.0[..], field].concat()
+}

@@ -1,0 +1,65 @@
+//! Requests that miss at the same time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::support::{Rig, Upstream, text};
+
+/// An upstream that answers when it is let, once for each permit.
+async fn gated(fields: &'static [(&'static str, &'static str)]) -> (Upstream, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::new(move |_| {
+        let (gate, number) = (Arc::clone(&opened), count.fetch_add(1, Ordering::SeqCst) + 1);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            text(200, fields, number.to_string())
+        }
+    })
+    .await;
+    (upstream, gate)
+}
+
+async fn until(what: &str, is: impl Fn() -> bool) {
+    for _ in 0..3_000 {
+        if is() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not so after 30 s: {what}");
+}
+
+fn cached() -> serde_json::Value {
+    json!({ "policies": [{ "type": "cache", "settings": {} }] })
+}
+
+fn open(rig: &Rig) -> u64 {
+    rig.shared.stats.connections.load(Ordering::Relaxed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_misses_at_once_are_one_request_of_the_upstream() {
+    const CALLERS: usize = 1_000;
+    let (upstream, gate) = gated(&[("cache-control", "max-age=60")]).await;
+    let mut rig = Rig::start();
+    rig.api("co", upstream.address, cached());
+    let rig = Arc::new(rig);
+    let ask = || {
+        let rig = Arc::clone(&rig);
+        tokio::spawn(async move { rig.get("/acme/co/a", &[]).await })
+    };
+    let callers: Vec<_> = (0..CALLERS).map(|_| ask()).collect();
+    until("all are there", || open(&rig) >= CALLERS as u64).await;
+    gate.add_permits(10);
+    for caller in callers {
+        let seen = caller.await.unwrap();
+        assert_eq!((seen.status.as_u16(), &seen.body[..]), (200, &b"1"[..]));
+    }
+    assert_eq!(upstream.count(), 1);
+}

@@ -1,0 +1,450 @@
+//! The cache's second level through the front door: gateways that share a real Redis.
+
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::Commands as _;
+use serde_json::{Value, json};
+use sluice_contract::ids::{EnvironmentId, IncarnationId, PurgeId};
+use sluice_contract::journal::{Change, Purge, PurgeScope};
+use sluice_contract::link::{SecondLevelHealth, SecondLevelState};
+use sluice_gateway::cache::{SecondLevel, SecondLevelSettings};
+
+use crate::support::{Rig, Seen, Start, Upstream, text};
+
+/// A Redis of a test, on a port of its own; ends with the test.
+struct Redis {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Redis {
+    async fn start(arguments: &[&str]) -> Self {
+        let address = crate::support::nobody().await;
+        Self::on(address, arguments).await
+    }
+
+    async fn on(address: SocketAddr, arguments: &[&str]) -> Self {
+        let process = Command::new("redis-server")
+            .args([
+                "--port",
+                &address.port().to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .args(arguments)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let redis = Self { process, address };
+        eventually("Redis answers", || async { TcpStream::connect(address).is_ok() }).await;
+        redis
+    }
+
+    fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    fn client(&self) -> redis::Connection {
+        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
+    }
+
+    /// Sends a signal, by its number.
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn eventually<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
+    let begun = Instant::now();
+    while !is().await {
+        assert!(begun.elapsed() < Duration::from_secs(30), "not so after 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Gateways of one environment behind which a Redis stands.
+struct Fleet {
+    environment: EnvironmentId,
+    incarnation: IncarnationId,
+}
+
+impl Fleet {
+    fn new() -> Self {
+        Self { environment: EnvironmentId::generate(), incarnation: IncarnationId::generate() }
+    }
+
+    /// Waiting longer than usual, so that a machine under load does not decide a test.
+    fn patient(url: String) -> SecondLevelSettings {
+        SecondLevelSettings { budget: Duration::from_secs(2), ..SecondLevelSettings::new(vec![url]) }
+    }
+
+    fn gateway(&self, settings: &SecondLevelSettings) -> Rig {
+        let second = SecondLevel::start(settings).unwrap();
+        let rig = Rig::with(Start { second_level: Some(second), ..Start::default() });
+        rig.shared.serve_environment(self.environment);
+        rig.shared.know_purges_from(0);
+        let mut snapshot = (*rig.shared.snapshot()).clone();
+        snapshot.incarnation = Some(self.incarnation);
+        rig.shared.publish(snapshot);
+        rig
+    }
+}
+
+fn cached(settings: Value) -> Value {
+    json!({ "policies": [{ "type": "cache", "settings": settings }] })
+}
+
+fn health(rig: &Rig) -> SecondLevelHealth {
+    rig.shared.cache.second_level().unwrap().health()
+}
+
+async fn written(rig: &Rig, count: u64) {
+    eventually("responses are written", || async { health(rig).written >= count }).await;
+}
+
+/// Answers with the number of the request, for a minute.
+async fn counting() -> Upstream {
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    Upstream::new(move |_| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+        async move { text(200, &[("cache-control", "max-age=60"), ("x-own", "\u{fc}")], number.to_string()) }
+    })
+    .await
+}
+
+fn is_shared(seen: &Seen) -> bool {
+    let status = seen.header("cache-status");
+    status.starts_with("sluice; hit; ttl=") && status.ends_with("; detail=L2")
+}
+
+fn purge(scope: PurgeScope) -> Change {
+    Change::Purge(Purge { id: PurgeId::generate(), scope })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_gateway_fetched_another_serves_until_a_purge() {
+    let redis = Redis::start(&[]).await;
+    let upstream = counting().await;
+    let fleet = Fleet::new();
+    let settings = Fleet::patient(redis.url());
+    let (mut a, mut b) = (fleet.gateway(&settings), fleet.gateway(&settings));
+    let api = a.api("s", upstream.address, cached(json!({})));
+    b.adopt(&a, "s", api);
+    b.api("s", upstream.address, cached(json!({})));
+
+    assert_eq!(a.get("/acme/s/a?x=1", &[]).await.body, "1");
+    written(&a, 1).await;
+    let shared = b.get("/acme/s/a?x=1", &[]).await;
+    assert!(is_shared(&shared) && shared.body == "1", "{:?}", shared.headers);
+    assert_eq!(shared.headers["x-own"].as_bytes(), "\u{fc}".as_bytes());
+    let again = b.get("/acme/s/a?x=1", &[]).await;
+    assert!(
+        again.header("cache-status").starts_with("sluice; hit") && !is_shared(&again),
+        "it was taken over"
+    );
+    assert_eq!(b.get("/acme/s/a?x=2", &[]).await.body, "2", "another URL");
+    assert_eq!((health(&b).hits, health(&b).misses, upstream.count()), (1, 1, 2));
+    written(&b, 1).await;
+
+    // A purge: the copy in Redis is older, whether it is deleted or not.
+    let mut connection = redis.client();
+    let locations: Vec<Vec<u8>> = connection.keys("sluice:*").unwrap();
+    assert_eq!(locations.len(), 2);
+    let dumps: Vec<_> = locations
+        .iter()
+        .map(|location| {
+            (location, redis::cmd("DUMP").arg(location).query::<Vec<u8>>(&mut connection).unwrap())
+        })
+        .collect();
+    for rig in [&mut a, &mut b] {
+        rig.apply(purge(PurgeScope::Url { api, path: "/a?x=1".to_owned() }));
+    }
+    let mut second = redis.client();
+    eventually("the copy is deleted", || {
+        let left: Vec<Vec<u8>> = second.keys("sluice:*").unwrap();
+        async move { left.len() == 1 }
+    })
+    .await;
+    for (location, dump) in &dumps {
+        // As if the deletion had been lost.
+        redis::cmd("RESTORE")
+            .arg(location)
+            .arg(60_000)
+            .arg(dump)
+            .arg("REPLACE")
+            .exec(&mut connection)
+            .unwrap();
+    }
+    assert_eq!(b.get("/acme/s/a?x=1", &[]).await.body, "3");
+    assert_eq!(health(&b).outdated, 1);
+    assert_eq!(a.get("/acme/s/a?x=2", &[]).await.body, "2", "what was not purged is shared still");
+    written(&b, 2).await;
+    let after = a.get("/acme/s/a?x=1", &[]).await;
+    assert!(is_shared(&after) && after.body == "3", "what was fetched after the purge is shared again");
+
+    for rig in [&mut a, &mut b] {
+        rig.apply(purge(PurgeScope::Api { api }));
+    }
+    assert_eq!(b.get("/acme/s/a?x=2", &[]).await.body, "4");
+    written(&b, 3).await;
+    assert_eq!(a.get("/acme/s/a?x=2", &[]).await.body, "4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsafe_method_and_purges_of_another_life_keep_old_copies_from_being_served() {
+    let redis = Redis::start(&[]).await;
+    let upstream = counting().await;
+    let fleet = Fleet::new();
+    let settings = Fleet::patient(redis.url());
+    let mut a = fleet.gateway(&settings);
+    let api = a.api("s", upstream.address, cached(json!({})));
+    assert_eq!(a.get("/acme/s/a", &[]).await.body, "1");
+    written(&a, 1).await;
+    let mut connection = redis.client();
+    let location: Vec<Vec<u8>> = connection.keys("sluice:*").unwrap();
+    let dump: Vec<u8> = redis::cmd("DUMP").arg(&location[0]).query(&mut connection).unwrap();
+    let restore = |connection: &mut redis::Connection| {
+        redis::cmd("RESTORE")
+            .arg(&location[0])
+            .arg(60_000)
+            .arg(&dump)
+            .arg("REPLACE")
+            .exec(connection)
+            .unwrap();
+    };
+    a.send(http::Method::POST, "/acme/s/a", &[], "x").await;
+    let mut second = redis.client();
+    eventually("the copy is deleted", || {
+        let left: Vec<Vec<u8>> = second.keys("sluice:*").unwrap();
+        async move { left.is_empty() }
+    })
+    .await;
+    restore(&mut connection);
+    assert_eq!(a.get("/acme/s/a", &[]).await.body, "3", "the method is newer than the copy");
+
+    // A gateway that has just begun knows of no purge before: what is older is not believed.
+    restore(&mut connection);
+    let mut late = fleet.gateway(&settings);
+    late.adopt(&a, "s", api);
+    late.api("s", upstream.address, cached(json!({})));
+    late.shared.know_purges_from(100);
+    assert_eq!(late.get("/acme/s/a", &[]).await.body, "4");
+    assert_eq!(health(&late).outdated, 1);
+    // Nor is what belongs to another journal, or another environment.
+    restore(&mut connection);
+    let mut restored = Fleet { incarnation: IncarnationId::generate(), ..Fleet::new() };
+    restored.environment = fleet.environment;
+    let mut other = restored.gateway(&settings);
+    other.adopt(&a, "s", api);
+    other.api("s", upstream.address, cached(json!({})));
+    assert_eq!(other.get("/acme/s/a", &[]).await.body, "5");
+    let mut elsewhere = Fleet { incarnation: fleet.incarnation, ..Fleet::new() }.gateway(&settings);
+    elsewhere.adopt(&a, "s", api);
+    elsewhere.api("s", upstream.address, cached(json!({})));
+    restore(&mut connection);
+    assert_eq!(elsewhere.get("/acme/s/a", &[]).await.body, "6");
+    assert_eq!((health(&other).outdated, health(&elsewhere).misses), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variants_and_callers_have_copies_of_their_own_there_too() {
+    let redis = Redis::start(&[]).await;
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let upstream = Upstream::new(move |_| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+        async move { text(200, &[("cache-control", "max-age=60"), ("vary", "accept")], number.to_string()) }
+    })
+    .await;
+    let fleet = Fleet::new();
+    let settings = SecondLevelSettings { key: Some([7; 32]), ..Fleet::patient(redis.url()) };
+    let (mut a, mut b) = (fleet.gateway(&settings), fleet.gateway(&settings));
+    let api = a.api("v", upstream.address, cached(json!({})));
+    b.adopt(&a, "v", api);
+    b.api("v", upstream.address, cached(json!({})));
+    let requests: [&[(&str, &str)]; 4] = [
+        &[("accept", "a")],
+        &[("accept", "b")],
+        &[("accept", "a"), ("authorization", "ann")],
+        &[("accept", "a"), ("authorization", "bob")],
+    ];
+    for (number, headers) in requests.iter().enumerate() {
+        assert_eq!(a.get("/acme/v/a", headers).await.body, (number + 1).to_string());
+        written(&a, number as u64 + 1).await;
+    }
+    for (number, headers) in requests.iter().enumerate() {
+        let seen = b.get("/acme/v/a", headers).await;
+        assert!(is_shared(&seen) && seen.body == (number + 1).to_string(), "{headers:?}: {:?}", seen.headers);
+    }
+    assert_eq!(b.get("/acme/v/a", &[("accept", "c")]).await.body, "5");
+    // Encrypted: nothing of a response shows.
+    let mut connection = redis.client();
+    let location: Vec<Vec<u8>> = connection.keys("sluice:*").unwrap();
+    let values: Vec<Vec<u8>> = connection.hvals(&location[0]).unwrap();
+    assert!(values.len() >= 5);
+    assert!(!values.iter().any(|value| value.windows(7).any(|window| window == b"max-age")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_data_is_a_miss_and_is_counted() {
+    let redis = Redis::start(&[]).await;
+    let upstream = counting().await;
+    let fleet = Fleet::new();
+    let settings = Fleet::patient(redis.url());
+    let mut a = fleet.gateway(&settings);
+    let api = a.api("w", upstream.address, cached(json!({})));
+    let mut connection = redis.client();
+    type Spoil = fn(&mut Vec<u8>);
+    let spoils: [Spoil; 4] = [
+        |value| value.truncate(40),
+        |value| *value.last_mut().unwrap() ^= 1,
+        |value| value[0] = 9,
+        |value| *value = b"nonsense".to_vec(),
+    ];
+    for (round, spoil) in spoils.into_iter().enumerate() {
+        let path = format!("/acme/w/{round}");
+        let first = a.get(&path, &[]).await.body;
+        written(&a, round as u64 + 1).await;
+        // All there are: a write of the round before may have come late.
+        let locations: Vec<Vec<u8>> = connection.keys("sluice:*").unwrap();
+        for location in &locations {
+            let fields: Vec<(Vec<u8>, Vec<u8>)> = connection.hgetall(location).unwrap();
+            for (field, mut value) in fields {
+                spoil(&mut value);
+                let _: () = connection.hset(location, field, value).unwrap();
+            }
+        }
+        let mut b = fleet.gateway(&settings);
+        b.adopt(&a, "w", api);
+        b.api("w", upstream.address, cached(json!({})));
+        let seen = b.get(&path, &[]).await;
+        assert_ne!(seen.body, first);
+        assert_eq!((seen.status.as_u16(), health(&b).damaged), (200, 1), "round {round}");
+        // Of another type altogether.
+        for location in &locations {
+            let _: () = connection.set(location, "nonsense").unwrap();
+        }
+        let mut c = fleet.gateway(&settings);
+        c.adopt(&a, "w", api);
+        c.api("w", upstream.address, cached(json!({})));
+        assert_eq!(c.get(&path, &[]).await.status.as_u16(), 200);
+        assert_eq!((health(&c).errors, health(&c).state), (1, SecondLevelState::Up));
+        let _: () = connection.flushall().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_frozen_full_or_gone_fails_no_call_and_comes_back() {
+    let redis = Redis::start(&["--maxmemory-policy", "noeviction"]).await;
+    let upstream = counting().await;
+    let fleet = Fleet::new();
+    let settings = SecondLevelSettings::new(vec![redis.url()]);
+    let mut rig = fleet.gateway(&settings);
+    rig.api("f", upstream.address, cached(json!({})));
+    let mut number = 0;
+    let mut ask = async |rig: &Rig, count: usize| {
+        for _ in 0..count {
+            number += 1;
+            let begun = Instant::now();
+            let seen = rig.get(&format!("/acme/f/{number}"), &[]).await;
+            assert_eq!(seen.status.as_u16(), 200);
+            // The budget is 5 ms; what is measured here is that nobody waits for the server's own second.
+            assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+        }
+    };
+    ask(&rig, 3).await;
+    eventually("it answers", || async { health(&rig).state == SecondLevelState::Up }).await;
+
+    let mut connection = redis.client();
+    let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query(&mut connection).unwrap();
+    ask(&rig, 3).await;
+    eventually("writes are refused", || async { health(&rig).refused > 0 }).await;
+    assert_ne!(health(&rig).state, SecondLevelState::Tripped, "a full server still answers");
+    let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("0").query(&mut connection).unwrap();
+
+    redis.signal("-STOP");
+    ask(&rig, 20).await;
+    assert_eq!(health(&rig).state, SecondLevelState::Tripped);
+    let late = health(&rig).late;
+    ask(&rig, 20).await;
+    assert_eq!(health(&rig).late, late, "nobody waits any more");
+    redis.signal("-CONT");
+    eventually("it is asked again", || async { health(&rig).state == SecondLevelState::Up }).await;
+    let before = health(&rig).written;
+    ask(&rig, 3).await;
+    eventually("responses are written again", || async { health(&rig).written > before }).await;
+
+    let address = redis.address;
+    drop(redis);
+    ask(&rig, 20).await;
+    eventually("it trips", || async { health(&rig).state == SecondLevelState::Tripped }).await;
+    let _again = Redis::on(address, &[]).await;
+    eventually("it is asked again", || async { health(&rig).state == SecondLevelState::Up }).await;
+    assert_eq!(upstream.count(), number, "every call was answered by the upstream");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_starts_without_its_redis_and_uses_it_when_it_comes() {
+    let address = crate::support::nobody().await;
+    let upstream = counting().await;
+    let fleet = Fleet::new();
+    let settings = Fleet::patient(format!("redis://{address}"));
+    let mut a = fleet.gateway(&settings);
+    a.api("l", upstream.address, cached(json!({})));
+    assert_eq!(a.get("/acme/l/first", &[]).await.status.as_u16(), 200);
+    let _redis = Redis::on(address, &[]).await;
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    eventually("responses are written", || async {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(a.get(&format!("/acme/l/{number}"), &[]).await.status.as_u16(), 200);
+        health(&a).written > 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_asked_where_each_url_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let cluster = ["--cluster-enabled", "yes", "--dir", folder];
+    let redis = Redis::start(&cluster).await;
+    let mut connection = redis.client();
+    redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16_383).exec(&mut connection).unwrap();
+    let upstream = counting().await;
+    let fleet = Fleet::new();
+    let settings =
+        SecondLevelSettings { urls: vec![redis.url(), redis.url()], ..Fleet::patient(String::new()) };
+    let (mut a, mut b) = (fleet.gateway(&settings), fleet.gateway(&settings));
+    let api = a.api("c", upstream.address, cached(json!({})));
+    b.adopt(&a, "c", api);
+    b.api("c", upstream.address, cached(json!({})));
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    eventually("a response is shared", || async {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let path = format!("/acme/c/{number}");
+        let before = health(&a).written;
+        a.get(&path, &[]).await;
+        for _ in 0..50 {
+            if health(&a).written > before {
+                return is_shared(&b.get(&path, &[]).await);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    })
+    .await;
+}
