@@ -135,6 +135,7 @@ mod tests {
         let found = of(" Max-Age=60 ,S-MAXAGE=\"30\", private=\"set-cookie, x\",, unknown=a,no-cache=\"a\"");
         assert_eq!((found.max_age, found.s_maxage), (Some(60), Some(30)));
         assert!(found.private && found.no_cache && !found.no_store);
+        assert!(!of("x=\"a, no-store, b\", max-age=5").no_store, "a comma in quotes separates nothing");
     }
 
     #[test]
