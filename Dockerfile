@@ -5,13 +5,14 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY . .
-# The same steps as on a developer's machine: the console first, because the control plane embeds it.
+# Compiled with a profile of real load, for which the build installs nginx, wrk and h2load and wants two cores;
+# `--build-arg DIST=--plain` goes without.
+ARG DIST=
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo xtask console \
-    && cargo build --locked --profile dist --package sluice --package sluice-gateway \
+    cargo xtask dist $DIST \
     && mkdir /built \
-    && cp target/dist/sluice target/dist/sluice-gateway /built/
+    && cp target/shipped/sluice target/shipped/sluice-gateway /built/
 
 FROM debian:bookworm-slim AS base
 RUN apt-get update \
