@@ -11,7 +11,7 @@ use super::conditional;
 use super::fill::{Fill, Recipe};
 use super::flight::{Boarding, Flight, Flights, Stage};
 use super::freshness;
-use super::judge::Asked;
+use super::judge::{Asked, Found};
 use super::key::{self, Key};
 use super::level::Shared;
 use super::purges::Stamp;
@@ -58,6 +58,12 @@ impl Asked<'_> {
         while !self.cache().is_uncacheable(own.hash) {
             match Flights::board(self.cache(), own.hash, own.bytes) {
                 Boarding::Leader(flight) => {
+                    // Another's fetch may have ended between the look at the store and this one's beginning.
+                    let now = self.now();
+                    if let Found::Fresh(stored) = self.look_up(&self.headers, now) {
+                        call.cache = CacheOutcome::Coalesced;
+                        return Ok(self.answer(&stored, now));
+                    }
                     let stored = match self.second_level(call, &flight).await {
                         Some(Shared::Usable(answer)) => return Ok(*answer),
                         Some(Shared::Stale(shared)) => Some(shared),

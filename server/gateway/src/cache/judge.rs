@@ -121,9 +121,10 @@ impl<'a> Asked<'a> {
     }
 
     /// Whether the caller may have it: what was said to somebody without credentials is not for one who has some, unless
-    /// somebody has said that it is for everybody.
+    /// somebody has said that it is for everybody. Cookies alone are none here: most callers of a browser have some, and an
+    /// upstream to whom they matter says `Vary: Cookie`.
     pub(super) fn is_for_caller(&self, storable: &Storable) -> bool {
-        storable.audience != Audience::Anonymous || self.keys.caller().is_none()
+        storable.audience != Audience::Anonymous || !self.keys.has_credentials()
     }
 
     /// Names the URL for purges.

@@ -48,6 +48,7 @@ pub(super) struct Keys {
     shared_end: usize,
     shared_hash: u64,
     caller_hash: Option<u64>,
+    has_credentials: bool,
     /// Where the chosen query stands in the text.
     query: Range<usize>,
 }
@@ -112,11 +113,15 @@ impl Keys {
         let shared_end = text.len();
         let shared_hash = hash(&text);
         let caller = identity(who, headers, rule.separate);
+        let has_credentials = caller.is_some()
+            && (who.application.is_some()
+                || who.forwarded_key.is_some()
+                || headers.contains_key(AUTHORIZATION));
         let caller_hash = caller.map(|identity| {
             text.extend_from_slice(&identity);
             HASHER.hash_one((shared_hash, identity))
         });
-        Self { text, shared_end, shared_hash, caller_hash, query }
+        Self { text, shared_end, shared_hash, caller_hash, has_credentials, query }
     }
 
     pub(super) fn shared(&self) -> Key<'_> {
@@ -126,6 +131,11 @@ impl Keys {
     /// None: nothing tells callers apart.
     pub(super) fn caller(&self) -> Option<Key<'_>> {
         Some(Key { bytes: &self.text, hash: self.caller_hash? })
+    }
+
+    /// Whether the caller is told apart by more than cookies.
+    pub(super) fn has_credentials(&self) -> bool {
+        self.has_credentials
     }
 
     /// The key under which the request's own response would be stored if it is not for everybody.

@@ -15,7 +15,7 @@ use super::freshness;
 #[serde(rename_all = "snake_case")]
 pub(super) enum Audience {
     Everyone,
-    /// Who brings no credentials, as the one who asked for it.
+    /// Who brings neither a key nor `Authorization`, as the one who asked for it.
     Anonymous,
     /// Who asked for it, by the same credentials.
     Caller,

@@ -1,13 +1,14 @@
-//! Requests that miss at the same time.
+//! Requests that miss at the same time, and callers who leave while others wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::Request;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::support::{Rig, Upstream, text};
+use crate::support::{Rig, Upstream, exchange, text};
 
 /// An upstream that answers when it is let, once for each permit.
 async fn gated(fields: &'static [(&'static str, &'static str)]) -> (Upstream, Arc<Semaphore>) {
@@ -62,4 +63,38 @@ async fn a_thousand_misses_at_once_are_one_request_of_the_upstream() {
         assert_eq!((seen.status.as_u16(), &seen.body[..]), (200, &b"1"[..]));
     }
     assert_eq!(upstream.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_caller_may_leave_before_the_answer_and_the_others_get_theirs() {
+    for cacheable in [true, false] {
+        let said = if cacheable { "max-age=60" } else { "no-store" };
+        let fields: &'static [_] = Box::leak(Box::new([("cache-control", said)]));
+        let (upstream, gate) = gated(fields).await;
+        let mut rig = Rig::start();
+        rig.api("co", upstream.address, cached());
+        let rig = Arc::new(rig);
+        let address = rig.address();
+        let first = tokio::spawn(async move {
+            let request = Request::get("/acme/co/a").header("host", "gateway.test");
+            exchange(address, request.body(http_body_util::Full::default()).unwrap()).await
+        });
+        until("the first has asked", || upstream.count() == 1).await;
+        let others: Vec<_> = (0..30)
+            .map(|_| {
+                let rig = Arc::clone(&rig);
+                tokio::spawn(async move { rig.get("/acme/co/a", &[]).await.status.as_u16() })
+            })
+            .collect();
+        until("all are there", || open(&rig) >= 31).await;
+        first.abort();
+        // One of the others asks in its place: without waiting for what the first had asked for.
+        until("another has asked", || upstream.count() >= 2).await;
+        gate.add_permits(100);
+        for other in others {
+            assert_eq!(other.await.unwrap(), 200);
+        }
+        let asked = upstream.count();
+        assert!(if cacheable { asked == 2 } else { (31..=32).contains(&asked) }, "{asked} for {fields:?}");
+    }
 }
