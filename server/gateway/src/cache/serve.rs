@@ -154,6 +154,10 @@ async fn refresh(
     let asked = Asked { headers: outbound.head.headers.clone(), ..asked };
     let own = asked.keys.own();
     if let Boarding::Leader(flight) = Flights::board(asked.cache(), own.hash, own.bytes) {
+        // Another's fetch may have ended between the look at the store and this one's beginning.
+        if let Found::Fresh(_) = asked.look_up(&asked.headers, asked.now()) {
+            return;
+        }
         // Whoever asks next sees what came of it.
         let _ = asked.fetch_alone(&mut call, outbound, Some(stored), Forward::Stale, Some(flight)).await;
     }

@@ -98,3 +98,37 @@ async fn the_first_caller_may_leave_before_the_answer_and_the_others_get_theirs(
         assert!(if cacheable { asked == 2 } else { (31..=32).contains(&asked) }, "{asked} for {fields:?}");
     }
 }
+
+/// A request that finds a stale response just before another's fetch ends must not fetch once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn stale_responses_that_many_ask_for_are_fetched_once_each() {
+    const URLS: usize = 60;
+    const ROUNDS: usize = 8;
+    let upstream = Upstream::new(|head| {
+        // What the second fetch brings stays fresh.
+        let first = !head.headers().contains_key("if-none-match");
+        let said = if first { "max-age=1, stale-while-revalidate=60" } else { "max-age=60" };
+        let fields: &'static [_] = Box::leak(Box::new([("cache-control", said), ("etag", "\"a\"")]));
+        async move { text(200, fields, "a".to_owned()) }
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("co", upstream.address, cached());
+    let rig = Arc::new(rig);
+    let ask = |url: usize| {
+        let rig = Arc::clone(&rig);
+        tokio::spawn(async move { rig.get(&format!("/acme/co/{url}"), &[]).await.status.as_u16() })
+    };
+    for url in 0..URLS {
+        assert_eq!(ask(url).await.unwrap(), 200);
+    }
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    for url in 0..URLS {
+        let callers: Vec<_> = (0..ROUNDS).map(|_| ask(url)).collect();
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), 200);
+        }
+    }
+    until("all are fetched anew", || upstream.count() >= 2 * URLS).await;
+    assert_eq!(upstream.count(), 2 * URLS);
+}
