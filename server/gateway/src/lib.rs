@@ -5,6 +5,7 @@ pub mod cache;
 pub mod clock;
 pub mod compile;
 mod hex;
+pub mod http1;
 pub mod link;
 pub mod listen;
 pub mod pipeline;
