@@ -4,6 +4,6 @@ mod request;
 mod response;
 mod timer;
 
-pub(crate) use request::{BodyFault, BodyWatch, RequestBody};
+pub(crate) use request::{BodyFault, BodyWatch, ClientStream, RequestBody};
 pub use response::Body;
 pub(crate) use response::{BodyError, Origin, UpstreamBody};

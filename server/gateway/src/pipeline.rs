@@ -21,12 +21,12 @@ mod upgrade;
 
 use std::rc::Rc;
 
+use http::Response;
 use http::request::Parts;
-use http::{Request, Response};
-use hyper::body::Incoming;
+use tokio::sync::oneshot;
 
-use crate::body::{Body, RequestBody};
-use crate::listen::Connection;
+use crate::body::{Body, ClientStream, RequestBody};
+use crate::listen::{Connection, Upgraded, Violation};
 use crate::state::Snapshot;
 use crate::worker::Worker;
 
@@ -43,22 +43,24 @@ pub(crate) use forwarded::Client;
 /// A request whose body has not been read.
 pub(crate) struct Arrived {
     pub(crate) head: Parts,
-    pub(crate) body: Incoming,
-    /// The connection itself, when the client asks for another protocol on it.
-    pub(crate) upgrade: Option<hyper::upgrade::OnUpgrade>,
+    pub(crate) body: ClientStream,
+    /// The connection itself, when the client asks for another protocol on it and the answer agrees.
+    pub(crate) upgrade: Option<oneshot::Receiver<Upgraded>>,
+    /// Why the head cannot be believed.
+    pub(crate) violation: Option<Violation>,
 }
 
 /// Answers a request, whatever becomes of it.
 pub(crate) async fn answer(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
-    request: Request<Incoming>,
+    arrived: Arrived,
 ) -> Response<Body> {
     // Request id and trace context first: every answer and every record carries them, those of errors too.
-    let fields = Fields::of(request.headers());
-    let mut call = Box::new(Call::begin(&worker, &connection, &request, &fields));
+    let fields = Fields::of(&arrived.head.headers);
+    let mut call = Box::new(Call::begin(&worker, &connection, &arrived.head, &fields));
     let snapshot = worker.snapshot();
-    let response = match decide(&mut call, &snapshot, &connection, request).await {
+    let response = match decide(&mut call, &snapshot, &connection, arrived).await {
         Ok(response) => response,
         Err(failure) => {
             call.failed(&failure);
@@ -79,13 +81,11 @@ async fn decide(
     call: &mut Call,
     snapshot: &Snapshot,
     connection: &Connection,
-    request: Request<Incoming>,
+    mut arrived: Arrived,
 ) -> Outcome<Response<Body>> {
-    let mut arrived = Arrived::new(request, call.told.upgrade);
-
     // Framing, sizes and times: before anything is believed that the message says.
     admit::ready(&call.worker)?;
-    admit::framing(connection, call, &arrived)?;
+    admit::framing(call, &arrived)?;
     admit::sizes(snapshot, call, &arrived)?;
 
     // Who is calling, by address: limits before authentication and forwarding headers need it.
@@ -129,12 +129,4 @@ async fn decide(
 
     // The response's transform after the cache: one stored response serves routes and callers that change it differently.
     Ok(transform::response(snapshot, &authorised, answer))
-}
-
-impl Arrived {
-    fn new(mut request: Request<Incoming>, upgrade: bool) -> Self {
-        let upgrade = upgrade.then(|| hyper::upgrade::on(&mut request));
-        let (head, body) = request.into_parts();
-        Self { head, body, upgrade }
-    }
 }

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::timer::IdleTimer;
+use crate::listen::Http1Body;
 
 /// The body of a request to an upstream.
 pub(crate) enum RequestBody {
@@ -21,9 +22,15 @@ pub(crate) enum RequestBody {
     Client(Box<ClientBody>),
 }
 
+/// What a client sends behind the head of a request.
+pub(crate) enum ClientStream {
+    Http1(Http1Body),
+    Http2(Incoming),
+}
+
 /// A client's body as it arrives.
 pub(crate) struct ClientBody {
-    inner: Incoming,
+    inner: ClientStream,
     limit: u64,
     timer: IdleTimer,
     watch: Rc<BodyWatch>,
@@ -58,7 +65,7 @@ pub(crate) enum BodyFault {
 
 impl RequestBody {
     /// The client's body, watched.
-    pub(crate) fn of(inner: Incoming, limit: u64, idle: Duration, watch: Rc<BodyWatch>) -> Self {
+    pub(crate) fn of(inner: ClientStream, limit: u64, idle: Duration, watch: Rc<BodyWatch>) -> Self {
         if inner.is_end_stream() {
             watch.complete.set(true);
             return Self::Empty;
@@ -162,9 +169,36 @@ impl ReadBody {
     }
 }
 
+impl ClientStream {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let broken = |_| BodyFault::Broken;
+        match self {
+            Self::Http1(body) => body.poll_frame(context).map(|frame| Some(frame?.map_err(broken))),
+            Self::Http2(body) => {
+                let frame = Pin::new(body).poll_frame(context);
+                frame.map(|frame| Some(frame?.map_err(|_| BodyFault::Broken)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2(body) => body.size_hint(),
+        }
+    }
+}
+
 impl ClientBody {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
+        let Poll::Ready(frame) = self.inner.poll_frame(context) else {
             ready!(self.timer.poll_waiting(context));
             return self.fail(BodyFault::TimedOut);
         };
@@ -174,7 +208,7 @@ impl ClientBody {
                 self.watch.complete.set(true);
                 Poll::Ready(None)
             }
-            Some(Err(_)) => self.fail(BodyFault::Broken),
+            Some(Err(fault)) => self.fail(fault),
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 let bytes = self.watch.bytes.get() + length;

@@ -3,7 +3,6 @@
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -50,7 +49,7 @@ impl Linger {
         context: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            if state.stopping.load(Ordering::Relaxed) || Instant::now() >= self.ends || self.left == 0 {
+            if state.stopping.get() || Instant::now() >= self.ends || self.left == 0 {
                 return Poll::Ready(());
             }
             if self.pausing {

@@ -2,11 +2,9 @@
 
 use http::Version;
 use http::request::Parts;
-use hyper::body::Body as _;
 
 use super::failure::{Kind, Outcome};
 use super::{Arrived, Call};
-use crate::listen::Connection;
 use crate::state::Snapshot;
 use crate::worker::Worker;
 
@@ -25,8 +23,8 @@ pub(super) fn ready(worker: &Worker) -> Outcome<()> {
 
 /// Heads that are malformed or too large, messages that two readers could read differently (RFC 9112 §6.3 and §11.2), and
 /// requests without exactly one host.
-pub(super) fn framing(connection: &Connection, call: &Call, arrived: &Arrived) -> Outcome<()> {
-    if let Some(violation) = connection.next_request() {
+pub(super) fn framing(call: &Call, arrived: &Arrived) -> Outcome<()> {
+    if let Some(violation) = arrived.violation {
         return Err(violation.kind().because(violation.message()).closing());
     }
     let version = arrived.head.version;
@@ -47,7 +45,7 @@ pub(super) fn sizes(snapshot: &Snapshot, call: &Call, arrived: &Arrived) -> Outc
         let detail = format!("A body may have {} bytes; this one has {least}.", limits.body_bytes);
         return Err(Kind::BodyTooLarge.because(detail).closing());
     }
-    // Of HTTP/1 the framing has counted the bytes as they came.
+    // Of HTTP/1 the head's reader has counted the bytes as they came.
     if arrived.head.version == Version::HTTP_2 && list_bytes(&arrived.head) > limits.header_bytes as usize {
         let detail = format!("The header fields of a request may have {} bytes.", limits.header_bytes);
         return Err(Kind::HeadTooLarge.because(detail));

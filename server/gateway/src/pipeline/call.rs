@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use http::header::{HeaderName, HeaderValue};
-use http::{Method, Request, Uri};
-use hyper::body::Incoming;
+use http::request::Parts;
+use http::{Method, Uri};
 use sluice_contract::calls::CacheOutcome;
 use sluice_contract::calls::wire::{CallRecord, Stage};
 use sluice_contract::ids::CallId;
@@ -82,7 +82,6 @@ pub(crate) struct Told {
     pub(super) content_length: Option<u64>,
     /// How many of these gateways the call has passed.
     pub(super) hops: usize,
-    pub(super) upgrade: bool,
     /// Something was said to caches.
     pub(crate) to_caches: bool,
 }
@@ -94,7 +93,6 @@ impl Told {
             hosts: fields.hosts,
             content_length: fields.content_length.and_then(|value| value.to_str().ok()?.parse().ok()),
             hops: fields.via.map_or(0, hops),
-            upgrade: fields.upgrade,
             to_caches: fields.steers_caches,
         }
     }
@@ -104,7 +102,7 @@ impl Call {
     pub(super) fn begin(
         worker: &Rc<Worker>,
         connection: &Rc<Connection>,
-        request: &Request<Incoming>,
+        head: &Parts,
         fields: &Fields<'_>,
     ) -> Self {
         let at = Utc::now();
@@ -123,16 +121,16 @@ impl Call {
             request_id: sent.unwrap_or_else(|| own_id(id)),
             trace: Trace::of(fields.traceparent, &worker.ids),
             told: Told::of(fields),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
+            method: head.method.clone(),
+            uri: head.uri.clone(),
             // An absolute form and HTTP/2 name the host in the target; it counts (RFC 9112 §3.2.2).
-            host: authority(request.uri()).or_else(|| fields.host.cloned()),
+            host: authority(&head.uri).or_else(|| fields.host.cloned()),
             user_agent: fields.user_agent.cloned(),
             origin: fields.origin.cloned(),
             answered_preflight: false,
             peer: connection.peer.ip().to_canonical(),
             client: connection.peer.ip().to_canonical(),
-            version: request.version(),
+            version: head.version,
             api: None,
             route: None,
             credential: None,

@@ -16,7 +16,6 @@ pub(super) struct Fields<'h> {
     pub(super) traceparent: Option<&'h HeaderValue>,
     pub(super) content_length: Option<&'h HeaderValue>,
     pub(super) via: Option<&'h HeaderValue>,
-    pub(super) upgrade: bool,
     /// A field with which a client says something to caches: a directive, a condition, a range.
     pub(super) steers_caches: bool,
 }
@@ -36,10 +35,6 @@ impl<'h> Fields<'h> {
                 "traceparent" => &mut fields.traceparent,
                 "content-length" => &mut fields.content_length,
                 "via" => &mut fields.via,
-                "upgrade" => {
-                    fields.upgrade = true;
-                    continue;
-                }
                 "cache-control"
                 | "pragma"
                 | "range"
@@ -81,7 +76,7 @@ mod tests {
         for (found, first) in [(fields.host, "a"), (fields.user_agent, "curl"), (fields.traceparent, "t")] {
             assert_eq!(found.unwrap(), first);
         }
-        assert!(fields.origin.is_none() && !fields.upgrade && !fields.steers_caches);
+        assert!(fields.origin.is_none() && !fields.steers_caches);
     }
 
     #[test]

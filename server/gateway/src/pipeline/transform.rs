@@ -8,10 +8,13 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Response};
 
+use tokio::sync::oneshot;
+
 use super::call::REQUEST_ID;
 use super::failure::{Kind, Outcome};
 use super::{Answer, Arrived, Authorised, Call, authenticate, forwarded, headers};
 use crate::body::Body;
+use crate::listen::Upgraded;
 use crate::state::Snapshot;
 
 /// A request as the upstream will see it, but for what depends on the target.
@@ -28,7 +31,7 @@ pub(crate) struct Head {
 /// A client's wish to speak another protocol.
 pub(crate) struct Wish {
     pub(crate) protocol: HeaderValue,
-    pub(crate) connection: hyper::upgrade::OnUpgrade,
+    pub(crate) connection: oneshot::Receiver<Upgraded>,
 }
 
 /// The wish for another protocol, when the request is one (RFC 9110 §7.8).

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Response, StatusCode};
-use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::failure::Outcome;
@@ -42,10 +41,10 @@ pub(super) async fn tunnel(
     let idle = upstream.timeouts.idle;
     let mut tunnelled = call.hand_over(head.status);
     tokio::task::spawn_local(async move {
-        let ends = tokio::try_join!(connection, theirs);
+        let ends = tokio::join!(connection, theirs);
         let bytes = match ends {
-            Ok((client, server)) => copy(client, server, idle).await,
-            Err(_) => Bytes { up: 0, down: 0 },
+            (Ok(client), Ok(server)) => copy(client, TokioIo::new(server), idle).await,
+            _ => Bytes { up: 0, down: 0 },
         };
         tunnelled.body_in.bytes.set(tunnelled.body_in.bytes.get() + bytes.up);
         tunnelled.end(bytes.down);
@@ -67,9 +66,13 @@ struct Bytes {
 }
 
 /// Copies both ways until both sides have ended, or nothing moves for a while.
-async fn copy(client: Upgraded, server: Upgraded, idle: Duration) -> Bytes {
-    let (client_read, client_write) = tokio::io::split(TokioIo::new(client));
-    let (server_read, server_write) = tokio::io::split(TokioIo::new(server));
+async fn copy<C, S>(client: C, server: S, idle: Duration) -> Bytes
+where
+    C: AsyncRead + AsyncWrite,
+    S: AsyncRead + AsyncWrite,
+{
+    let (client_read, client_write) = tokio::io::split(client);
+    let (server_read, server_write) = tokio::io::split(server);
     let moved = std::cell::Cell::new(Instant::now());
     let (up, down) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let both = async {
@@ -90,13 +93,14 @@ async fn copy(client: Upgraded, server: Upgraded, idle: Duration) -> Bytes {
     Bytes { up: up.get(), down: down.get() }
 }
 
-async fn one_way<I>(
-    mut from: ReadHalf<I>,
-    mut to: WriteHalf<I>,
+async fn one_way<F, T>(
+    mut from: ReadHalf<F>,
+    mut to: WriteHalf<T>,
     moved: &std::cell::Cell<Instant>,
     count: &std::cell::Cell<u64>,
 ) where
-    I: tokio::io::AsyncRead + tokio::io::AsyncWrite,
+    F: AsyncRead + AsyncWrite,
+    T: AsyncRead + AsyncWrite,
 {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {

@@ -9,5 +9,6 @@ mod cache_keys;
 mod cache_policy;
 mod forwarding;
 mod framing;
+mod http1;
 mod second_level;
 mod support;

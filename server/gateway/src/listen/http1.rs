@@ -1,0 +1,328 @@
+//! Serves HTTP/1.1 (RFC 9112) on one connection: a head is read, the pipeline answers, the answer is written, and so on.
+//!
+//! A codec of our own, since nothing of a general one can be left out of each request: it reads a head once and strictly,
+//! has one buffer for each direction, and makes no task and no channel for a request (docs/adr/0010). HTTP/2 is hyper's.
+
+mod encode;
+mod head;
+mod inbox;
+mod outbox;
+mod refused;
+mod violation;
+mod wire;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::header::HeaderName;
+use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http_body::{Body as _, Frame};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use encode::{Delimited, Manner};
+pub use head::HeadLimits;
+use head::{Head, Lines, Said};
+use outbox::Outbox;
+pub use violation::Violation;
+pub(crate) use wire::{Http1Body, Upgraded};
+
+use super::connection::Connection;
+use super::linger::Linger;
+use super::watch::Watch;
+use crate::body::{Body, ClientStream};
+use crate::http1::chunked;
+use crate::pipeline::{Arrived, answer};
+use crate::worker::Worker;
+use wire::Wire;
+
+/// One connection.
+pub(super) struct Http1 {
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+    connection: Rc<Connection>,
+    wire: Rc<Wire>,
+    lines: Lines,
+    out: Outbox,
+    limits: HeadLimits,
+    /// The last answer's map, whose memory the next request's fields can have.
+    spare: HeaderMap,
+}
+
+/// A request that the pipeline may answer.
+struct Asked {
+    arrived: Arrived,
+    said: Said,
+    old_client: bool,
+    to_head: bool,
+    /// Where the connection goes if the answer switches to another protocol.
+    upgrade: Option<oneshot::Sender<Upgraded>>,
+}
+
+/// What becomes of a connection after an answer.
+enum After {
+    NextRequest,
+    /// To be closed, so that a client that is still sending can read what it was sent.
+    Close {
+        still_sending: bool,
+    },
+    /// The client has gone, or the answer broke off.
+    Gone,
+}
+
+impl Http1 {
+    pub(super) fn new(
+        worker: &Rc<Worker>,
+        watch: &Rc<Watch>,
+        connection: Rc<Connection>,
+        tcp: TcpStream,
+        first: BytesMut,
+        limits: HeadLimits,
+    ) -> Self {
+        Self {
+            worker: Rc::clone(worker),
+            watch: Rc::clone(watch),
+            wire: Rc::new(Wire::new(tcp, first)),
+            connection,
+            lines: Lines::new(limits),
+            out: Outbox::default(),
+            limits,
+            spare: HeaderMap::new(),
+        }
+    }
+
+    /// Serves until the client or the gateway ends it.
+    pub(super) async fn serve(mut self) {
+        while let Ok(Some(asked)) = self.next_request().await {
+            match self.exchange(asked).await {
+                After::NextRequest => {}
+                After::Close { still_sending } => return self.close(still_sending).await,
+                After::Gone => return,
+            }
+        }
+    }
+
+    /// The next request; None when there will be none.
+    async fn next_request(&mut self) -> io::Result<Option<Asked>> {
+        loop {
+            if let Some(asked) = self.arrived() {
+                return Ok(Some(asked));
+            }
+            let is_idle = self.wire.inbox().bytes().is_empty();
+            if is_idle && self.connection.state.stopping.get() {
+                return Ok(None);
+            }
+            if poll_fn(|context| self.wire.poll_fill(context)).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The request whose head has arrived, in order or not.
+    fn arrived(&mut self) -> Option<Asked> {
+        let head_since = &self.connection.state.head_since;
+        let mut inbox = self.wire.inbox();
+        inbox.skip_empty_lines();
+        let bytes = inbox.bytes();
+        if bytes.is_empty() {
+            return None;
+        }
+        if head_since.get() == 0 {
+            head_since.set(self.watch.tick.get().max(1));
+        }
+        let read = match self.lines.look(bytes) {
+            Ok(None) => return None,
+            Ok(Some(length)) => {
+                let head = inbox.take_head(length);
+                self.lines.read(&head, std::mem::take(&mut self.spare)).map_err(|violation| (head, violation))
+            }
+            Err(violation) => Err((Bytes::copy_from_slice(bytes), violation)),
+        };
+        head_since.set(0);
+        if let Ok(head) = &read {
+            inbox.expect_body(&head.said);
+        }
+        drop(inbox);
+        Some(match read {
+            Ok(head) => self.asked(head),
+            Err((bytes, violation)) => self.refused(&bytes, violation),
+        })
+    }
+
+    fn asked(&self, head: Head) -> Asked {
+        let Head { method, target, version, headers, said } = head;
+        let to_head = method == Method::HEAD;
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        (parts.method, parts.uri, parts.version, parts.headers) = (method, target, version, headers);
+        let body = Wire::body(&self.wire, said.expects && version == Version::HTTP_11);
+        let (sender, upgrade) = said.upgrade.then(oneshot::channel).unzip();
+        let arrived = Arrived { head: parts, body: ClientStream::Http1(body), upgrade, violation: None };
+        Asked { arrived, said, old_client: version == Version::HTTP_10, to_head, upgrade: sender }
+    }
+
+    /// A request in the place of one that is refused for its head.
+    fn refused(&self, head: &[u8], violation: Violation) -> Asked {
+        let head = refused::believed(head, self.limits.bytes);
+        let to_head = head.method == Method::HEAD;
+        let body = ClientStream::Http1(Wire::nothing(&self.wire));
+        let arrived = Arrived { head, body, upgrade: None, violation: Some(violation) };
+        let said = Said { close: true, ..Said::default() };
+        self.worker.shared.stats.malformed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Asked { arrived, said, old_client: false, to_head, upgrade: None }
+    }
+
+    /// Has a request answered, and writes the answer.
+    async fn exchange(&mut self, asked: Asked) -> After {
+        let Asked { arrived, said, old_client, to_head, upgrade } = asked;
+        let refused = arrived.violation.is_some();
+        // Until the last byte has left, which is after the call's end.
+        let _busy = self.connection.busy();
+        let mut answering = Box::pin(answer(Rc::clone(&self.worker), Rc::clone(&self.connection), arrived));
+        let response = poll_fn(|context| match answering.as_mut().poll(context) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            // A client that leaves takes its call with it.
+            Poll::Pending => self.wire.poll_gone(context).map(|()| None),
+        });
+        let Some(response) = response.await else { return After::Gone };
+        drop(answering);
+        self.wire.stop_continuing();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(upgrade) = upgrade
+        {
+            return self.switch(response, upgrade).await;
+        }
+        let wants_more = if old_client { said.keep_alive && !said.close } else { !said.close };
+        // What the client was not told to send may come or not: nobody can tell where the next request begins.
+        let unclear = said.expects && !self.wire.is_whole() && !self.wire.was_continued();
+        let keep =
+            wants_more && !refused && !unclear && !self.connection.state.stopping.get() && !closes(&response);
+        let manner = Manner { old_client, to_head, keep };
+        match self.respond(response, manner, said.trailers).await {
+            Err(_) => After::Gone,
+            Ok(_) if refused => After::Close { still_sending: true },
+            Ok(_) if !self.wire.is_whole() && !self.wire.skip_body().await => {
+                After::Close { still_sending: true }
+            }
+            Ok(Delimited::Close) => After::Close { still_sending: false },
+            Ok(_) if !keep || self.connection.state.stopping.get() => After::Close { still_sending: false },
+            Ok(_) => After::NextRequest,
+        }
+    }
+
+    /// Writes an answer.
+    async fn respond(
+        &mut self,
+        response: Response<Body>,
+        manner: Manner,
+        takes_trailers: bool,
+    ) -> io::Result<Delimited> {
+        let (mut head, mut body) = response.into_parts();
+        let delimited = manner.delimit(head.status, body.size_hint().exact());
+        let manner = Manner { keep: manner.keep && delimited != Delimited::Close, ..manner };
+        let trailers = if takes_trailers && delimited == Delimited::Chunks {
+            chunked::announced(&head.headers)
+        } else {
+            Vec::new()
+        };
+        manner.write(head.status, &head.headers, delimited, &self.watch.date(), self.out.end());
+        head.headers.clear();
+        self.spare = head.headers;
+        let sent = match delimited {
+            Delimited::Unsent(_) => Ok(()),
+            Delimited::Length(length) => self.send_length(&mut body, length).await,
+            Delimited::Chunks => self.send_chunks(&mut body, &trailers).await,
+            Delimited::Close => self.send_length(&mut body, u64::MAX).await,
+        };
+        // What there is of an answer that broke off is sent, too.
+        self.flush().await?;
+        sent.map(|()| delimited)
+    }
+
+    /// A body of this many bytes; no more, and an error when there are fewer.
+    async fn send_length(&mut self, body: &mut Body, length: u64) -> io::Result<()> {
+        let mut left = length;
+        while !body.is_end_stream() {
+            let Some(frame) = self.frame(body).await? else { break };
+            let Ok(data) = frame.into_data() else { continue };
+            if data.len() as u64 > left {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            left -= data.len() as u64;
+            self.out.push(data);
+        }
+        if left > 0 && length != u64::MAX { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    /// A body in chunks, with those trailers that were announced.
+    async fn send_chunks(&mut self, body: &mut Body, announced: &[HeaderName]) -> io::Result<()> {
+        let mut trailers = HeaderMap::new();
+        while let Some(frame) = self.frame(body).await? {
+            match frame.into_data() {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => {
+                    chunked::write_size(data.len(), self.out.end());
+                    self.out.push(data);
+                    self.out.end().put_slice(b"\r\n");
+                }
+                Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+            }
+        }
+        chunked::write_end(&trailers, announced, self.out.end());
+        Ok(())
+    }
+
+    /// The next frame of an answer, for which there is room. What is ready leaves before anybody waits for more.
+    async fn frame(&mut self, body: &mut Body) -> io::Result<Option<Frame<Bytes>>> {
+        if self.out.is_full() {
+            self.flush().await?;
+        }
+        let (out, wire, state) = (&mut self.out, &self.wire, &self.connection.state);
+        let tick = &self.watch.tick;
+        poll_fn(|context| {
+            if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
+                return Poll::Ready(frame.transpose().map_err(io::Error::other));
+            }
+            if let Poll::Ready(Err(error)) = state.note(tick, wire.poll_flush(out, context)) {
+                return Poll::Ready(Err(error));
+            }
+            wire.poll_gone(context).map(|()| Err(io::ErrorKind::ConnectionReset.into()))
+        })
+        .await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let (out, wire, state) = (&mut self.out, &self.wire, &self.connection.state);
+        poll_fn(|context| state.note(&self.watch.tick, wire.poll_flush(out, context))).await
+    }
+
+    /// Goes on in another protocol.
+    async fn switch(&mut self, response: Response<Body>, upgrade: oneshot::Sender<Upgraded>) -> After {
+        let manner = Manner { old_client: false, to_head: false, keep: true };
+        // A body that is still to come would be taken for the other protocol.
+        if self.respond(response, manner, false).await.is_ok() && self.wire.is_whole() {
+            let _ = upgrade.send(Upgraded::new(Rc::clone(&self.wire)));
+        }
+        After::Gone
+    }
+
+    /// Closes so that a client that is still sending gets the time to read the answer.
+    async fn close(self, still_sending: bool) {
+        let state = &self.connection.state;
+        let shut = poll_fn(|context| self.wire.poll_shutdown(context)).await;
+        if shut.is_err() || !still_sending || self.wire.is_at_end() {
+            return;
+        }
+        let mut linger = Linger::begin();
+        poll_fn(|context| self.wire.poll_linger(&mut linger, state, context)).await;
+    }
+}
+
+/// Whether an answer says that it is the last.
+fn closes(response: &Response<Body>) -> bool {
+    let lists = response.headers().get_all(http::header::CONNECTION);
+    lists.iter().any(|list| list.as_bytes().eq_ignore_ascii_case(b"close"))
+}

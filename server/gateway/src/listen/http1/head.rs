@@ -1,0 +1,437 @@
+//! The head of a request (RFC 9112 §2 to §5), read strictly: what two readers could read differently is refused (§11.2), and
+//! so is what many servers take but the grammar does not have (a bare LF, a folded field, a space before a colon).
+
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Method, Uri, Version};
+
+use super::Violation;
+
+/// Bytes of a target at most.
+const MAX_TARGET: usize = 65_534;
+/// The largest body that can be announced.
+const MAX_LENGTH: u64 = u64::MAX >> 1;
+
+/// What a head may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// From the first byte of the request line to the end of the empty line.
+    pub bytes: usize,
+    pub fields: usize,
+}
+
+/// Finds the end of a head in bytes that arrive in pieces, looking at each byte once.
+#[derive(Debug)]
+pub(super) struct Lines {
+    limits: HeadLimits,
+    /// Where each whole line ends, behind its LF.
+    ends: Vec<usize>,
+    /// Bytes that were looked at.
+    seen: usize,
+}
+
+/// A head in order.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) method: Method,
+    pub(super) target: Uri,
+    pub(super) version: Version,
+    pub(super) headers: HeaderMap,
+    pub(super) said: Said,
+}
+
+/// What a head says about its message and its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) length: Option<u64>,
+    pub(super) chunked: bool,
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
+    /// The client waits with its body until it is told to go on (RFC 9110 §10.1.1).
+    pub(super) expects: bool,
+    /// The client takes trailers.
+    pub(super) trailers: bool,
+    pub(super) upgrade: bool,
+}
+
+impl Lines {
+    pub(super) fn new(limits: HeadLimits) -> Self {
+        Self { limits, ends: Vec::with_capacity(32), seen: 0 }
+    }
+
+    /// Looks at what has come since the last look; the bytes begin with the head. Some with the head's length when it is
+    /// whole.
+    pub(super) fn look(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {
+        if self.seen == 0 && bytes.first().is_some_and(|&byte| byte != b'\r' && !is_token(byte)) {
+            // Another protocol, TLS say, whose bytes need not have lines to wait for.
+            return Err(Violation::NotARequest);
+        }
+        while let Some(feed) = memchr::memchr(b'\n', &bytes[self.seen..]) {
+            let begin = self.ends.last().copied().unwrap_or_default();
+            let end = self.seen + feed + 1;
+            if end > self.limits.bytes {
+                return Err(Violation::HeadTooLarge);
+            }
+            self.seen = end;
+            self.ends.push(end);
+            match &bytes[begin..end] {
+                b"\r\n" => return Ok(Some(end)),
+                [.., b'\r', b'\n'] => {}
+                _ => return Err(Violation::BareLineFeed),
+            }
+        }
+        self.seen = bytes.len();
+        if self.seen > self.limits.bytes { Err(Violation::HeadTooLarge) } else { Ok(None) }
+    }
+
+    /// Reads the head whose end was found, into a map that has no fields yet. The next head begins.
+    pub(super) fn read(&mut self, head: &Bytes, headers: HeaderMap) -> Result<Head, Violation> {
+        let read = self.parse(head, headers);
+        self.begin();
+        read
+    }
+
+    /// A head begins.
+    pub(super) fn begin(&mut self) {
+        self.ends.clear();
+        self.seen = 0;
+    }
+
+    fn parse(&self, head: &Bytes, mut headers: HeaderMap) -> Result<Head, Violation> {
+        let [first, fields @ .., _] = self.ends.as_slice() else { return Err(Violation::NotARequest) };
+        let line = RequestLine::read(&head[..first - 2])?;
+        let target = line.uri(head)?;
+        let method = Method::from_bytes(line.method).map_err(|_| Violation::NotARequest)?;
+        let version = if line.old { Version::HTTP_10 } else { Version::HTTP_11 };
+        if fields.len() > self.limits.fields {
+            return Err(Violation::TooManyFields);
+        }
+        let (mut said, mut begin) = (Said::default(), *first);
+        for &end in fields {
+            let (name, value) = field(head, begin, end - 2)?;
+            begin = end;
+            said.hear(&name, &value)?;
+            headers.try_append(name, value).map_err(|_| Violation::TooManyFields)?;
+        }
+        match (said.chunked, said.length) {
+            (true, Some(_)) => Err(Violation::LengthAndEncoding),
+            (true, None) if line.old => Err(Violation::UnknownEncoding),
+            _ => Ok(Head { method, target, version, headers, said }),
+        }
+    }
+}
+
+impl Said {
+    fn hear(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Violation> {
+        match name.as_str().len() {
+            2 if *name == TE => self.trailers |= has_token(value, b"trailers"),
+            6 if *name == EXPECT => self.expects |= value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
+            7 if *name == UPGRADE => self.upgrade = true,
+            10 if *name == CONNECTION => {
+                self.close |= has_token(value, b"close");
+                self.keep_alive |= has_token(value, b"keep-alive");
+            }
+            14 if *name == CONTENT_LENGTH => self.announce(value.as_bytes())?,
+            17 if *name == TRANSFER_ENCODING => {
+                let first = !std::mem::replace(&mut self.chunked, true);
+                let known = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                return if first && known { Ok(()) } else { Err(Violation::UnknownEncoding) };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, value: &[u8]) -> Result<(), Violation> {
+        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        let length = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+        match (length, self.length) {
+            (Some(..=MAX_LENGTH), None) => self.length = length,
+            (Some(new), Some(old)) if new == old => {}
+            (Some(_), Some(_)) => return Err(Violation::SeveralLengths),
+            (None, _) if value.contains(&b',') => return Err(Violation::SeveralLengths),
+            _ => return Err(Violation::InvalidLength),
+        }
+        Ok(())
+    }
+}
+
+/// Whether a list has this member, in any case.
+fn has_token(list: &HeaderValue, token: &[u8]) -> bool {
+    list.as_bytes().split(|&byte| byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(token))
+}
+
+/// A request line in order.
+pub(super) struct RequestLine<'l> {
+    pub(super) method: &'l [u8],
+    pub(super) target: &'l [u8],
+    /// HTTP/1.0.
+    pub(super) old: bool,
+}
+
+impl<'l> RequestLine<'l> {
+    /// Reads a first line without CR LF (RFC 9112 §3).
+    pub(super) fn read(line: &'l [u8]) -> Result<Self, Violation> {
+        let length = memchr::memchr(b' ', line).ok_or(Violation::NotARequest)?;
+        let (method, rest) = (&line[..length], &line[length + 1..]);
+        if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
+            return Err(Violation::NotARequest);
+        }
+        let (target, old) = match rest.strip_suffix(b" HTTP/1.1") {
+            Some(target) => (target, false),
+            None => (rest.strip_suffix(b" HTTP/1.0").ok_or(Violation::NotARequest)?, true),
+        };
+        if target.len() > MAX_TARGET {
+            return Err(Violation::TargetTooLong);
+        }
+        // A space makes it two targets: not a line of three parts.
+        if target.is_empty() || memchr::memchr(b' ', target).is_some() {
+            return Err(Violation::NotARequest);
+        }
+        // Without an early end, so that the compiler looks at many bytes at once.
+        if target.iter().fold(false, |bad, &byte| bad | (byte < b' ') | (byte == 0x7f)) {
+            return Err(Violation::InvalidTarget);
+        }
+        Ok(Self { method, target, old })
+    }
+
+    /// The target, of which `head` has the bytes.
+    fn uri(&self, head: &Bytes) -> Result<Uri, Violation> {
+        Uri::from_maybe_shared(head.slice_ref(self.target)).map_err(|_| Violation::InvalidTarget)
+    }
+}
+
+/// The field in a line without CR LF (RFC 9112 §5).
+fn field(head: &Bytes, begin: usize, end: usize) -> Result<(HeaderName, HeaderValue), Violation> {
+    let line = &head[begin..end];
+    if let Some(b' ' | b'\t') = line.first() {
+        return Err(Violation::FoldedHeader);
+    }
+    let colon = memchr::memchr(b':', line).ok_or(Violation::InvalidField)?;
+    let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Violation::InvalidField)?;
+    let value = head.slice_ref(trim(&line[colon + 1..]));
+    let value = HeaderValue::from_maybe_shared(value).map_err(|_| Violation::InvalidField)?;
+    Ok((name, value))
+}
+
+/// Without optional whitespace around it (RFC 9110 §5.6.3); other whitespace is part of the value, which it makes invalid.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// `tchar` (RFC 9110 §5.6.2).
+fn is_token(byte: u8) -> bool {
+    const TOKEN: [bool; 256] = tokens();
+    TOKEN[usize::from(byte)]
+}
+
+const fn tokens() -> [bool; 256] {
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: HeadLimits = HeadLimits { bytes: 200, fields: 5 };
+
+    /// What comes of bytes that arrive in pieces of at most `size`.
+    fn read_in(bytes: &[u8], size: usize) -> Result<Option<Head>, Violation> {
+        let mut lines = Lines::new(LIMITS);
+        for end in (0..bytes.len()).step_by(size).map(|begin| (begin + size).min(bytes.len())) {
+            if let Some(length) = lines.look(&bytes[..end])? {
+                return lines.read(&Bytes::copy_from_slice(&bytes[..length]), HeaderMap::new()).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn verdict(head: &str) -> Result<Said, Violation> {
+        let whole = read_in(head.as_bytes(), usize::MAX);
+        for size in [1, 2, 3, 7] {
+            let pieces = read_in(head.as_bytes(), size);
+            assert_eq!(format!("{pieces:?}"), format!("{whole:?}"), "in pieces of {size}");
+        }
+        whole.map(|found| found.unwrap_or_else(|| panic!("{head:?} is not whole")).said)
+    }
+
+    #[test]
+    fn heads_that_two_readers_could_read_differently_are_refused() {
+        for (head, violation) in [
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Violation::LengthAndEncoding,
+            ),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-length: 1\r\n\r\n",
+                Violation::LengthAndEncoding,
+            ),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding : chunked\r\nContent-Length: 1\r\n\r\n",
+                Violation::InvalidField,
+            ),
+            ("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", Violation::SeveralLengths),
+            ("POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n", Violation::SeveralLengths),
+            ("POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", Violation::InvalidLength),
+            ("POST / HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n", Violation::InvalidLength),
+            ("POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", Violation::InvalidLength),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Violation::UnknownEncoding),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Violation::UnknownEncoding,
+            ),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", Violation::UnknownEncoding),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: \x0cchunked\r\n\r\n", Violation::InvalidField),
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", Violation::BareLineFeed),
+            ("GET / HTTP/1.1\r\nHost: a\n\r\n", Violation::BareLineFeed),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\n", Violation::BareLineFeed),
+            ("GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n", Violation::FoldedHeader),
+        ] {
+            assert_eq!(verdict(head), Err(violation), "{head:?}");
+        }
+        assert_eq!(verdict("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(Said::default()));
+        let five = Said { length: Some(5), ..Said::default() };
+        assert_eq!(verdict("POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"), Ok(five));
+    }
+
+    #[test]
+    fn what_is_not_a_request_is_refused() {
+        for (head, violation) in [
+            ("GET /\r\n\r\n", Violation::NotARequest),
+            ("GET  / HTTP/1.1\r\n\r\n", Violation::NotARequest),
+            ("GET / x HTTP/1.1\r\n\r\n", Violation::NotARequest),
+            ("GET / HTTP/1.2\r\n\r\n", Violation::NotARequest),
+            ("GET / HTTP/2.0\r\n\r\n", Violation::NotARequest),
+            ("G@T / HTTP/1.1\r\n\r\n", Violation::NotARequest),
+            (" GET / HTTP/1.1\r\n\r\n", Violation::NotARequest),
+            ("\x16\x03\x01", Violation::NotARequest),
+            ("\r\n", Violation::NotARequest),
+            ("GET /\x01 HTTP/1.1\r\n\r\n", Violation::InvalidTarget),
+            ("GET /<> HTTP/1.1\r\n\r\n", Violation::InvalidTarget),
+            ("GET / HTTP/1.1\r\nX : a\r\n\r\n", Violation::InvalidField),
+            ("GET / HTTP/1.1\r\n: a\r\n\r\n", Violation::InvalidField),
+            ("GET / HTTP/1.1\r\nX\r\n\r\n", Violation::InvalidField),
+            ("GET / HTTP/1.1\r\nX: a\x00b\r\n\r\n", Violation::InvalidField),
+            ("GET / HTTP/1.1\r\nX: a\rb\r\n\r\n", Violation::InvalidField),
+            ("GET / HTTP/1.1\r\nX: \ra\r\n\r\n", Violation::InvalidField),
+            ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Violation::UnknownEncoding),
+            ("POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n", Violation::InvalidLength),
+        ] {
+            assert_eq!(verdict(head), Err(violation), "{head:?}");
+        }
+        for head in [
+            "GET / HTTP/1.0\r\n\r\n",
+            "GET /a?b#c HTTP/1.1\r\nX:\r\n\r\n",
+            "GET /{a}|\"é HTTP/1.1\r\nX: \té\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\n\r\n",
+            "GET http://a/b HTTP/1.1\r\n\r\n",
+        ] {
+            assert_eq!(verdict(head), Ok(Said::default()), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn the_limits_of_a_head_are_exact() {
+        let with = |bytes: usize| {
+            let rest = bytes - "GET / HTTP/1.1\r\nX: \r\n\r\n".len();
+            format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(rest))
+        };
+        assert!(verdict(&with(200)).is_ok());
+        assert_eq!(verdict(&with(201)), Err(Violation::HeadTooLarge));
+        let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(200));
+        assert_eq!(read_in(endless.as_bytes(), 1).err(), Some(Violation::HeadTooLarge));
+        let count = |fields: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(fields));
+        assert!(verdict(&count(5)).is_ok());
+        assert_eq!(verdict(&count(6)), Err(Violation::TooManyFields));
+    }
+
+    #[test]
+    fn what_is_said_of_the_message_and_the_connection_is_heard_in_any_case_and_among_others() {
+        let head = "POST / HTTP/1.1\r\nCONNECTION: x, Close\r\nte: deflate, Trailers\r\nExpect: 100-Continue\r\n\
+            Transfer-Encoding: CHUNKED\r\nUpgrade: h2c\r\n\r\n";
+        let all = Said {
+            length: None,
+            chunked: true,
+            close: true,
+            keep_alive: false,
+            expects: true,
+            trailers: true,
+            upgrade: true,
+        };
+        assert_eq!(verdict(head), Ok(all));
+        let kept = verdict("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
+            .map(|said| (said.keep_alive, said.close));
+        assert_eq!(kept, Ok((true, false)));
+    }
+
+    /// Bytes of which many are nearly a head.
+    fn nearly_a_head() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just("GET / HTTP/1.1"),
+            Just("POST /a?b HTTP/1.0"),
+            Just("\r\n"),
+            Just("\n"),
+            Just("\r"),
+            Just(" "),
+            Just(":"),
+            Just("\t"),
+            Just("Host: a"),
+            Just("Content-Length: 1"),
+            Just("Content-Length: 2"),
+            Just("Transfer-Encoding: chunked"),
+            Just("X: y"),
+            Just("\0"),
+            Just("é"),
+            Just(","),
+            Just("a"),
+        ];
+        let line = prop_oneof![
+            4 => piece.clone().prop_map(|piece| format!("{piece}\r\n")),
+            1 => prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat()),
+        ];
+        prop::collection::vec(line, 0..8)
+            .prop_map(|lines| format!("GET / HTTP/1.1\r\n{}\r\n", lines.concat()).into_bytes())
+    }
+
+    proptest! {
+        /// A head that is taken is taken by hyper's parser, too, to the same length and with the same fields.
+        #[test]
+        fn what_is_taken_is_what_another_reader_takes(bytes in nearly_a_head(), size in 1_usize..30) {
+            let found = read_in(&bytes, size);
+            prop_assert_eq!(format!("{:?}", found), format!("{:?}", read_in(&bytes, usize::MAX)));
+            if let Ok(Some(head)) = found {
+                let mut fields = [httparse::EMPTY_HEADER; 16];
+                let mut other = httparse::Request::new(&mut fields);
+                let length = other.parse(&bytes).unwrap();
+                prop_assert!(length.is_complete());
+                prop_assert_eq!(head.method.as_str(), other.method.unwrap());
+                prop_assert_eq!(head.target.to_string(), other.path.unwrap());
+                let mut theirs = HeaderMap::new();
+                for field in other.headers.iter() {
+                    let name = HeaderName::from_bytes(field.name.as_bytes()).unwrap();
+                    theirs.append(name, HeaderValue::from_bytes(field.value).unwrap());
+                }
+                prop_assert_eq!(head.headers, theirs);
+            }
+        }
+    }
+}

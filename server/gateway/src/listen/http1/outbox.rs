@@ -1,0 +1,121 @@
+//! What goes to a client on one connection: bytes that are gathered, and large pieces of bodies as they are.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use tokio::io::AsyncWrite as _;
+use tokio::net::TcpStream;
+
+/// Copying a piece that is smaller costs less than handing it to the kernel apart.
+const SMALL: usize = 4 << 10;
+/// More than this is not gathered before it is sent.
+const MUCH: usize = 64 << 10;
+/// Memory that an idle connection keeps.
+const KEPT: usize = 4 << 10;
+
+/// The writing side: three pieces, of which the middle one is not copied.
+#[derive(Default)]
+pub(super) struct Outbox {
+    first: BytesMut,
+    middle: Bytes,
+    last: BytesMut,
+}
+
+impl Outbox {
+    /// Where to write what comes next.
+    pub(super) fn end(&mut self) -> &mut BytesMut {
+        if self.middle.is_empty() { &mut self.first } else { &mut self.last }
+    }
+
+    /// Adds a piece. There is room for it: [`Self::is_full`] was asked.
+    pub(super) fn push(&mut self, piece: Bytes) {
+        if piece.len() <= SMALL || !self.middle.is_empty() {
+            self.end().put_slice(&piece);
+        } else {
+            self.middle = piece;
+        }
+    }
+
+    /// Nothing more should be added before what is there has left.
+    pub(super) fn is_full(&self) -> bool {
+        !self.middle.is_empty() || self.first.len() > MUCH
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.middle.is_empty() && self.last.is_empty()
+    }
+
+    /// Sends all of it.
+    pub(super) fn poll_flush(
+        &mut self,
+        tcp: &mut TcpStream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let written = if self.middle.is_empty() {
+                ready!(Pin::new(&mut *tcp).poll_write(context, &self.first))?
+            } else {
+                let pieces =
+                    [IoSlice::new(&self.first), IoSlice::new(&self.middle), IoSlice::new(&self.last)];
+                ready!(Pin::new(&mut *tcp).poll_write_vectored(context, &pieces))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(written);
+        }
+        if self.first.capacity() > KEPT {
+            self.first = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn advance(&mut self, written: usize) {
+        let of_first = written.min(self.first.len());
+        self.first.advance(of_first);
+        let of_middle = (written - of_first).min(self.middle.len());
+        self.middle.advance(of_middle);
+        if self.middle.is_empty() && !self.last.is_empty() {
+            self.last.advance(written - of_first - of_middle);
+            self.first = std::mem::take(&mut self.last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What has not left, in order.
+    fn rest(outbox: &Outbox) -> Vec<u8> {
+        [&outbox.first[..], &outbox.middle, &outbox.last].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_leave_in_order_however_much_a_write_takes(
+            pieces in proptest::collection::vec((0_usize..10_000, any::<bool>()), 1..6),
+            writes in proptest::collection::vec(1_usize..9_000, 1..40),
+        ) {
+            let (mut outbox, mut expected, mut letter) = (Outbox::default(), Vec::new(), 0_u8);
+            for (length, as_bytes) in pieces {
+                letter += 1;
+                let piece = vec![letter; length];
+                expected.extend_from_slice(&piece);
+                if as_bytes { outbox.push(piece.into()) } else { outbox.end().put_slice(&piece) }
+            }
+            prop_assert_eq!(&rest(&outbox), &expected);
+            for write in writes {
+                let write = write.min(expected.len());
+                outbox.advance(write);
+                expected.drain(..write);
+                prop_assert_eq!(&rest(&outbox), &expected);
+                prop_assert_eq!(outbox.is_empty(), expected.is_empty());
+            }
+        }
+    }
+}
