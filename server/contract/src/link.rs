@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ids::{ApiId, BootId, EnvironmentId, GatewayId, IncarnationId};
+use crate::ids::{ApiId, BootId, EnvironmentId, GatewayId, IncarnationId, TenantId};
 use crate::journal::Position;
 use crate::part::Sha256Hash;
 
@@ -175,9 +175,66 @@ pub struct Heartbeat {
     pub spooled_bytes: u64,
     /// Calls dropped because the spool was full, since start.
     pub dropped_calls: u64,
+    /// The first level of the cache; gateways of before did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheHealth>,
     /// The second level of the cache, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_level: Option<SecondLevelHealth>,
+}
+
+/// How the memory of a gateway's cache is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CacheHealth {
+    /// Bytes that it may hold.
+    pub capacity_bytes: u64,
+    /// What goes when there is no room, as the gateway's setting `cache_eviction` names it.
+    pub eviction: String,
+    /// Hundredths of it that one API, and one tenant, may hold while others need room.
+    pub api_share: u64,
+    pub tenant_share: u64,
+    pub evictions: CacheEvictions,
+    /// What APIs hold, the largest first; the hundred that hold most.
+    pub apis: Vec<CacheUse>,
+}
+
+/// Responses that left the memory of a gateway's cache since it started, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CacheEvictions {
+    /// There was no room.
+    pub size: u64,
+    /// They were too old to be of use.
+    pub age: u64,
+    /// Their API, or their tenant, held more than its share while others needed room.
+    pub api_share: u64,
+    pub tenant_share: u64,
+    /// Newer ones took their place.
+    pub replaced: u64,
+    pub purged: u64,
+}
+
+impl CacheEvictions {
+    /// Each reason with its count.
+    pub fn by_reason(self) -> [(&'static str, u64); 6] {
+        let Self { size, age, api_share, tenant_share, replaced, purged } = self;
+        [
+            ("size", size),
+            ("age", age),
+            ("api_share", api_share),
+            ("tenant_share", tenant_share),
+            ("replaced", replaced),
+            ("purged", purged),
+        ]
+    }
+}
+
+/// What an API holds of a gateway's cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CacheUse {
+    pub api: ApiId,
+    pub tenant: TenantId,
+    pub entries: u64,
+    pub bytes: u64,
 }
 
 /// How the second level of a gateway's cache is; counts are since start.

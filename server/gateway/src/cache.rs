@@ -2,9 +2,10 @@
 //!
 //! [`mod@serve`] reads top to bottom what happens to a call on a route with the cache policy, [`judge`] says what a stored
 //! response may do for a request, and [`mod@fetch`] brings and stores a new one. Rules are pure functions
-//! ([`rules`], [`freshness`], [`conditional`], [`range`], [`vary`]); what is stored is in [`store`], what is being fetched in
-//! [`flight`] and [`fill`]. [`second`] is what gateways share, and [`level`] stands between the two.
+//! ([`rules`], [`freshness`], [`conditional`], [`range`], [`vary`]); what is stored is in [`store`] and [`shelves`], for whom and
+//! how much in [`account`], what is being fetched in [`flight`] and [`fill`]. [`second`] is what gateways share, and [`level`] stands between the two.
 
+mod account;
 mod conditional;
 mod directives;
 mod fetch;
@@ -22,16 +23,19 @@ mod range;
 mod rules;
 mod second;
 mod serve;
+mod shelves;
 mod status;
 mod store;
 mod stored;
 mod targeted;
 mod vary;
 
+pub use account::Shares;
 pub(crate) use fill::FillReader;
 pub use key::purged_urls;
 pub use purges::{ApiPurges, Purges, Stamp};
 pub(crate) use second::Location;
 pub use second::{SecondLevel, SecondLevelSettings};
 pub(crate) use serve::serve;
-pub use store::Cache;
+pub use shelves::{Eviction, UnknownEviction};
+pub use store::{Cache, CacheLimits};

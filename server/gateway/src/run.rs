@@ -61,7 +61,7 @@ impl RunningGateway {
         let telemetry = Arc::new(telemetry);
         let second = settings.cache_l2.as_ref().map(SecondLevel::start).transpose();
         let second = second.map_err(|error| StartError::SecondLevel(error.to_string()))?;
-        let cache = Cache::new(settings.cache_max_bytes).with_second_level(second);
+        let cache = Cache::new(settings.cache).with_second_level(second);
         let guard = Guard::new(settings.allowed_networks.clone());
         let shared = Shared::new(Arc::clone(telemetry.recorders()), guard)
             .with_cache(cache)

@@ -1,6 +1,7 @@
 //! Settings of a gateway: file (TOML), environment (`SLUICE_GATEWAY_...`) and flags, the later winning; read once at
 //! start and validated whole, so that every problem is told at once.
 
+mod cache_limits;
 mod keys;
 mod second_level;
 
@@ -14,9 +15,10 @@ use sluice_contract::link::EnrolmentToken;
 use sluice_settings::{InvalidSettings, LOG_KEYS, Log, Schema, Values, secure_url};
 use url::Url;
 
-use crate::cache::SecondLevelSettings;
+use crate::cache::{CacheLimits, SecondLevelSettings};
 use crate::link::Failpoint;
 
+pub use cache_limits::take as take_cache_limits;
 pub use keys::KEYS;
 
 /// Everything that a gateway is told at start. `Default` is a gateway on loopback without a control plane.
@@ -42,8 +44,8 @@ pub struct GatewaySettings {
     pub public_url: Option<Url>,
     /// Most bytes of call records that wait on disk for the control plane.
     pub spool_max_bytes: u64,
-    /// Most bytes of cached responses in memory.
-    pub cache_max_bytes: u64,
+    /// How much memory cached responses may take, and whose go first.
+    pub cache: CacheLimits,
     /// The level of the cache that gateways share.
     pub cache_l2: Option<SecondLevelSettings>,
     /// How long to serve without hearing from the control plane. The environment may set less.
@@ -73,7 +75,7 @@ impl Default for GatewaySettings {
             region: None,
             public_url: None,
             spool_max_bytes: 256 << 20,
-            cache_max_bytes: 256 << 20,
+            cache: CacheLimits::default(),
             cache_l2: None,
             max_offline: None,
             drain: Duration::from_secs(10),
@@ -112,7 +114,7 @@ impl GatewaySettings {
             region: values.text("region"),
             public_url: values.url("public_url"),
             spool_max_bytes: values.bytes("spool_max_bytes").unwrap_or(default.spool_max_bytes),
-            cache_max_bytes: values.bytes("cache_max_bytes").unwrap_or(default.cache_max_bytes),
+            cache: cache_limits::take("", &mut values),
             cache_l2: second_level::take(&mut values),
             max_offline: values.duration("max_offline").or(default.max_offline),
             drain: values.duration("drain").unwrap_or(default.drain),
@@ -169,6 +171,7 @@ mod tests {
     use clap::Command;
 
     use super::*;
+    use crate::cache::Eviction;
 
     fn load(arguments: &[&str]) -> Result<GatewaySettings, InvalidSettings> {
         let matches = GatewaySettings::schema()
@@ -233,6 +236,19 @@ mod tests {
             let token = EnrolmentToken { secret: "s".into(), url: url.into(), fingerprint };
             assert_eq!(load(&["--enrolment-token", &token.encode()]).is_ok(), fine, "{url}");
         }
+    }
+
+    #[test]
+    fn the_memory_of_the_cache_is_shared_as_the_settings_say() {
+        let given =
+            load(&["--cache-max-bytes", "1MiB", "--cache-eviction", "lru", "--cache-api-share", "30"]);
+        let CacheLimits { max_bytes, eviction, shares } = given.unwrap().cache;
+        assert_eq!((max_bytes, eviction, shares.api, shares.tenant), (1 << 20, Eviction::Lru, 30, 75));
+        let wrong = ["--cache-eviction", "luck", "--cache-api-share", "0", "--cache-tenant-share", "101"];
+        let InvalidSettings(problems) = load(&wrong).unwrap_err();
+        let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(paths, ["cache_eviction", "cache_api_share", "cache_tenant_share"]);
+        assert!(problems[0].hint.contains("tinylfu"), "{:?}", problems[0]);
     }
 
     #[test]

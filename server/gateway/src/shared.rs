@@ -9,13 +9,11 @@ use sluice_contract::guard::Guard;
 use sluice_contract::ids::{ApiId, EnvironmentId};
 use sluice_contract::journal::{Position, Purge, PurgeScope};
 
-use crate::cache::{ApiPurges, Cache, Location, Stamp};
+use crate::cache::{ApiPurges, Cache, CacheLimits, Location, Stamp};
 use crate::clock::Clock;
 use crate::compile::Compiler;
 use crate::state::Snapshot;
 use crate::telemetry::Recorders;
-
-const DEFAULT_CACHE_BYTES: u64 = 256 << 20;
 
 /// Everything that threads share. The link writes, calls read.
 pub struct Shared {
@@ -64,7 +62,7 @@ impl Shared {
         Self {
             snapshot: ArcSwap::default(),
             compiler: Compiler::default(),
-            cache: Arc::new(Cache::new(DEFAULT_CACHE_BYTES)),
+            cache: Arc::new(Cache::new(CacheLimits::default())),
             environment: RwLock::default(),
             recorders,
             clock: Clock::start(),
@@ -162,6 +160,11 @@ impl Shared {
         if self.purged.swap(false, Ordering::Relaxed) {
             self.cache.forget_purged(&self.compiler.purges);
         }
+    }
+
+    /// Gives back the memory of responses that are too old to be of use. Takes a while, too.
+    pub(crate) fn forget_aged(&self) {
+        self.cache.forget_aged(self.clock.now());
     }
 
     /// Forgets every stored response: the journal has another incarnation, or purges were missed.

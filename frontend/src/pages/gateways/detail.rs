@@ -78,6 +78,7 @@ fn health(health: GatewayHealth) -> impl IntoView {
         cache_bytes,
         spooled_batches,
         spooled_bytes,
+        cache: _,
         second_level: _,
     } = health;
     let stat = |label: &'static str, value: String, note: String| {

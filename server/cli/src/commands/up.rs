@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use sluice_contract::link::EnrolmentToken;
 use sluice_contract::rest::gateways::CreateEnrolmentToken;
 use sluice_control::{App, enrolment_tokens};
-use sluice_gateway::settings::GatewaySettings;
+use sluice_gateway::settings::{GatewaySettings, take_cache_limits};
 use sluice_settings::{InvalidSettings, Values};
 use sluice_store::audit::Actor;
 use sluice_store::environments;
@@ -55,7 +55,7 @@ fn gateway_settings(values: &mut Values, data: &Path) -> GatewaySettings {
         listen: values.parsed("gateway_listen").unwrap_or(default.listen),
         status_listen: values.parsed("gateway_status_listen").unwrap_or(default.status_listen),
         threads: values.number("gateway_threads", 1..=1024).map_or(default.threads, |count| count as usize),
-        cache_max_bytes: values.bytes("gateway_cache_max_bytes").unwrap_or(default.cache_max_bytes),
+        cache: take_cache_limits("gateway_", values),
         spool_max_bytes: values.bytes("gateway_spool_max_bytes").unwrap_or(default.spool_max_bytes),
         plain_keys: values.parsed("gateway_plain_keys").unwrap_or(default.plain_keys),
         data: data.join("gateway"),

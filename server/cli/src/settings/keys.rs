@@ -25,11 +25,24 @@ const LINK: [Key; 2] = [
     key("link_url", "URL", "https:// and the address", "What gateways dial; written into enrolment tokens"),
 ];
 
-const GATEWAY: [Key; 6] = [
+const GATEWAY: [Key; 9] = [
     key("gateway_listen", "ADDRESS", "127.0.0.1:8000", "Where clients call"),
     key("gateway_status_listen", "ADDRESS", "127.0.0.1:8001", "Where /healthz, /readyz and /metrics answer"),
     key("gateway_threads", "COUNT", "one for each core", "Threads of the gateway that serve"),
     key("gateway_cache_max_bytes", "BYTES", "256MiB", "Most bytes of cached responses in memory"),
+    key(
+        "gateway_cache_eviction",
+        "NAME",
+        "tinylfu",
+        "Which of them go when there is no room: what is used least often (tinylfu), or what was not used for longest (lru)",
+    ),
+    key(
+        "gateway_cache_api_share",
+        "PERCENT",
+        "50",
+        "How much of the cache one API may hold while others need room; alone it may have all of it",
+    ),
+    key("gateway_cache_tenant_share", "PERCENT", "75", "The same for all APIs of one tenant"),
     key("gateway_spool_max_bytes", "BYTES", "256MiB", "Most bytes of unsent call records on disk"),
     key(
         "gateway_plain_keys",

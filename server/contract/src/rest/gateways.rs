@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ids::{EnrolmentTokenId, EnvironmentId, GatewayId};
-use crate::link::{FailedPart, Heartbeat, SecondLevelHealth};
+use crate::ids::{EnrolmentTokenId, EnvironmentId, GatewayId, TenantId};
+use crate::link::{CacheHealth, FailedPart, Heartbeat, SecondLevelHealth};
 
 /// One running worker of the data plane, as last heard of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -56,13 +56,17 @@ pub struct GatewayHealth {
     pub cache_bytes: u64,
     pub spooled_batches: u64,
     pub spooled_bytes: u64,
+    /// The first level of its cache, unless it is of a version that does not say; its `apis` are those of the tenant that asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheHealth>,
     /// The second level of its cache, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_level: Option<SecondLevelHealth>,
 }
 
-impl From<&Heartbeat> for GatewayHealth {
-    fn from(heartbeat: &Heartbeat) -> Self {
+impl GatewayHealth {
+    /// What a tenant may know of it: nothing of what others have in it.
+    pub fn seen_by(tenant: Option<TenantId>, heartbeat: Heartbeat) -> Self {
         let Heartbeat {
             boot: _,
             position: _,
@@ -76,8 +80,12 @@ impl From<&Heartbeat> for GatewayHealth {
             spooled_batches,
             spooled_bytes,
             dropped_calls: _,
-            ref second_level,
-        } = *heartbeat;
+            mut cache,
+            second_level,
+        } = heartbeat;
+        if let Some(cache) = &mut cache {
+            cache.apis.retain(|held| Some(held.tenant) == tenant);
+        }
         Self {
             uptime_s,
             memory_bytes,
@@ -88,7 +96,8 @@ impl From<&Heartbeat> for GatewayHealth {
             cache_bytes,
             spooled_batches,
             spooled_bytes,
-            second_level: second_level.clone(),
+            cache,
+            second_level,
         }
     }
 }

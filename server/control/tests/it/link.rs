@@ -1,5 +1,6 @@
 //! The gateways' link over real connections, with gateways that speak the protocol and serve nothing.
 
+mod cache;
 mod calls;
 mod enrolment;
 mod progress;

@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode, response};
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
+use super::account::Owner;
 use super::flight::{Flight, Stage};
 use super::purges::Stamp;
 use super::rules::Storable;
@@ -237,6 +238,7 @@ pub(super) struct Recipe {
     pub(super) arrived: u64,
     pub(super) stamp: Stamp,
     pub(super) storable: Storable,
+    pub(super) owner: Owner,
     /// What the second level has to know of it, where there is one.
     pub(super) shared: Option<Sharing>,
 }
@@ -256,6 +258,7 @@ impl Recipe {
             arrived,
             stamp,
             storable,
+            owner,
             shared,
         } = self;
         let stored = Arc::new(Stored {
@@ -270,7 +273,7 @@ impl Recipe {
             initial_age,
             storable,
         });
-        cache.put(hash, Arc::clone(&stored));
+        cache.put(hash, Arc::clone(&stored), owner);
         if let (Some(second), Some(shared)) = (cache.second_level(), shared) {
             second.write(shared, &stored, arrived);
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, response};
 use sluice_policies::cache::{CacheRule, UNREACHABLE_S};
 
+use super::account::Owner;
 use super::conditional::Conditions;
 use super::directives::Directives;
 use super::key::{Digest, Keys, Named, Who};
@@ -20,7 +21,7 @@ use crate::state::Snapshot;
 use crate::worker::Worker;
 
 /// How stale a response may be that is served because the upstream cannot be reached.
-const MAX_STALE: Duration = Duration::from_secs(UNREACHABLE_S);
+pub(super) const MAX_STALE: Duration = Duration::from_secs(UNREACHABLE_S);
 /// A request for the cache.
 pub(super) struct Asked<'a> {
     pub(super) worker: Rc<Worker>,
@@ -100,6 +101,12 @@ impl<'a> Asked<'a> {
 
     pub(super) fn cache(&self) -> &Arc<super::Cache> {
         &self.worker.shared.cache
+    }
+
+    /// Whose what is stored is.
+    pub(super) fn owner(&self) -> Owner {
+        let api = &self.authorised.matched.api;
+        Owner { api: api.id, tenant: api.tenant }
     }
 
     /// The caller's own copy first: it is the more particular one.

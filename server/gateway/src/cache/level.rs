@@ -68,7 +68,7 @@ impl Asked<'_> {
             storable,
         };
         let stored = Arc::new(stored);
-        self.cache().put(key.hash, Arc::clone(&stored));
+        self.cache().put(key.hash, Arc::clone(&stored), self.owner());
         Some(stored)
     }
 

@@ -1,4 +1,4 @@
-//! The first level: responses in memory, bounded in bytes, kept by how often and how lately they were used (TinyLFU).
+//! The first level: responses in memory, bounded in bytes.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,14 +6,16 @@ use std::time::SystemTime;
 use hashbrown::HashMap;
 use http::HeaderMap;
 use http::header::DATE;
-use moka::ops::compute::Op;
 use moka::sync::Cache as Moka;
+use sluice_contract::link::CacheHealth;
 
+use super::account::{Account, Ledger, Owner, Reason, Shares};
 use super::flight::Flights;
 use super::freshness::date;
 use super::key;
 use super::purges::Purges;
 use super::second::SecondLevel;
+use super::shelves::{Change, Eviction, Kept, Shelves, Variants};
 use super::stored::Stored;
 
 /// Responses of one key that differ by `Vary` at most; the oldest goes.
@@ -25,9 +27,32 @@ fn made(stored: &Stored) -> Option<SystemTime> {
     date(&stored.headers, &DATE)
 }
 
+/// How memory is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    pub max_bytes: u64,
+    pub eviction: Eviction,
+    pub shares: Shares,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self::new(256 << 20)
+    }
+}
+
+impl CacheLimits {
+    /// So many bytes, used as they usually are.
+    pub fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, eviction: Eviction::default(), shares: Shares { api: 50, tenant: 75 } }
+    }
+}
+
 /// The cache of a gateway.
 pub struct Cache {
-    stored: Moka<u64, Arc<Variants>, ahash::RandomState>,
+    limits: CacheLimits,
+    shelves: Box<dyn Shelves>,
+    ledger: Arc<Ledger>,
     /// Keys whose last response could not be stored: requests for them do not wait for one another.
     uncacheable: Moka<u64, (), ahash::RandomState>,
     pub(super) flights: Flights,
@@ -35,21 +60,14 @@ pub struct Cache {
     second: Option<Arc<SecondLevel>>,
 }
 
-/// The responses of one key hash, the newest last.
-type Variants = Vec<Arc<Stored>>;
-
 impl Cache {
-    /// A cache of at most so many bytes.
-    pub fn new(max_bytes: u64) -> Self {
-        let weigh = |_: &u64, variants: &Arc<Variants>| {
-            let bytes: usize = variants.iter().map(|stored| stored.weight()).sum();
-            u32::try_from(bytes).unwrap_or(u32::MAX)
-        };
+    /// An empty cache.
+    pub fn new(limits: CacheLimits) -> Self {
+        let ledger = Arc::default();
         Self {
-            stored: Moka::builder()
-                .max_capacity(max_bytes)
-                .weigher(weigh)
-                .build_with_hasher(ahash::RandomState::new()),
+            limits,
+            shelves: limits.eviction.shelves(limits.max_bytes, &ledger),
+            ledger,
             uncacheable: Moka::builder()
                 .max_capacity(100_000)
                 .time_to_live(UNCACHEABLE_FOR)
@@ -70,21 +88,35 @@ impl Cache {
         self.second.as_ref()
     }
 
-    /// Responses that are stored, about.
+    /// Responses that are stored.
     pub fn entries(&self) -> u64 {
-        self.stored.entry_count()
+        self.ledger.entries()
     }
 
-    /// Bytes that they take, about.
+    /// Bytes that they take.
     pub fn bytes(&self) -> u64 {
-        self.stored.weighted_size()
+        self.ledger.bytes()
+    }
+
+    /// How it is filled, and what left it.
+    pub fn health(&self) -> CacheHealth {
+        CacheHealth {
+            capacity_bytes: self.limits.max_bytes,
+            eviction: self.limits.eviction.name().to_owned(),
+            api_share: self.limits.shares.api,
+            tenant_share: self.limits.shares.tenant,
+            evictions: self.ledger.evictions(),
+            apis: self.ledger.held(),
+        }
     }
 
     /// The response of a key that answers this request: of several the one that was made last (RFC 9111 §4). Some(None):
     /// there are others of that key.
     pub(super) fn get(&self, hash: u64, key: &[u8], request: &HeaderMap) -> Option<Option<Arc<Stored>>> {
-        let variants = self.stored.get(&hash)?;
-        let mut of_key = variants.iter().rev().filter(|stored| *stored.key == *key).peekable();
+        let variants = self.shelves.get(hash)?;
+        variants.is_used();
+        let mut of_key =
+            variants.kept.iter().rev().map(|kept| &kept.stored).filter(|one| *one.key == *key).peekable();
         of_key.peek()?;
         let suitable = of_key.filter(|stored| stored.selecting.matches(request));
         // The newest in the store, unless another says that it was made later.
@@ -92,42 +124,104 @@ impl Cache {
         Some(later.cloned())
     }
 
-    /// Stores a response instead of those that answer the same requests.
-    pub(super) fn put(&self, hash: u64, stored: Arc<Stored>) {
+    /// Stores a response instead of those that answer the same requests, unless its owner would take too much.
+    pub(super) fn put(&self, hash: u64, stored: Arc<Stored>, owner: Owner) {
         self.uncacheable.invalidate(&hash);
-        self.stored.entry(hash).and_compute_with(|before| {
-            let before = before.map(moka::Entry::into_value).unwrap_or_default();
-            let replaced =
-                |other: &Arc<Stored>| other.key == stored.key && other.selecting == stored.selecting;
-            let mut variants: Variants = before.iter().filter(|other| !replaced(other)).cloned().collect();
-            variants.push(stored);
-            let excess = variants.len().saturating_sub(MAX_VARIANTS);
-            variants.drain(..excess);
-            Op::Put(Arc::new(variants))
+        let new = Kept::new(stored, self.ledger.of(owner));
+        if new.bytes > self.limits.max_bytes || !self.make_room(&new) {
+            return;
+        }
+        self.shelves.change(hash, &mut |before| {
+            let before = before.map_or(&[][..], |variants| &variants.kept);
+            let replaced = |other: &Kept| {
+                other.stored.key == new.stored.key && other.stored.selecting == new.stored.selecting
+            };
+            let mut kept: Vec<Kept> = before.iter().filter(|other| !replaced(other)).cloned().collect();
+            kept.push(new.clone());
+            let excess = kept.len().saturating_sub(MAX_VARIANTS);
+            kept.drain(..excess);
+            self.ledger.count(Reason::Replaced, before.len() + 1 - kept.len());
+            self.keep(hash, kept)
         });
+    }
+
+    /// These are a key's responses from now on. What was there before is told to have left, so all of them arrive.
+    fn keep(&self, hash: u64, kept: Vec<Kept>) -> Change {
+        let Some(newest) = kept.last() else { return Change::Remove };
+        let account = Arc::clone(&newest.account);
+        let variants = Variants::new(hash, kept);
+        self.ledger.arrive(&variants);
+        account.push(&variants);
+        Change::Keep(variants)
+    }
+
+    /// Takes out what belongs to who has more than a share, while others need room. False when that is not enough: the response
+    /// alone is larger than the share.
+    fn make_room(&self, new: &Kept) -> bool {
+        let CacheLimits { max_bytes, shares, .. } = self.limits;
+        while let Some(whose) = self.ledger.over(&new.account, new.bytes, max_bytes, shares) {
+            let giver = match whose {
+                Reason::TenantShare => self.ledger.largest_of_tenant(&new.account),
+                _ => Some(Arc::clone(&new.account)),
+            };
+            if !giver.is_some_and(|giver| self.take_one(&giver, whose)) {
+                self.ledger.count(whose, 1);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// False when there is nothing to take.
+    fn take_one(&self, giver: &Account, whose: Reason) -> bool {
+        let Some(oldest) = giver.pop() else { return false };
+        self.shelves.change(oldest.hash, &mut |now| {
+            // Another may have come meanwhile, which is in the queue by itself.
+            if !now.is_some_and(|now| Arc::ptr_eq(now, &oldest)) {
+                return Change::Nothing;
+            }
+            self.ledger.count(whose, oldest.kept.len());
+            Change::Remove
+        });
+        true
     }
 
     /// Gives back the memory of what purges cover. Looks at every response: not for a thread that serves.
     pub(crate) fn forget_purged(&self, purges: &Purges) {
         let mut apis = HashMap::new();
-        let mut is_purged = |stored: &Stored| {
+        self.forget(Reason::Purged, |stored| {
             let Some(api) = key::api(&stored.key) else { return false };
             let purges = apis.entry(api).or_insert_with(|| purges.of(api));
             !purges.allow(stored.url, stored.stamp)
-        };
-        for (hash, variants) in &self.stored {
-            if !variants.iter().any(|stored| is_purged(stored)) {
-                continue;
+        });
+    }
+
+    /// Gives back the memory of what is too old to be of use. Looks at every response, too.
+    pub(crate) fn forget_aged(&self, now: u64) {
+        self.forget(Reason::Age, |stored| !stored.is_of_use(now));
+    }
+
+    fn forget(&self, reason: Reason, mut is_over: impl FnMut(&Stored) -> bool) {
+        let mut found = Vec::new();
+        self.shelves.each(&mut |variants| {
+            if variants.kept.iter().any(|kept| is_over(&kept.stored)) {
+                found.push(variants.hash);
             }
+        });
+        for hash in found {
             // As they are now: others may have been stored meanwhile.
-            self.stored.entry(*hash).and_compute_with(|now| {
-                let mut variants =
-                    now.map(moka::Entry::into_value).map_or_else(Vec::new, |now| (*now).clone());
-                variants.retain(|stored| !is_purged(stored));
-                if variants.is_empty() { Op::Remove } else { Op::Put(Arc::new(variants)) }
+            self.shelves.change(hash, &mut |now| {
+                let Some(now) = now else { return Change::Nothing };
+                let kept: Vec<Kept> =
+                    now.kept.iter().filter(|kept| !is_over(&kept.stored)).cloned().collect();
+                if kept.len() == now.kept.len() {
+                    return Change::Nothing;
+                }
+                self.ledger.count(reason, now.kept.len() - kept.len());
+                self.keep(hash, kept)
             });
         }
-        self.stored.run_pending_tasks();
+        self.shelves.settle();
     }
 
     pub(super) fn is_uncacheable(&self, hash: u64) -> bool {
@@ -136,5 +230,42 @@ impl Cache {
 
     pub(super) fn remember_uncacheable(&self, hash: u64) {
         self.uncacheable.insert(hash, ());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sluice_contract::ids::{ApiId, TenantId};
+    use sluice_contract::link::CacheEvictions;
+
+    use super::*;
+    use crate::cache::purges::Stamp;
+    use crate::cache::rules::Audience;
+
+    #[test]
+    fn what_is_too_old_to_be_of_use_leaves_and_is_counted() {
+        let cache = Cache::new(CacheLimits::new(1 << 20));
+        let owner = Owner { api: ApiId::generate(), tenant: TenantId::generate() };
+        let stored = |key: &[u8], must_revalidate| {
+            let stamp = Stamp { position: 1, at: 1 };
+            let mut stored = Stored::for_tests(HeaderMap::new(), Bytes::new(), stamp, Audience::Everyone);
+            stored.key = key.into();
+            stored.storable.must_revalidate = must_revalidate;
+            Arc::new(stored)
+        };
+        // Two of one hash, of which one goes, and one by itself.
+        cache.put(1, stored(b"a", true), owner);
+        cache.put(1, stored(b"b", false), owner);
+        cache.put(2, stored(b"c", true), owner);
+        cache.forget_aged(60_000_000_000);
+        assert_eq!((cache.entries(), cache.health().evictions), (3, CacheEvictions::default()));
+        cache.forget_aged(60_000_000_001);
+        assert_eq!(cache.health().evictions, CacheEvictions { age: 2, ..CacheEvictions::default() });
+        let found = |hash, key| cache.get(hash, key, &HeaderMap::new()).is_some();
+        assert_eq!((found(1, b"a"), found(1, b"b"), found(2, b"c")), (false, true, false));
+        let held = cache.health().apis;
+        assert_eq!((held[0].api, held[0].entries), (owner.api, 1));
+        assert_eq!((cache.entries(), cache.bytes()), (1, held[0].bytes));
     }
 }

@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{
     AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, Entry, HeaderName,
-    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    HeaderValue, LAST_MODIFIED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, StatusCode, Version, response};
 use sluice_policies::cache::CacheRule;
 
+use super::judge::MAX_STALE;
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::vary::Selecting;
@@ -24,6 +26,8 @@ static NEVER_STORED: [HeaderName; 7] = [
     PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-authentication-info"),
 ];
+/// How long a response is kept past its freshness because it can be validated.
+const VALIDATED_FOR: Duration = Duration::from_secs(86_400);
 static CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// A response that was stored whole.
@@ -81,6 +85,20 @@ impl Stored {
     /// How old it is (RFC 9111 §4.2.3).
     pub(super) fn age(&self, now: u64) -> Duration {
         self.initial_age + Duration::from_nanos(now.saturating_sub(self.arrived))
+    }
+
+    /// Whether any request can still be served from it, or be saved a body by validating it. What can only be validated is kept
+    /// for a day.
+    pub(super) fn is_of_use(&self, now: u64) -> bool {
+        let Storable { lifetime, no_cache, must_revalidate, while_revalidate, if_error, .. } = self.storable;
+        let stale = if no_cache || must_revalidate {
+            Duration::ZERO
+        } else {
+            while_revalidate.max(if_error.unwrap_or(MAX_STALE))
+        };
+        let can_be_validated = self.headers.contains_key(ETAG) || self.headers.contains_key(LAST_MODIFIED);
+        let validated = if can_be_validated { VALIDATED_FOR } else { Duration::ZERO };
+        self.age(now) <= lifetime.saturating_add(stale.max(validated))
     }
 
     /// Bytes that it takes in memory, about.
@@ -183,6 +201,39 @@ mod tests {
         assert_eq!(updated_headers(&stored, &confirmed, &rule(false)), expected);
         let with_cookies = updated_headers(&stored, &confirmed, &rule(true));
         assert_eq!(with_cookies["set-cookie"], "a=1");
+    }
+
+    #[test]
+    fn a_response_is_kept_for_as_long_as_it_can_be_served_or_validated() {
+        const DAY: u64 = 86_400;
+        let usual = |field: Option<HeaderName>, change: &dyn Fn(&mut Storable)| {
+            let headers = field.map(|name| (name, HeaderValue::from_static("1"))).into_iter().collect();
+            let stamp = Stamp { position: 1, at: 1 };
+            let mut stored =
+                Stored::for_tests(headers, Bytes::new(), stamp, crate::cache::rules::Audience::Everyone);
+            change(&mut stored.storable);
+            stored
+        };
+        let strict = |storable: &mut Storable| storable.must_revalidate = true;
+        let brief = |storable: &mut Storable| {
+            storable.if_error = Some(Duration::from_secs(5));
+            storable.while_revalidate = Duration::from_secs(9);
+        };
+        let lasting = |storable: &mut Storable| storable.while_revalidate = Duration::from_secs(2 * DAY);
+        for (field, change, seconds) in [
+            (None, &(|_: &mut Storable| ()) as &dyn Fn(&mut Storable), 60 + DAY),
+            (None, &strict, 60),
+            (None, &|storable: &mut Storable| storable.no_cache = true, 60),
+            (Some(ETAG), &strict, 60 + DAY),
+            (Some(LAST_MODIFIED), &strict, 60 + DAY),
+            (None, &brief, 69),
+            (Some(ETAG), &brief, 60 + DAY),
+            (Some(ETAG), &lasting, 60 + 2 * DAY),
+        ] {
+            let stored = usual(field.clone(), change);
+            assert!(stored.is_of_use(seconds * 1_000_000_000), "{field:?} {seconds}");
+            assert!(!stored.is_of_use(seconds * 1_000_000_000 + 1), "{field:?} {seconds}");
+        }
     }
 
     #[test]

@@ -56,6 +56,7 @@ impl Pulse {
             spooled_batches: batches,
             spooled_bytes: bytes,
             dropped_calls,
+            cache: Some(self.shared.cache.health()),
             second_level: self.shared.cache.second_level().map(|second| second.health()),
         }
     }

@@ -26,6 +26,7 @@ const BACKLOG: i32 = 4_096;
 /// Time between two looks for counters that nobody needs, and for purged responses.
 const COUNTERS_SWEPT: Duration = Duration::from_secs(30);
 const PURGED_SWEPT: Duration = Duration::from_secs(2);
+const AGED_SWEPT: Duration = Duration::from_secs(30);
 
 /// How to serve.
 pub struct GatewayOptions {
@@ -160,23 +161,27 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Forgets limit counters that have refilled and responses that were purged, away from the threads that serve.
+/// Forgets limit counters that have refilled and responses that were purged or are too old, away from the threads that serve.
 async fn keep_house(shared: Arc<Shared>) {
-    let (mut counters, mut purged) =
-        (tokio::time::interval(COUNTERS_SWEPT), tokio::time::interval(PURGED_SWEPT));
+    let every = tokio::time::interval;
+    let (mut counters, mut purged, mut aged) =
+        (every(COUNTERS_SWEPT), every(PURGED_SWEPT), every(AGED_SWEPT));
     loop {
         tokio::select! {
             _ = counters.tick() => {
                 shared.compiler.counters.sweep(shared.clock.now());
             }
-            _ = purged.tick() => {
-                let shared = Arc::clone(&shared);
-                // A large cache takes long, and the status listener is on this thread.
-                if tokio::task::spawn_blocking(move || shared.forget_purged()).await.is_err() {
-                    tracing::error!("purged responses could not be taken out of memory");
-                }
-            }
+            _ = purged.tick() => sweep(&shared, Shared::forget_purged).await,
+            _ = aged.tick() => sweep(&shared, Shared::forget_aged).await,
         }
+    }
+}
+
+/// A large cache takes long, and the status listener is on this thread.
+async fn sweep(shared: &Arc<Shared>, forget: fn(&Shared)) {
+    let shared = Arc::clone(shared);
+    if tokio::task::spawn_blocking(move || forget(&shared)).await.is_err() {
+        tracing::error!("responses could not be taken out of memory");
     }
 }
 

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
-use sluice_contract::link::{SecondLevelHealth, SecondLevelState};
+use sluice_contract::link::{CacheHealth, CacheUse, SecondLevelHealth, SecondLevelState};
 
 use crate::shared::Shared;
 
@@ -95,8 +95,8 @@ fn metrics(shared: &Shared) -> String {
             "counter",
             stats.malformed.load(Ordering::Relaxed),
         ),
-        ("sluice_cache_entries", "Keys with stored responses, about.", "gauge", shared.cache.entries()),
-        ("sluice_cache_bytes", "Bytes of stored responses, about.", "gauge", shared.cache.bytes()),
+        ("sluice_cache_entries", "Stored responses.", "gauge", shared.cache.entries()),
+        ("sluice_cache_bytes", "Bytes of stored responses.", "gauge", shared.cache.bytes()),
         ("sluice_journal_position", "Journal position that is served.", "gauge", snapshot.position),
         ("sluice_apis", "APIs that are served.", "gauge", snapshot.apis.len() as u64),
         ("sluice_credentials", "Keys that are known.", "gauge", snapshot.credentials.len() as u64),
@@ -106,10 +106,33 @@ fn metrics(shared: &Shared) -> String {
     for (name, help, kind, value) in counters {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
+    first_level(&shared.cache.health(), &mut text);
     if let Some(second) = shared.cache.second_level() {
         second_level(&second.health(), &mut text);
     }
     text
+}
+
+fn first_level(health: &CacheHealth, text: &mut String) {
+    let CacheHealth { capacity_bytes, eviction: _, api_share: _, tenant_share: _, evictions, apis } = health;
+    let _ = write!(
+        text,
+        "# HELP sluice_cache_capacity_bytes Bytes that stored responses may take.\n\
+         # TYPE sluice_cache_capacity_bytes gauge\nsluice_cache_capacity_bytes {capacity_bytes}\n\
+         # HELP sluice_cache_evictions_total Responses that left the memory of the cache.\n\
+         # TYPE sluice_cache_evictions_total counter\n"
+    );
+    for (reason, count) in evictions.by_reason() {
+        let _ = writeln!(text, "sluice_cache_evictions_total{{reason=\"{reason}\"}} {count}");
+    }
+    let _ = write!(
+        text,
+        "# HELP sluice_cache_api_bytes Bytes of stored responses by API, of the hundred that hold most.\n\
+         # TYPE sluice_cache_api_bytes gauge\n"
+    );
+    for CacheUse { api, tenant, entries: _, bytes } in apis {
+        let _ = writeln!(text, "sluice_cache_api_bytes{{tenant=\"{tenant}\",api=\"{api}\"}} {bytes}");
+    }
 }
 
 fn second_level(health: &SecondLevelHealth, text: &mut String) {

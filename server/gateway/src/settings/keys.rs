@@ -32,6 +32,19 @@ pub const KEYS: &[Key] = &[
     ),
     key("cache_max_bytes", "BYTES", "256MiB", "Most bytes of cached responses in memory"),
     key(
+        "cache_eviction",
+        "NAME",
+        "tinylfu",
+        "Which of them go when there is no room: what is used least often (tinylfu), or what was not used for longest (lru)",
+    ),
+    key(
+        "cache_api_share",
+        "PERCENT",
+        "50",
+        "How much of the cache one API may hold while others need room; alone it may have all of it",
+    ),
+    key("cache_tenant_share", "PERCENT", "75", "The same for all APIs of one tenant"),
+    key(
         "cache_l2_url",
         "URL,...",
         "",

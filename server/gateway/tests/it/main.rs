@@ -6,6 +6,7 @@ mod bodies;
 mod cache;
 mod cache_coalescing;
 mod cache_keys;
+mod cache_memory;
 mod cache_policy;
 mod forwarding;
 mod framing;

@@ -12,7 +12,7 @@ use sluice_contract::journal::{Change, Purge, PurgeScope};
 use sluice_contract::link::{SecondLevelHealth, SecondLevelState};
 use sluice_gateway::cache::{SecondLevel, SecondLevelSettings};
 
-use crate::support::{Rig, Seen, Start, Upstream, text};
+use crate::support::{Rig, Seen, Start, Upstream, eventually, text};
 
 /// A Redis of a test, on a port of its own; ends with the test.
 struct Redis {
@@ -66,14 +66,6 @@ impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-async fn eventually<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
-    let begun = Instant::now();
-    while !is().await {
-        assert!(begun.elapsed() < Duration::from_secs(30), "not so after 30 s: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

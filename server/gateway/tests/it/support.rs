@@ -22,7 +22,7 @@ use sluice_contract::ids::{
 };
 use sluice_contract::journal::{Change, CredentialEntry, Position, SubscriptionEntry};
 use sluice_contract::part::{ApiPart, PART_SCHEMA, Sha256Hash};
-use sluice_gateway::cache::{Cache, SecondLevel};
+use sluice_gateway::cache::{Cache, CacheLimits, SecondLevel};
 use sluice_gateway::telemetry::Recorders;
 use sluice_gateway::{Gateway, GatewayOptions, Running, Shared};
 use sluice_gateway::{Resolver, Resolving, SystemResolver};
@@ -42,6 +42,15 @@ pub struct Rig {
     position: Position,
 }
 
+/// Waits until it is so.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
+    let begun = std::time::Instant::now();
+    while !is().await {
+        assert!(begun.elapsed() < Duration::from_secs(30), "not so after 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// How the gateway of a test differs from the usual.
 pub struct Start {
     pub guard: Guard,
@@ -51,6 +60,7 @@ pub struct Start {
     pub stalled: Duration,
     pub plain_keys: bool,
     pub roots: Vec<rustls::pki_types::CertificateDer<'static>>,
+    pub cache: CacheLimits,
     /// What gateways share.
     pub second_level: Option<Arc<SecondLevel>>,
 }
@@ -65,6 +75,7 @@ impl Default for Start {
             stalled: Duration::from_secs(60),
             plain_keys: false,
             roots: Vec::new(),
+            cache: CacheLimits::new(256 << 20),
             second_level: None,
         }
     }
@@ -76,8 +87,9 @@ impl Rig {
     }
 
     pub fn with(start: Start) -> Self {
-        let Start { guard, resolver, threads, keep_alive, stalled, plain_keys, roots, second_level } = start;
-        let cache = Cache::new(256 << 20).with_second_level(second_level);
+        let Start { guard, resolver, threads, keep_alive, stalled, plain_keys, roots, cache, second_level } =
+            start;
+        let cache = Cache::new(cache).with_second_level(second_level);
         let shared = Shared::new(Recorders::in_memory(), guard).with_plain_keys(plain_keys).with_cache(cache);
         let shared = Arc::new(shared);
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -34,7 +34,7 @@ const LISTING: Listing<gateways::Entity> = Listing {
 pub async fn list(db: &impl ConnectionTrait, tenant: TenantId, page: &PageQuery) -> Result<Page<Gateway>> {
     let select = usable_by(tenant).filter(gateways::Column::RemovedAt.is_null());
     let Page { items, next } = LISTING.page(db, select, page).await?;
-    Ok(Page { items: seen(db, items).await?, next })
+    Ok(Page { items: seen(db, Some(tenant), items).await?, next })
 }
 
 /// One gateway of an environment that the tenant may use, removed ones too.
@@ -43,7 +43,7 @@ pub async fn list(db: &impl ConnectionTrait, tenant: TenantId, page: &PageQuery)
 /// [`Error::NotFound`] when there is none; when the database fails.
 pub async fn get_for(db: &impl ConnectionTrait, tenant: TenantId, gateway: GatewayId) -> Result<Gateway> {
     let row = usable_by(tenant).filter(gateways::Column::Id.eq(gateway.0)).one(db).await?;
-    one(db, row).await
+    one(db, Some(tenant), row).await
 }
 
 /// One gateway, removed ones too, for the platform.
@@ -51,11 +51,15 @@ pub async fn get_for(db: &impl ConnectionTrait, tenant: TenantId, gateway: Gatew
 /// # Errors
 /// [`Error::NotFound`] when there is none; when the database fails.
 pub async fn get(db: &impl ConnectionTrait, gateway: GatewayId) -> Result<Gateway> {
-    one(db, gateways::Entity::find_by_id(gateway.0).one(db).await?).await
+    one(db, None, gateways::Entity::find_by_id(gateway.0).one(db).await?).await
 }
 
-async fn one(db: &impl ConnectionTrait, row: Option<gateways::Model>) -> Result<Gateway> {
-    seen(db, vec![row.ok_or(Error::NotFound)?]).await?.pop().ok_or(Error::NotFound)
+async fn one(
+    db: &impl ConnectionTrait,
+    tenant: Option<TenantId>,
+    row: Option<gateways::Model>,
+) -> Result<Gateway> {
+    seen(db, tenant, vec![row.ok_or(Error::NotFound)?]).await?.pop().ok_or(Error::NotFound)
 }
 
 fn usable_by(tenant: TenantId) -> Select<gateways::Entity> {
@@ -147,9 +151,13 @@ struct Surroundings {
     missing: HashMap<Uuid, (i64, i64)>,
 }
 
-async fn seen(db: &impl ConnectionTrait, rows: Vec<gateways::Model>) -> Result<Vec<Gateway>> {
+async fn seen(
+    db: &impl ConnectionTrait,
+    tenant: Option<TenantId>,
+    rows: Vec<gateways::Model>,
+) -> Result<Vec<Gateway>> {
     let around = surroundings(db, &rows).await?;
-    rows.into_iter().map(|row| gateway(row, &around)).collect()
+    rows.into_iter().map(|row| gateway(row, tenant, &around)).collect()
 }
 
 async fn surroundings(db: &impl ConnectionTrait, rows: &[gateways::Model]) -> Result<Surroundings> {
@@ -175,7 +183,7 @@ async fn surroundings(db: &impl ConnectionTrait, rows: &[gateways::Model]) -> Re
     })
 }
 
-fn gateway(row: gateways::Model, around: &Surroundings) -> Result<Gateway> {
+fn gateway(row: gateways::Model, tenant: Option<TenantId>, around: &Surroundings) -> Result<Gateway> {
     let environment = EnvironmentId(row.environment_id);
     let head = around.counters.get(&environment).map_or(0, |counter| counter.head);
     let applied = applied(&row, around.incarnation);
@@ -196,7 +204,7 @@ fn gateway(row: gateways::Model, around: &Surroundings) -> Result<Gateway> {
         head,
         enrolled_at: row.enrolled_at,
         last_seen_at: row.last_seen_at,
-        health: heartbeat.as_ref().map(GatewayHealth::from),
+        health: heartbeat.map(|heartbeat| GatewayHealth::seen_by(tenant, heartbeat)),
         failed_parts: failed.iter().map(GatewayFailedPart::from).collect(),
         lost_calls: (row.lost_calls + lost).unsigned_abs(),
         dropped_calls: (row.dropped_calls + dropped).unsigned_abs(),

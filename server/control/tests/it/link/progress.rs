@@ -172,6 +172,7 @@ async fn a_silent_gateway_holds_nothing_up_and_is_a_laggard() {
                 spooled_batches: 0,
                 spooled_bytes: 0,
                 dropped_calls: 0,
+                cache: None,
                 second_level: None,
             },
         };

@@ -224,7 +224,12 @@ impl Simulated {
     }
 
     pub(super) async fn heartbeat(&self, dropped_calls: u64) -> Result<(), Problem> {
-        let heartbeat = Heartbeat {
+        self.post(HEARTBEAT_PATH, &self.pulse(dropped_calls)).await
+    }
+
+    /// What it says of itself.
+    pub(super) fn pulse(&self, dropped_calls: u64) -> Heartbeat {
+        Heartbeat {
             boot: self.boot,
             position: 0,
             uptime_s: 5,
@@ -237,9 +242,9 @@ impl Simulated {
             spooled_batches: 5,
             spooled_bytes: 6,
             dropped_calls,
+            cache: None,
             second_level: None,
-        };
-        self.post(HEARTBEAT_PATH, &heartbeat).await
+        }
     }
 
     /// Follows the journal after a position.

@@ -1,0 +1,66 @@
+//! What gateways say of the memory of their caches.
+
+use sluice_contract::ids::{ApiId, TenantId};
+use sluice_contract::link::{CacheEvictions, CacheHealth, CacheUse, Heartbeat};
+use sluice_contract::rest::gateways::{Gateway, GatewayHealth};
+use sluice_contract::rest::page::Page;
+use sluice_contract::rest::users::Role;
+use sluice_store::gateways::{self, Heard};
+use sluice_testkit::{Client, each_database};
+
+use super::simulated::{Served, Simulated};
+
+/// A heartbeat has come and is written.
+async fn hear(served: &Served, gateway: &Simulated, cache: Option<CacheHealth>) {
+    let heartbeat = Heartbeat { cache, ..gateway.pulse(0) };
+    let tx = served.store().begin().await.unwrap();
+    gateways::hear(&tx, &[Heard { gateway: gateway.id, at: sluice_store::now(), heartbeat }]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn health(client: &Client, tenant: TenantId) -> GatewayHealth {
+    let path = format!("/api/v1/tenants/{tenant}/gateways");
+    let mut gateways: Page<Gateway> = client.get(&path).await.expect(200).json();
+    let gateway = gateways.items.remove(0);
+    let one: Gateway = client.get(&format!("{path}/{}", gateway.id)).await.expect(200).json();
+    assert_eq!(one.health, gateway.health);
+    gateway.health.unwrap()
+}
+
+#[tokio::test]
+async fn the_memory_of_a_cache_is_shown_and_each_tenant_sees_its_own_apis_in_it_only() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let gateway = served.gateway().await;
+        let app = &served.app;
+        let (own, other) = (app.tenant, app.another_tenant("other").await);
+        hear(&served, &gateway, None).await;
+        assert_eq!(health(&app.admin, own).await.cache, None, "a gateway of before does not say");
+
+        let held = |tenant, bytes| CacheUse { api: ApiId::generate(), tenant, entries: 2, bytes };
+        let (theirs, ours) = (held(other, 900), held(own, 500));
+        let whole = CacheHealth {
+            capacity_bytes: 10_000,
+            eviction: "tinylfu".to_owned(),
+            api_share: 50,
+            tenant_share: 75,
+            evictions: CacheEvictions {
+                size: 1,
+                age: 2,
+                api_share: 3,
+                tenant_share: 4,
+                replaced: 5,
+                purged: 6,
+            },
+            apis: vec![theirs, ours],
+        };
+        let with = |apis| Some(CacheHealth { apis, ..whole.clone() });
+        hear(&served, &gateway, Some(whole.clone())).await;
+        assert_eq!(health(&app.admin, own).await.cache, with(vec![ours]));
+        let viewer = app.member(&[Role::Viewer]).await;
+        assert_eq!(health(&viewer, own).await.cache, with(vec![ours]));
+        let stranger = app.member_of(other, &[Role::Viewer]).await;
+        assert_eq!(health(&stranger, other).await.cache, with(vec![theirs]));
+    })
+    .await;
+}

@@ -1,0 +1,134 @@
+//! Who may have how much of the cache's memory, and why responses leave it.
+
+use serde_json::{Value, json};
+use sluice_contract::ids::{PurgeId, TenantId};
+use sluice_contract::journal::{Change, Purge, PurgeScope};
+use sluice_contract::link::CacheEvictions;
+use sluice_gateway::cache::{CacheLimits, Eviction, Shares};
+
+use crate::support::{Rig, Start, Upstream, eventually, text};
+
+const SIZE: usize = 20_000;
+/// Responses that have room, about.
+const ROOM: u64 = 50;
+
+fn limits(eviction: Eviction, api: u64, tenant: u64) -> CacheLimits {
+    CacheLimits { max_bytes: ROOM * SIZE as u64, eviction, shares: Shares { api, tenant } }
+}
+
+async fn large() -> Upstream {
+    Upstream::new(|_| async { text(200, &[("cache-control", "max-age=600")], vec![b'x'; SIZE]) }).await
+}
+
+fn cached() -> Value {
+    json!({ "policies": [{ "type": "cache", "settings": {} }] })
+}
+
+fn rig(limits: CacheLimits) -> Rig {
+    Rig::with(Start { cache: limits, threads: 1, ..Start::default() })
+}
+
+fn evicted(rig: &Rig) -> CacheEvictions {
+    rig.shared.cache.health().evictions
+}
+
+async fn is_hit(rig: &Rig, path: &str) -> bool {
+    rig.get(path, &[]).await.header("cache-status").contains("hit")
+}
+
+async fn fill(rig: &Rig, api: &str, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        rig.get(&format!("/acme/{api}/{number}"), &[]).await;
+    }
+}
+
+async fn hits(rig: &Rig, api: &str, numbers: std::ops::Range<usize>) -> usize {
+    let mut hits = 0;
+    for number in numbers {
+        hits += usize::from(is_hit(rig, &format!("/acme/{api}/{number}")).await);
+    }
+    hits
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_wants_everything_does_not_push_out_another() {
+    let upstream = large().await;
+    // By recency alone the greedy one would win.
+    let mut rig = rig(limits(Eviction::Lru, 50, 100));
+    let greedy = rig.api("greedy", upstream.address, cached());
+    let modest = rig.api("modest", upstream.address, cached());
+    fill(&rig, "modest", 0..10).await;
+    fill(&rig, "greedy", 0..300).await;
+    assert_eq!(hits(&rig, "modest", 0..10).await, 10, "{:?}", evicted(&rig));
+    assert!(is_hit(&rig, "/acme/greedy/299").await, "its newest are there");
+    assert!(!is_hit(&rig, "/acme/greedy/0").await);
+    let CacheEvictions { api_share, size, .. } = evicted(&rig);
+    assert!(api_share >= 200 && size == 0, "{:?}", evicted(&rig));
+    let held = rig.shared.cache.health().apis;
+    assert_eq!(held.iter().map(|held| held.api).collect::<Vec<_>>(), [greedy, modest], "the largest first");
+    assert_eq!(held[1].entries, 10);
+    assert!((200_000..250_000).contains(&held[1].bytes), "{held:?}");
+    assert_eq!(rig.shared.cache.bytes(), held.iter().map(|held| held.bytes).sum::<u64>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_over_its_share_keeps_what_it_uses() {
+    let upstream = large().await;
+    let mut rig = rig(limits(Eviction::Lru, 50, 100));
+    rig.api("greedy", upstream.address, cached());
+    rig.api("modest", upstream.address, cached());
+    fill(&rig, "modest", 0..10).await;
+    fill(&rig, "greedy", 0..5).await;
+    for number in 5..200 {
+        rig.get(&format!("/acme/greedy/{number}"), &[]).await;
+        assert_eq!(hits(&rig, "greedy", 0..5).await, 5, "after {number}");
+    }
+    assert!(evicted(&rig).api_share >= 100, "{:?}", evicted(&rig));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_apis_of_one_tenant_do_not_push_out_another_tenant() {
+    let upstream = large().await;
+    let mut rig = rig(limits(Eviction::Lru, 100, 60));
+    let own = rig.tenant;
+    rig.tenant = TenantId::generate();
+    rig.api("other", upstream.address, cached());
+    rig.tenant = own;
+    for api in ["a", "b", "c"] {
+        rig.api(api, upstream.address, cached());
+    }
+    fill(&rig, "other", 0..10).await;
+    for api in ["a", "b", "c"] {
+        fill(&rig, api, 0..60).await;
+    }
+    assert_eq!(hits(&rig, "other", 0..10).await, 10, "{:?}", evicted(&rig));
+    assert!(is_hit(&rig, "/acme/c/59").await, "what is idle gives way to what comes");
+    let CacheEvictions { tenant_share, api_share, .. } = evicted(&rig);
+    assert!(tenant_share >= 100 && api_share == 0, "{:?}", evicted(&rig));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_alone_has_the_whole_memory_and_what_leaves_is_counted() {
+    let upstream = large().await;
+    let mut rig = rig(limits(Eviction::Lru, 50, 75));
+    let api = rig.api("alone", upstream.address, cached());
+    fill(&rig, "alone", 0..45).await;
+    assert_eq!(hits(&rig, "alone", 0..45).await, 45);
+    assert_eq!(upstream.count(), 45);
+    fill(&rig, "alone", 45..200).await;
+    let done = async || {
+        // The cache does its sums now and then.
+        rig.get("/acme/alone/199", &[]).await;
+        evicted(&rig).size >= 100
+    };
+    eventually("room is made", done).await;
+    assert_eq!((evicted(&rig).api_share, evicted(&rig).tenant_share), (0, 0));
+    let before = evicted(&rig).replaced;
+    rig.get("/acme/alone/199", &[("cache-control", "no-cache")]).await;
+    assert_eq!(evicted(&rig).replaced, before + 1);
+
+    rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope: PurgeScope::Api { api } }));
+    eventually("purged ones leave", async || evicted(&rig).purged > 0).await;
+    assert_eq!((rig.shared.cache.entries(), rig.shared.cache.bytes()), (0, 0));
+    assert_eq!(rig.shared.cache.health().apis, []);
+}
