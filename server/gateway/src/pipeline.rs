@@ -33,12 +33,15 @@ use crate::worker::Worker;
 pub(crate) use address::is_https;
 pub(crate) use authenticate::rule as key_rule;
 pub(crate) use authorise::Authorised;
-pub(crate) use call::Call;
+pub(crate) use call::{Call, REQUEST_ID};
 pub(crate) use failure::Outcome;
 pub use failure::{Failure, Kind};
 use fields::Fields;
 pub(crate) use forward::{Answer, Fetched, Outbound, fetch, forward};
 pub(crate) use forwarded::Client;
+pub(crate) use headers::add_via;
+pub(crate) use limit::RATE_FIELDS;
+pub(crate) use transform::changes_responses;
 
 /// A request whose body has not been read.
 pub(crate) struct Arrived {

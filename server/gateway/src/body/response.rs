@@ -17,6 +17,8 @@ use crate::upstream::Lease;
 /// The body of a response to a client.
 pub struct Body {
     origin: Origin,
+    /// Fields of the head, as HTTP/1 writes them.
+    fields: Option<Bytes>,
     /// Recorded when the body ends.
     call: Option<Box<Call>>,
     bytes: u64,
@@ -50,7 +52,18 @@ pub enum BodyError {
 
 impl Body {
     pub(crate) fn new(origin: Origin) -> Self {
-        Self { origin, call: None, bytes: 0 }
+        Self { origin, fields: None, call: None, bytes: 0 }
+    }
+
+    /// Behind a head that has these fields, too.
+    pub(crate) fn behind(mut self, fields: Option<Bytes>) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// What the head has beside its map, as HTTP/1 writes it.
+    pub(crate) fn fields(&self) -> Option<&Bytes> {
+        self.fields.as_ref()
     }
 
     pub(crate) fn full(bytes: Bytes) -> Self {

@@ -17,7 +17,7 @@ use super::level::Shared;
 use super::purges::Stamp;
 use super::rules::{Audience, Given, Storable, storable};
 use super::status::{Did, Forward, forwarded, say};
-use super::stored::{Stored, stored_headers, updated_headers};
+use super::stored::{Stored, Written, stored_headers, updated_headers};
 use super::vary::Selecting;
 use crate::body::Origin;
 use crate::pipeline::{Answer, Call, Fetched, Outbound, Outcome, fetch};
@@ -93,7 +93,7 @@ impl Asked<'_> {
     fn join(&self, call: &mut Call, stage: Stage, why: Forward) -> Option<Answer> {
         let mut answer = match stage {
             Stage::Stored(stored) if stored.selecting.matches(&self.headers) && !self.is_purged(&stored) => {
-                Answer { head: stored.head(self.now()), body: Origin::of(stored.body.clone()) }
+                Answer::new(stored.head(self.now()), Origin::of(stored.body.clone()))
             }
             Stage::Arriving(fill) => {
                 let selecting = Selecting::new(&fill.head.headers, &self.rule.vary_headers, &self.headers);
@@ -101,7 +101,7 @@ impl Asked<'_> {
                 if selecting != fill.selecting || purged {
                     return None;
                 }
-                Answer { head: fill.head.clone(), body: Origin::Fill(fill.reader()) }
+                Answer::new(fill.head.clone(), Origin::Fill(fill.reader()))
             }
             _ => return None,
         };
@@ -143,7 +143,7 @@ impl Asked<'_> {
                 self.cache().remember_uncacheable(self.keys.own().hash);
                 flight.is_now(Stage::Uncacheable);
             }
-            return Ok(self.conditioned(Answer { head, body: body.into_origin() }));
+            return Ok(self.conditioned(Answer::new(head, body.into_origin())));
         };
         let mut answer = self.store(head, body, plan, timing, flight);
         say(&mut answer.head.headers, Did::Forwarded { why, status: None, stored: true, collapsed: false });
@@ -205,7 +205,7 @@ impl Asked<'_> {
         let status = Some(StatusCode::NOT_MODIFIED.as_u16());
         let did = Did::Forwarded { why: Forward::Stale, status, stored: may_store, collapsed: false };
         say(&mut head.headers, did);
-        self.conditioned(Answer { head, body: Origin::of(fresh.body.clone()) })
+        self.conditioned(Answer::new(head, Origin::of(fresh.body.clone())))
     }
 
     /// The upstream has described what is stored in its answer to HEAD: the same response is brought up to date, another
@@ -236,6 +236,7 @@ impl Asked<'_> {
             stamp: timing.stamp,
             arrived: self.now(),
             storable: plan,
+            written: Written::default(),
         }
     }
 
@@ -276,7 +277,7 @@ impl Asked<'_> {
         let upstream = match body {
             Fetched::Empty => {
                 recipe.store(bytes::Bytes::new(), flight.as_ref());
-                return Answer { head, body: Origin::Empty };
+                return Answer::new(head, Origin::Empty);
             }
             Fetched::Body(upstream) => upstream,
         };
@@ -290,7 +291,7 @@ impl Asked<'_> {
             fill.pump(*upstream, |whole| recipe.store(whole, flight.as_ref())).await;
             drop(flight);
         });
-        Answer { head, body: Origin::Fill(reader) }
+        Answer::new(head, Origin::Fill(reader))
     }
 
     fn key_for(&self, audience: Audience) -> Key<'_> {

@@ -17,7 +17,7 @@ use super::flight::{Flight, Stage};
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::second::Sharing;
-use super::stored::Stored;
+use super::stored::{Stored, Written};
 use super::vary::Selecting;
 use crate::body::{BodyError, UpstreamBody};
 
@@ -272,6 +272,7 @@ impl Recipe {
             arrived,
             initial_age,
             storable,
+            written: Written::default(),
         });
         cache.put(hash, Arc::clone(&stored), owner);
         if let (Some(second), Some(shared)) = (cache.second_level(), shared) {

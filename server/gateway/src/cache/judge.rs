@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, response};
+use http::{HeaderMap, HeaderValue, Method, Version, response};
 use sluice_policies::cache::{CacheRule, UNREACHABLE_S};
 
 use super::account::Owner;
@@ -16,7 +16,7 @@ use super::range::Wanted;
 use super::rules::{Audience, Storable};
 use super::status::Forward;
 use super::stored::Stored;
-use crate::pipeline::{Authorised, Call, Fetched, Outbound, Outcome, is_https, key_rule};
+use crate::pipeline::{Authorised, Call, Fetched, Outbound, Outcome, changes_responses, is_https, key_rule};
 use crate::state::Snapshot;
 use crate::worker::Worker;
 
@@ -31,6 +31,8 @@ pub(super) struct Asked<'a> {
     pub(super) keys: Keys,
     pub(super) directives: Directives,
     pub(super) conditions: Conditions,
+    /// Nothing about the request makes its answer differ from what is stored, but for what the gateway adds to any.
+    pub(super) plain: bool,
     /// The part of the response that the client wants.
     pub(super) wanted: Option<Wanted>,
     /// The client's headers, by which `Vary` selects; copied only when the store has no answer.
@@ -91,6 +93,10 @@ impl<'a> Asked<'a> {
             headers: HeaderMap::new(),
             conditions: Conditions::default(),
             wanted: told.then(|| Wanted::of(&head.method, &head.headers)).flatten(),
+            plain: !told
+                && head.method == Method::GET
+                && call.version < Version::HTTP_2
+                && !changes_responses(snapshot, authorised),
             distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
         }
     }

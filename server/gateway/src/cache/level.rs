@@ -8,7 +8,7 @@ use super::flight::{Flight, Stage};
 use super::judge::Asked;
 use super::purges::Stamp;
 use super::second::{Location, Response, Sharing, count};
-use super::stored::Stored;
+use super::stored::{Stored, Written};
 use crate::pipeline::{Answer, Call};
 
 /// What another gateway has stored.
@@ -66,6 +66,7 @@ impl Asked<'_> {
             arrived: now,
             initial_age: origin.age(),
             storable,
+            written: Written::default(),
         };
         let stored = Arc::new(stored);
         self.cache().put(key.hash, Arc::clone(&stored), self.owner());

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::header::{AGE, CONTENT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use sha2::{Digest as _, Sha256};
 use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::CacheRule;
@@ -20,6 +21,9 @@ use super::stored::Stored;
 use crate::body::{Origin, RequestBody};
 use crate::pipeline::{Answer, Authorised, Call, Kind, Outbound, Outcome, fetch, forward};
 use crate::state::Snapshot;
+
+/// Fields that the gateway adds to an answer from the store, about.
+const FIELDS_TO_ADD: usize = 6;
 
 /// Answers from the store, or from the upstream, storing what it says. What goes to the upstream is boxed, so that a hit
 /// does not carry the size of a fetch.
@@ -129,7 +133,7 @@ async fn write(
     let plan = represents.then(|| asked.plan(&Method::POST, &head, &body)).flatten();
     let Some(plan) = plan else {
         forwarded(&mut head.headers, Forward::Method);
-        return Ok(Answer { head, body: body.into_origin() });
+        return Ok(Answer::new(head, body.into_origin()));
     };
     // Younger than what it has just invalidated itself.
     let timing = asked.timing(stamp).since(Stamp { at: asked.now() + 1, ..stamp });
@@ -197,6 +201,11 @@ impl Asked<'_> {
 
     /// The same, when it may have come from the second level just now.
     pub(super) fn answer_from(&self, stored: &Stored, now: u64, second_level: bool) -> Answer {
+        if self.plain
+            && let Some(fields) = stored.written()
+        {
+            return plain_answer(stored, fields, now, second_level);
+        }
         let mut head = stored.head(now);
         let ttl = stored.storable.lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
         say(&mut head.headers, Did::Hit { ttl, second_level });
@@ -207,7 +216,7 @@ impl Asked<'_> {
         {
             body = wanted.cut(&mut head, body);
         }
-        self.conditioned(Answer { head, body: Origin::of(body) })
+        self.conditioned(Answer::new(head, Origin::of(body)))
     }
 
     pub(super) fn conditioned(&self, mut answer: Answer) -> Answer {
@@ -219,4 +228,16 @@ impl Asked<'_> {
         }
         answer
     }
+}
+
+/// The whole of what is stored, with fields that were written before.
+fn plain_answer(stored: &Stored, fields: &Bytes, now: u64, second_level: bool) -> Answer {
+    let (mut head, ()) = http::Response::new(()).into_parts();
+    head.status = stored.status;
+    head.headers.reserve(FIELDS_TO_ADD);
+    let age = stored.age(now).as_secs();
+    head.headers.insert(AGE, age.into());
+    let ttl = stored.storable.lifetime.as_secs() as i64 - age as i64;
+    say(&mut head.headers, Did::Hit { ttl, second_level });
+    Answer { head, fields: Some(fields.clone()), body: Origin::of(stored.body.clone()) }
 }

@@ -1,8 +1,9 @@
 //! A stored response.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{
     AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, Entry, HeaderName,
     HeaderValue, LAST_MODIFIED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TRAILER,
@@ -15,6 +16,8 @@ use super::judge::MAX_STALE;
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::vary::Selecting;
+use crate::http1::fields;
+use crate::pipeline::{RATE_FIELDS, REQUEST_ID, add_via};
 
 /// For one connection or one proxy (RFC 9110 §7.6.1, RFC 9111 §3.1).
 static NEVER_STORED: [HeaderName; 7] = [
@@ -48,7 +51,13 @@ pub(crate) struct Stored {
     /// How old it was then.
     pub(super) initial_age: Duration,
     pub(super) storable: Storable,
+    pub(super) written: Written,
 }
+
+/// The fields of a stored response as HTTP/1 writes them, but for those that are said anew in each answer. Made when the
+/// response is first served.
+#[derive(Debug, Default)]
+pub(super) struct Written(OnceLock<Option<Bytes>>);
 
 impl Stored {
     /// A response to everybody's `GET`, fresh for a minute.
@@ -79,6 +88,7 @@ impl Stored {
             arrived: 0,
             initial_age: Duration::ZERO,
             storable,
+            written: Written::default(),
         }
     }
 
@@ -104,8 +114,24 @@ impl Stored {
     /// Bytes that it takes in memory, about.
     pub(super) fn weight(&self) -> usize {
         let headers: usize =
-            self.headers.iter().map(|(name, value)| 96 + name.as_str().len() + value.len()).sum();
+            self.headers.iter().map(|(name, value)| 100 + 2 * (name.as_str().len() + value.len())).sum();
         320 + self.key.len() + self.body.len() + headers + self.selecting.bytes()
+    }
+
+    /// Its fields with this gateway's `Via`, as HTTP/1 writes them. None when it depends on the call which of them it gets.
+    pub(super) fn written(&self) -> Option<&Bytes> {
+        let said_anew = [&AGE, &CONTENT_LENGTH, &REQUEST_ID];
+        let write = || {
+            let mut headers = self.headers.clone();
+            if RATE_FIELDS.iter().any(|name| headers.contains_key(*name)) {
+                return None;
+            }
+            add_via(&mut headers, Version::HTTP_11);
+            let mut bytes = BytesMut::new();
+            fields::write(&headers, &mut bytes, |name| !said_anew.contains(&name));
+            Some(bytes.freeze())
+        };
+        self.written.0.get_or_init(write).as_ref()
     }
 
     /// The head of an answer from it, with its age.

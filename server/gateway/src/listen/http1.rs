@@ -181,14 +181,14 @@ impl Http1 {
         let refused = arrived.violation.is_some();
         // Until the last byte has left, which is after the call's end.
         let _busy = self.connection.busy();
-        let mut answering = Box::pin(answer(Rc::clone(&self.worker), Rc::clone(&self.connection), arrived));
+        let mut answering =
+            std::pin::pin!(answer(Rc::clone(&self.worker), Rc::clone(&self.connection), arrived));
         let response = poll_fn(|context| match answering.as_mut().poll(context) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             // A client that leaves takes its call with it.
             Poll::Pending => self.wire.poll_gone(context).map(|()| None),
         });
         let Some(response) = response.await else { return After::Gone };
-        drop(answering);
         self.wire.stop_continuing();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(upgrade) = upgrade
@@ -228,7 +228,8 @@ impl Http1 {
         } else {
             Vec::new()
         };
-        manner.write(head.status, &head.headers, delimited, &self.watch.date(), self.out.end());
+        let further = body.fields().cloned().unwrap_or_default();
+        manner.write(head.status, &head.headers, &further, delimited, &self.watch.date(), self.out.end());
         head.headers.clear();
         self.spare = head.headers;
         let sent = match delimited {

@@ -23,7 +23,7 @@ use crate::listen::{Busy, Connection};
 use crate::telemetry::OpenCall;
 use crate::worker::Worker;
 
-pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A call, open until its last byte has left.
 pub(crate) struct Call {

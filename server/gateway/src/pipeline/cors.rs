@@ -43,6 +43,11 @@ pub(super) fn mark(snapshot: &Snapshot, call: &Call, headers: &mut HeaderMap) {
     }
 }
 
+/// Whether answers on the route are marked.
+pub(super) fn applies(snapshot: &Snapshot, route: &Route) -> bool {
+    rule(snapshot, route).is_some()
+}
+
 fn rule<'s>(snapshot: &'s Snapshot, route: &'s Route) -> Option<&'s CorsRule> {
     route.policies.cors.as_ref().or(snapshot.settings.policies.cors.as_ref())
 }

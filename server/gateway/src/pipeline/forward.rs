@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::{Request, Uri, response};
 
@@ -22,7 +23,15 @@ pub(crate) struct Outbound {
 /// What an upstream, or the cache, says; fields for one hop are gone.
 pub(crate) struct Answer {
     pub(crate) head: response::Parts,
+    /// Further fields, as HTTP/1 writes them.
+    pub(crate) fields: Option<Bytes>,
     pub(crate) body: Origin,
+}
+
+impl Answer {
+    pub(crate) fn new(head: response::Parts, body: Origin) -> Self {
+        Self { head, fields: None, body }
+    }
 }
 
 /// A response's body that nobody has begun to read.
@@ -56,7 +65,7 @@ pub(crate) async fn forward(
     outbound: Outbound,
 ) -> Outcome<Answer> {
     let (head, body) = fetch(call, snapshot, authorised, outbound).await?;
-    Ok(Answer { head, body: body.into_origin() })
+    Ok(Answer::new(head, body.into_origin()))
 }
 
 /// Like [`forward`], with the body apart.

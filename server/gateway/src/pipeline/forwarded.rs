@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use http::header::{FORWARDED, HeaderName, HeaderValue};
+use http::header::{Entry, FORWARDED, HeaderName, HeaderValue};
 
 use super::address::X_FORWARDED_FOR;
 use crate::listen::Connection;
@@ -45,28 +45,29 @@ impl Client {
 pub(super) fn add(connection: &Connection, host: Option<&HeaderValue>, headers: &mut HeaderMap) {
     let client = &connection.client;
     append(headers, &X_FORWARDED_FOR, client.peer.clone());
-    if !headers.contains_key(&X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO.clone(), HeaderValue::from_static("http"));
-    }
-    if let Some(host) = host.filter(|_| !headers.contains_key(&X_FORWARDED_HOST)) {
-        headers.insert(X_FORWARDED_HOST.clone(), host.clone());
+    headers.entry(&X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static("http"));
+    if let Some(host) = host {
+        headers.entry(&X_FORWARDED_HOST).or_insert_with(|| host.clone());
     }
     append(headers, &FORWARDED, client.element(connection.peer.ip().to_canonical(), host));
 }
 
 /// Puts a value at the end of a list, which may be spread over several fields.
 fn append(headers: &mut HeaderMap, name: &HeaderName, last: HeaderValue) {
+    let mut before = match headers.entry(name) {
+        Entry::Vacant(none) => {
+            none.insert(last);
+            return;
+        }
+        Entry::Occupied(before) => before,
+    };
     let mut list = String::new();
-    for before in headers.get_all(name).iter().filter_map(|before| before.to_str().ok()) {
-        list.push_str(before);
+    for said in before.iter().filter_map(|said| said.to_str().ok()) {
+        list.push_str(said);
         list.push_str(", ");
     }
-    if list.is_empty() {
-        headers.insert(name.clone(), last);
-        return;
-    }
     list.push_str(last.to_str().unwrap_or_default());
-    headers.insert(name.clone(), value(&list));
+    before.insert(value(&list));
 }
 
 fn element(peer: IpAddr, host: Option<&str>) -> HeaderValue {

@@ -9,11 +9,7 @@ const CONSOLE_COOKIE: &str = "__Host-sluice=";
 /// Removes the fields that are for one hop only (RFC 9110 §7.6.1), of a request; and what others said of the hops before
 /// when they are not trusted.
 pub(super) fn strip_request(headers: &mut HeaderMap, trusted: bool) {
-    let trailers = headers.get_all(TE).iter().any(|value| {
-        value
-            .to_str()
-            .is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case("trailers")))
-    });
+    let trailers = headers.iter().any(|(name, value)| *name == TE && lists_trailers(value));
     remove(headers, |name| {
         is_for_one_hop(name)
             // The gateway answers the expectation itself, when it begins to read the body (RFC 9110 §10.1.1).
@@ -27,6 +23,10 @@ pub(super) fn strip_request(headers: &mut HeaderMap, trusted: bool) {
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+}
+
+fn lists_trailers(value: &HeaderValue) -> bool {
+    value.as_bytes().split(|&byte| byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(b"trailers"))
 }
 
 /// Removes the fields that are for one hop only, of a response.
@@ -65,7 +65,7 @@ fn remove_named(headers: &mut HeaderMap, named: &HeaderValue) {
 }
 
 /// Adds this hop (RFC 9110 §7.6.3).
-pub(super) fn add_via(headers: &mut HeaderMap, version: http::Version) {
+pub(crate) fn add_via(headers: &mut HeaderMap, version: http::Version) {
     let own = match version {
         http::Version::HTTP_10 => "1.0 sluice",
         http::Version::HTTP_2 => "2 sluice",
@@ -76,7 +76,9 @@ pub(super) fn add_via(headers: &mut HeaderMap, version: http::Version) {
             none.insert(HeaderValue::from_static(own));
         }
         Entry::Occupied(mut some) => {
-            let joined = [some.get().as_bytes(), b", ", own.as_bytes()].concat();
+            let mut joined =
+                some.iter().fold(Vec::new(), |before, one| [&before[..], one.as_bytes(), b", "].concat());
+            joined.extend_from_slice(own.as_bytes());
             some.insert(HeaderValue::from_bytes(&joined).unwrap_or(HeaderValue::from_static(own)));
         }
     }
@@ -86,7 +88,7 @@ pub(super) fn add_via(headers: &mut HeaderMap, version: http::Version) {
 pub(super) fn strip_console_cookie(headers: &mut HeaderMap) {
     let ours = |pair: &str| pair.trim_start().starts_with(CONSOLE_COOKIE);
     let has = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.split(';').any(ours));
-    if !headers.get_all(COOKIE).iter().any(has) {
+    if !headers.iter().any(|(name, value)| *name == COOKIE && has(value)) {
         return;
     }
     let kept: Vec<String> = headers
@@ -163,8 +165,8 @@ mod tests {
 
     #[test]
     fn a_hop_is_added_to_those_before() {
-        let mut headers = map(&[("via", "1.1 edge")]);
+        let mut headers = map(&[("via", "1.0 far"), ("via", "1.1 edge")]);
         add_via(&mut headers, http::Version::HTTP_11);
-        assert_eq!(headers["via"], "1.1 edge, 1.1 sluice");
+        assert_eq!(headers.get_all("via").iter().collect::<Vec<_>>(), ["1.0 far, 1.1 edge, 1.1 sluice"]);
     }
 }

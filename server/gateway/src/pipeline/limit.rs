@@ -12,6 +12,8 @@ use crate::state::Snapshot;
 
 pub(super) static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(super) static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// What is said of limits: the gateway's where it has some, else the upstream's.
+pub(crate) static RATE_FIELDS: [&HeaderName; 2] = [&RATE_LIMIT, &RATE_LIMIT_POLICY];
 
 /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) of the limit that is nearest to its end.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Response};
@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 
 use super::call::REQUEST_ID;
 use super::failure::{Kind, Outcome};
-use super::{Answer, Arrived, Authorised, Call, authenticate, forwarded, headers};
+use super::{Answer, Arrived, Authorised, Call, authenticate, cors, forwarded, headers};
+use sluice_policies::headers::HeaderRules;
+
 use crate::body::Body;
 use crate::listen::Upgraded;
 use crate::state::Snapshot;
@@ -64,8 +66,7 @@ pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) 
 /// Makes the headers those that the upstream will see.
 pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Authorised, head: &mut Head) {
     let headers = &mut head.headers;
-    // What the upstream is called depends on the target.
-    headers.remove(HOST);
+    // `Host` stays until the target is known, which has a name of its own.
     headers::strip_request(headers, snapshot.settings.trusts(call.peer));
     headers::strip_console_cookie(headers);
     authenticate::rule(snapshot, &authorised.matched).strip_headers(headers, authorised.key_place());
@@ -73,9 +74,7 @@ pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Author
     headers::add_via(headers, call.version);
     headers.insert(REQUEST_ID.clone(), call.request_id_value().clone());
     call.trace.write(headers);
-    let rules =
-        authorised.matched.policies().headers.as_ref().or(snapshot.settings.policies.headers.as_ref());
-    if let Some(rules) = rules {
+    if let Some(rules) = header_rules(snapshot, authorised) {
         rules.request.apply(headers);
     }
 }
@@ -98,14 +97,24 @@ fn path(authorised: &Authorised) -> Outcome<Rc<str>> {
 
 /// Makes the caller's response of the upstream's or the cache's.
 pub(super) fn response(snapshot: &Snapshot, authorised: &Authorised, answer: Answer) -> Response<Body> {
-    let Answer { mut head, body } = answer;
+    let Answer { mut head, fields, body } = answer;
+    if fields.is_some() {
+        return Response::from_parts(head, Body::new(body).behind(fields));
+    }
     headers::add_via(&mut head.headers, head.version);
-    let rules =
-        authorised.matched.policies().headers.as_ref().or(snapshot.settings.policies.headers.as_ref());
-    if let Some(rules) = rules {
+    if let Some(rules) = header_rules(snapshot, authorised) {
         rules.response.apply(&mut head.headers);
     }
     Response::from_parts(head, Body::new(body))
+}
+
+/// Whether some answers on the route have fields that others have not, by a policy.
+pub(crate) fn changes_responses(snapshot: &Snapshot, authorised: &Authorised) -> bool {
+    header_rules(snapshot, authorised).is_some() || cors::applies(snapshot, authorised.matched.route())
+}
+
+fn header_rules<'s>(snapshot: &'s Snapshot, authorised: &'s Authorised) -> Option<&'s HeaderRules> {
+    authorised.matched.policies().headers.as_ref().or(snapshot.settings.policies.headers.as_ref())
 }
 
 /// A path and query from parts that are known to be well-formed.

@@ -13,7 +13,7 @@ use sluice_contract::calls::CacheOutcome;
 use sluice_contract::ids::{ApiId, PurgeId};
 use sluice_contract::journal::{Change, Purge, PurgeScope};
 
-use crate::support::{Answer, Rig, Upstream, text};
+use crate::support::{Answer, Rig, Seen, Upstream, text};
 
 fn cached(settings: Value) -> Value {
     json!({ "policies": [{ "type": "cache", "settings": settings }] })
@@ -530,4 +530,38 @@ async fn the_memory_of_purged_responses_is_given_back() {
     assert_eq!(upstream.count(), 3);
     rig.get("/acme/kept/a", &[]).await;
     assert_eq!(upstream.count(), 3, "what was not purged is still there");
+}
+
+/// Most answers from the store have their fields written once for all; one for which something has to be looked at does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_fields_are_written_already_is_the_same_as_one_whose_are_not() {
+    let fields: &[(&str, &str)] = &[
+        ("cache-control", "max-age=60"),
+        ("age", "7"),
+        ("via", "1.1 near"),
+        ("x-request-id", "theirs"),
+        ("x-two", "1"),
+        ("x-two", "2"),
+        ("cache-status", "near; hit"),
+    ];
+    let upstream = Upstream::new(move |_| async move { text(200, fields, "body") }).await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(json!({})));
+    rig.get("/acme/c/a", &[]).await;
+    let (plain, other) = (rig.get("/acme/c/a", &[]).await, rig.get("/acme/c/a", &[("pragma", "x")]).await);
+    for seen in [&plain, &other] {
+        assert_ne!(seen.header("x-request-id"), "theirs");
+        let ids = seen.headers.get_all("x-request-id").iter().count();
+        assert_eq!((seen.status.as_u16(), &seen.body[..], ids), (200, &b"body"[..], 1));
+        assert_eq!(seen.header("via"), "1.1 near, 1.1 sluice");
+        let status: Vec<_> = seen.headers.get_all("cache-status").iter().collect();
+        assert!(status[0] == "near; hit" && status[1].to_str().unwrap().starts_with("sluice; hit; ttl=5"));
+    }
+    let without_id = |seen: &Seen| {
+        let mut headers = seen.headers.clone();
+        headers.remove("x-request-id");
+        headers
+    };
+    assert_eq!(without_id(&plain), without_id(&other));
+    assert_eq!(upstream.count(), 1);
 }

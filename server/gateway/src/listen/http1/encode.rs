@@ -43,27 +43,29 @@ impl Manner {
         }
     }
 
-    /// Writes the head.
+    /// Writes the head; `further` fields, a `Date` among them, are written already.
     pub(super) fn write(
         &self,
         status: StatusCode,
         headers: &HeaderMap,
+        further: &[u8],
         delimited: Delimited,
         date: &[u8],
         into: &mut BytesMut,
     ) {
-        into.reserve(64 * (headers.len() + 4));
+        into.reserve(64 * (headers.len() + 4) + further.len());
         into.put_slice(b"HTTP/1.1 ");
         into.put_slice(status.as_str().as_bytes());
         into.put_u8(b' ');
         into.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
         into.put_slice(b"\r\n");
+        into.put_slice(further);
         let switches = status == StatusCode::SWITCHING_PROTOCOLS;
         // What is not sent keeps the length that its origin says, if a length may be said at all (RFC 9110 §8.6).
         let keeps_length = matches!(delimited, Delimited::Unsent(_))
             && !status.is_informational()
             && status != StatusCode::NO_CONTENT;
-        let (mut dated, mut measured) = (false, false);
+        let (mut dated, mut measured) = (!further.is_empty(), false);
         for (name, value) in headers {
             if *name == CONTENT_LENGTH {
                 if !keeps_length {
@@ -120,7 +122,7 @@ mod tests {
             .map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
             .collect::<HeaderMap>();
         let mut out = BytesMut::new();
-        manner.write(status, &headers, manner.delimit(status, size), b"D", &mut out);
+        manner.write(status, &headers, b"", manner.delimit(status, size), b"D", &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 

@@ -14,6 +14,9 @@ const MAX_TARGET: usize = 65_534;
 /// The largest body that can be announced.
 const MAX_LENGTH: u64 = u64::MAX >> 1;
 
+/// Fields that the pipeline adds for an upstream, about.
+const FIELDS_TO_ADD: usize = 8;
+
 /// What a head may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
@@ -109,6 +112,8 @@ impl Lines {
             return Err(Violation::TooManyFields);
         }
         let (mut said, mut begin) = (Said::default(), *first);
+        // With room for what is added on the way to the upstream.
+        headers.try_reserve(fields.len() + FIELDS_TO_ADD).map_err(|_| Violation::TooManyFields)?;
         for &end in fields {
             let (name, value) = field(head, begin, end - 2)?;
             begin = end;
