@@ -77,6 +77,7 @@ impl<'a> Asked<'a> {
         let who = Who {
             application: authorised.credential().map(|credential| credential.application),
             forwarded_key: key_rule(snapshot, matched).forwarded(&head.headers),
+            personal: call.told.personal,
         };
         Self {
             worker: Rc::clone(&call.worker),

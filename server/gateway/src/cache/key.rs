@@ -81,6 +81,8 @@ pub(super) struct Who<'r> {
     pub(super) application: Option<ApplicationId>,
     /// A key that goes on to the upstream unchecked.
     pub(super) forwarded_key: Option<&'r HeaderValue>,
+    /// There is `Authorization` or a cookie.
+    pub(super) personal: bool,
 }
 
 /// SHA-256.
@@ -200,8 +202,7 @@ fn write_cookies(headers: &HeaderMap, name: &str, text: &mut Vec<u8>) {
 fn identity(who: Who<'_>, headers: &HeaderMap, separate: Separate) -> Option<Digest> {
     let application = who.application.map(|id| *id.0.as_bytes());
     let by_application = separate == Separate::Application && application.is_some();
-    let personal = [AUTHORIZATION, COOKIE].iter().any(|name| headers.contains_key(name));
-    if by_application || (!personal && who.forwarded_key.is_none()) {
+    if by_application || (!who.personal && who.forwarded_key.is_none()) {
         // No need to hash what is no secret. Nothing hashes to so many zeros.
         let mut identity = [0; 32];
         identity[..16].copy_from_slice(&application?);

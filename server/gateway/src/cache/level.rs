@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use sluice_contract::calls::CacheOutcome;
 
 use super::flight::{Flight, Stage};
@@ -31,7 +32,7 @@ impl Asked<'_> {
         flight.is_now(Stage::Stored(Arc::clone(&stored)));
         let fresh = stored.age(now) <= stored.storable.lifetime;
         call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
-        Some(Shared::Usable(Box::new(self.answer_from(&stored, now, true))))
+        Some(Shared::Usable(Box::new(self.answer_from(&stored, now, true, HeaderMap::new()))))
     }
 
     async fn take_over(&self) -> Option<Arc<Stored>> {

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
 use http::header::{AGE, CONTENT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::{HeaderMap, Method};
 use sha2::{Digest as _, Sha256};
 use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::CacheRule;
@@ -65,7 +65,9 @@ pub(crate) async fn serve(
             }
             let fresh = stored.age(now) <= stored.storable.lifetime;
             call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
-            return Ok(asked.answer(stored, now));
+            // The request's fields are no longer needed, but their memory.
+            let spare = std::mem::take(&mut outbound.head.headers);
+            return Ok(asked.answer_from(stored, now, false, spare));
         }
         _ if asked.directives.only_if_cached => {
             return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
@@ -196,15 +198,21 @@ async fn question(outbound: &mut Outbound, most: u64) -> Option<Digest> {
 impl Asked<'_> {
     /// An answer from the store: 304 when the client has it already, without a body to HEAD, a part when that is wanted.
     pub(super) fn answer(&self, stored: &Stored, now: u64) -> Answer {
-        self.answer_from(stored, now, false)
+        self.answer_from(stored, now, false, HeaderMap::new())
     }
 
-    /// The same, when it may have come from the second level just now.
-    pub(super) fn answer_from(&self, stored: &Stored, now: u64, second_level: bool) -> Answer {
+    /// The same, when it may have come from the second level just now, in a map that may have been used before.
+    pub(super) fn answer_from(
+        &self,
+        stored: &Stored,
+        now: u64,
+        second_level: bool,
+        spare: HeaderMap,
+    ) -> Answer {
         if self.plain
             && let Some(fields) = stored.written()
         {
-            return plain_answer(stored, fields, now, second_level);
+            return plain_answer(stored, fields, now, second_level, spare);
         }
         let mut head = stored.head(now);
         let ttl = stored.storable.lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
@@ -231,9 +239,11 @@ impl Asked<'_> {
 }
 
 /// The whole of what is stored, with fields that were written before.
-fn plain_answer(stored: &Stored, fields: &Bytes, now: u64, second_level: bool) -> Answer {
+fn plain_answer(stored: &Stored, fields: &Bytes, now: u64, second_level: bool, spare: HeaderMap) -> Answer {
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = stored.status;
+    head.headers = spare;
+    head.headers.clear();
     head.headers.reserve(FIELDS_TO_ADD);
     let age = stored.age(now).as_secs();
     head.headers.insert(AGE, age.into());

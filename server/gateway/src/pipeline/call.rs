@@ -84,6 +84,8 @@ pub(crate) struct Told {
     pub(super) hops: usize,
     /// Something was said to caches.
     pub(crate) to_caches: bool,
+    /// There is `Authorization` or a cookie.
+    pub(crate) personal: bool,
 }
 
 impl Told {
@@ -94,6 +96,7 @@ impl Told {
             content_length: fields.content_length.and_then(|value| value.to_str().ok()?.parse().ok()),
             hops: fields.via.map_or(0, hops),
             to_caches: fields.steers_caches,
+            personal: fields.personal,
         }
     }
 }

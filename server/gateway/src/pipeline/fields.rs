@@ -18,6 +18,8 @@ pub(super) struct Fields<'h> {
     pub(super) via: Option<&'h HeaderValue>,
     /// A field with which a client says something to caches: a directive, a condition, a range.
     pub(super) steers_caches: bool,
+    /// A field that says who is calling: a credential, a cookie.
+    pub(super) personal: bool,
 }
 
 impl<'h> Fields<'h> {
@@ -35,6 +37,10 @@ impl<'h> Fields<'h> {
                 "traceparent" => &mut fields.traceparent,
                 "content-length" => &mut fields.content_length,
                 "via" => &mut fields.via,
+                "authorization" | "cookie" => {
+                    fields.personal = true;
+                    continue;
+                }
                 "cache-control"
                 | "pragma"
                 | "range"

@@ -46,7 +46,7 @@ pub(super) fn find(snapshot: &Snapshot, call: &mut Call, arrived: &Arrived) -> O
         .and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     let method = asked.as_ref().unwrap_or(&head.method);
 
-    let host = call.host.clone();
+    let host = call.host.clone().filter(|_| snapshot.apis.some_have_hosts());
     let host = host_name(host.as_ref());
     let mut refused = None;
     for (api, below) in candidates(snapshot, &host, &normal) {

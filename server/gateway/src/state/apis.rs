@@ -39,10 +39,12 @@ impl Apis {
 
     /// The APIs on a host of their own (lower case, no port).
     pub fn on_host(&self, host: &str) -> &[Arc<Api>] {
-        if self.by_host.is_empty() {
-            return &[];
-        }
         self.by_host.get(host).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any API has a host of its own.
+    pub fn some_have_hosts(&self) -> bool {
+        !self.by_host.is_empty()
     }
 
     /// How many there are.

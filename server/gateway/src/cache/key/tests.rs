@@ -87,6 +87,7 @@ impl Asked {
         let who = Who {
             application: self.application.map(|byte| ApplicationId(uuid(byte + 1))),
             forwarded_key: forwarded_key.as_ref(),
+            personal: [AUTHORIZATION, COOKIE].iter().any(|name| headers.contains_key(name)),
         };
         let keys = Keys::new(&named, who, rule);
         assert_eq!(keys.shared().hash, hash(keys.shared().bytes));
