@@ -36,6 +36,6 @@ pub use key::purged_urls;
 pub use purges::{ApiPurges, Purges, Stamp};
 pub(crate) use second::Location;
 pub use second::{SecondLevel, SecondLevelSettings};
-pub(crate) use serve::serve;
+pub(crate) use serve::{Lead, serve};
 pub use shelves::{Eviction, UnknownEviction};
 pub use store::{Cache, CacheLimits};

@@ -10,15 +10,14 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::timer::IdleTimer;
-use crate::cache::FillReader;
+use crate::cache::{FillReader, Lead};
 use crate::pipeline::Call;
 use crate::upstream::Lease;
 
 /// The body of a response to a client.
 pub struct Body {
     origin: Origin,
-    /// Fields of the head, as HTTP/1 writes them.
-    fields: Option<Bytes>,
+    lead: Option<Lead>,
     /// Recorded when the body ends.
     call: Option<Box<Call>>,
     bytes: u64,
@@ -52,18 +51,18 @@ pub enum BodyError {
 
 impl Body {
     pub(crate) fn new(origin: Origin) -> Self {
-        Self { origin, fields: None, call: None, bytes: 0 }
+        Self { origin, lead: None, call: None, bytes: 0 }
     }
 
     /// Behind a head that has these fields, too.
-    pub(crate) fn behind(mut self, fields: Option<Bytes>) -> Self {
-        self.fields = fields;
+    pub(crate) fn behind(mut self, lead: Option<Lead>) -> Self {
+        self.lead = lead;
         self
     }
 
-    /// What the head has beside its map, as HTTP/1 writes it.
-    pub(crate) fn fields(&self) -> Option<&Bytes> {
-        self.fields.as_ref()
+    /// What the head has beside its map.
+    pub(crate) fn lead(&self) -> Option<&Lead> {
+        self.lead.as_ref()
     }
 
     pub(crate) fn full(bytes: Bytes) -> Self {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{AGE, CONTENT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, Method};
 use sha2::{Digest as _, Sha256};
@@ -16,14 +16,15 @@ use super::invalidate;
 use super::judge::{Asked, Found};
 use super::key::Digest;
 use super::purges::Stamp;
-use super::status::{Did, Forward, forwarded, say};
+use super::status::{Did, Forward, forwarded, say, write_hit};
 use super::stored::Stored;
 use crate::body::{Origin, RequestBody};
+use crate::http1::fields;
 use crate::pipeline::{Answer, Authorised, Call, Kind, Outbound, Outcome, fetch, forward};
 use crate::state::Snapshot;
 
 /// Fields that the gateway adds to an answer from the store, about.
-const FIELDS_TO_ADD: usize = 6;
+const FIELDS_TO_ADD: usize = 4;
 
 /// Answers from the store, or from the upstream, storing what it says. What goes to the upstream is boxed, so that a hit
 /// does not carry the size of a fetch.
@@ -239,15 +240,32 @@ impl Asked<'_> {
 }
 
 /// The whole of what is stored, with fields that were written before.
-fn plain_answer(stored: &Stored, fields: &Bytes, now: u64, second_level: bool, spare: HeaderMap) -> Answer {
+fn plain_answer(stored: &Stored, written: &Bytes, now: u64, second_level: bool, spare: HeaderMap) -> Answer {
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = stored.status;
     head.headers = spare;
     head.headers.clear();
     head.headers.reserve(FIELDS_TO_ADD);
     let age = stored.age(now).as_secs();
-    head.headers.insert(AGE, age.into());
     let ttl = stored.storable.lifetime.as_secs() as i64 - age as i64;
-    say(&mut head.headers, Did::Hit { ttl, second_level });
-    Answer { head, fields: Some(fields.clone()), body: Origin::of(stored.body.clone()) }
+    let lead = Lead { written: written.clone(), age, ttl, second_level };
+    Answer { head, lead: Some(lead), body: Origin::of(stored.body.clone()) }
+}
+
+/// The fields of an answer from the store, most of which were written before.
+pub(crate) struct Lead {
+    written: Bytes,
+    /// Seconds.
+    age: u64,
+    ttl: i64,
+    second_level: bool,
+}
+
+impl Lead {
+    /// Writes them, a `Date` among them, as HTTP/1 does.
+    pub(crate) fn write(&self, into: &mut BytesMut) {
+        into.put_slice(&self.written);
+        fields::write_one(&AGE, itoa::Buffer::new().format(self.age).as_bytes(), into);
+        write_hit(self.ttl, self.second_level, into);
+    }
 }

@@ -1,7 +1,12 @@
 //! `Cache-Status` (RFC 9211): what the cache did, for people who debug.
 
+use bytes::{BufMut as _, BytesMut};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+
+const OWN: &str = "sluice; ";
+const HIT: &str = "hit; ttl=";
+const FROM_SECOND_LEVEL: &str = "; detail=L2";
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -39,6 +44,15 @@ impl Forward {
     }
 }
 
+/// Writes that an answer is from the store as a line of HTTP/1.
+pub(super) fn write_hit(ttl: i64, second_level: bool, into: &mut BytesMut) {
+    for piece in [CACHE_STATUS.as_str(), ": ", OWN, HIT, itoa::Buffer::new().format(ttl)] {
+        into.put_slice(piece.as_bytes());
+    }
+    into.put_slice(if second_level { FROM_SECOND_LEVEL.as_bytes() } else { b"" });
+    into.put_slice(b"\r\n");
+}
+
 /// Says that a request went to the upstream and nothing was stored.
 pub(super) fn forwarded(headers: &mut HeaderMap, why: Forward) {
     say(headers, Did::Forwarded { why, status: None, stored: false, collapsed: false });
@@ -47,14 +61,12 @@ pub(super) fn forwarded(headers: &mut HeaderMap, why: Forward) {
 /// Says it, after what caches nearer to the origin say (RFC 9211 §2).
 pub(super) fn say(headers: &mut HeaderMap, did: Did) {
     let mut text = String::with_capacity(48);
-    text.push_str("sluice; ");
+    text.push_str(OWN);
     match did {
         Did::Hit { ttl, second_level } => {
-            text.push_str("hit; ttl=");
+            text.push_str(HIT);
             text.push_str(itoa::Buffer::new().format(ttl));
-            if second_level {
-                text.push_str("; detail=L2");
-            }
+            text.push_str(if second_level { FROM_SECOND_LEVEL } else { "" });
         }
         Did::Forwarded { why, status, stored, collapsed } => {
             text.push_str("fwd=");

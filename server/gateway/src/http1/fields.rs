@@ -5,6 +5,9 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Malformed;
 
+/// Fields that the gateway adds to a message, about: making room for them later would cost more.
+const TO_ADD: usize = 8;
+
 /// Where the fields of a parsed head stand in its bytes. The parser's own view borrows the buffer that the head is then
 /// split from. Kept for the next head, so that noting them allocates nothing.
 #[derive(Debug, Default)]
@@ -40,7 +43,7 @@ impl Places {
         into: &mut HeaderMap,
         mut seen: impl FnMut(&HeaderName, &HeaderValue),
     ) -> Result<(), Malformed> {
-        into.try_reserve(self.0.len()).map_err(|_| Malformed::Field)?;
+        into.try_reserve(self.0.len() + TO_ADD).map_err(|_| Malformed::Field)?;
         for place in &self.0 {
             let name = &head[place.name.0 as usize..place.name.1 as usize];
             let name = HeaderName::from_bytes(name).map_err(|_| Malformed::Field)?;

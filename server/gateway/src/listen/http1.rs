@@ -228,8 +228,8 @@ impl Http1 {
         } else {
             Vec::new()
         };
-        let further = body.fields().cloned().unwrap_or_default();
-        manner.write(head.status, &head.headers, &further, delimited, &self.watch.date(), self.out.end());
+        let date = self.watch.date();
+        manner.write(head.status, &head.headers, body.lead(), delimited, &date, self.out.end());
         head.headers.clear();
         self.spare = head.headers;
         let sent = match delimited {

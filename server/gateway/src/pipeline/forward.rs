@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::{Request, Uri, response};
 
@@ -10,6 +9,7 @@ use super::failure::{Failure, Kind, Outcome};
 use super::transform::{Head, path_and_query};
 use super::{Authorised, Call, headers, transform};
 use crate::body::{BodyFault, Origin, RequestBody, UpstreamBody};
+use crate::cache::Lead;
 use crate::compile::{HostRule, Target, Upstream};
 use crate::state::Snapshot;
 use crate::upstream::{ConnectError, SendError, Sent, send};
@@ -23,14 +23,14 @@ pub(crate) struct Outbound {
 /// What an upstream, or the cache, says; fields for one hop are gone.
 pub(crate) struct Answer {
     pub(crate) head: response::Parts,
-    /// Further fields, as HTTP/1 writes them.
-    pub(crate) fields: Option<Bytes>,
+    /// Further fields, for a client of HTTP/1.
+    pub(crate) lead: Option<Lead>,
     pub(crate) body: Origin,
 }
 
 impl Answer {
     pub(crate) fn new(head: response::Parts, body: Origin) -> Self {
-        Self { head, fields: None, body }
+        Self { head, lead: None, body }
     }
 }
 

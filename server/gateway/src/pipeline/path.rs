@@ -53,12 +53,17 @@ pub fn for_matching(path: &str) -> Cow<'_, str> {
 /// Whether the path is in its normal form as it stands.
 fn is_plain(raw: &[u8]) -> Result<bool, BadPath> {
     // Without an early end, so that the compiler looks at many bytes at once.
-    let any = |is: fn(u8) -> bool| raw.iter().fold(false, |any, &byte| any | is(byte));
-    if any(|byte| byte <= 0x20 || byte == 0x7f || byte == b'\\') {
+    let (mut bad, mut escaped, mut dotted) = (false, false, false);
+    for &byte in raw {
+        bad |= (byte <= 0x20) | (byte == 0x7f) | (byte == b'\\');
+        escaped |= byte == b'%';
+        dotted |= byte == b'.';
+    }
+    if bad {
         return Err(BadPath::ForbiddenCharacter);
     }
-    let may_have_dots = any(|byte| byte == b'.') && raw.windows(2).any(|pair| pair == b"/.");
-    Ok(!may_have_dots && !any(|byte| byte == b'%'))
+    let climbs = dotted && raw.windows(2).any(|pair| pair == b"/.");
+    Ok(!escaped && !climbs)
 }
 
 fn decode_unreserved(raw: &str) -> Result<String, BadPath> {

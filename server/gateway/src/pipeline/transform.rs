@@ -97,9 +97,9 @@ fn path(authorised: &Authorised) -> Outcome<Rc<str>> {
 
 /// Makes the caller's response of the upstream's or the cache's.
 pub(super) fn response(snapshot: &Snapshot, authorised: &Authorised, answer: Answer) -> Response<Body> {
-    let Answer { mut head, fields, body } = answer;
-    if fields.is_some() {
-        return Response::from_parts(head, Body::new(body).behind(fields));
+    let Answer { mut head, lead, body } = answer;
+    if lead.is_some() {
+        return Response::from_parts(head, Body::new(body).behind(lead));
     }
     headers::add_via(&mut head.headers, head.version);
     if let Some(rules) = header_rules(snapshot, authorised) {

@@ -4,6 +4,7 @@ use bytes::{BufMut as _, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 
+use crate::cache::Lead;
 use crate::http1::fields;
 
 /// How the end of a response's body can be told.
@@ -43,29 +44,31 @@ impl Manner {
         }
     }
 
-    /// Writes the head; `further` fields, a `Date` among them, are written already.
+    /// Writes the head, which has what `lead` says, too.
     pub(super) fn write(
         &self,
         status: StatusCode,
         headers: &HeaderMap,
-        further: &[u8],
+        lead: Option<&Lead>,
         delimited: Delimited,
         date: &[u8],
         into: &mut BytesMut,
     ) {
-        into.reserve(64 * (headers.len() + 4) + further.len());
+        into.reserve(64 * (headers.len() + 4));
         into.put_slice(b"HTTP/1.1 ");
         into.put_slice(status.as_str().as_bytes());
         into.put_u8(b' ');
         into.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
         into.put_slice(b"\r\n");
-        into.put_slice(further);
+        if let Some(lead) = lead {
+            lead.write(into);
+        }
         let switches = status == StatusCode::SWITCHING_PROTOCOLS;
         // What is not sent keeps the length that its origin says, if a length may be said at all (RFC 9110 §8.6).
         let keeps_length = matches!(delimited, Delimited::Unsent(_))
             && !status.is_informational()
             && status != StatusCode::NO_CONTENT;
-        let (mut dated, mut measured) = (!further.is_empty(), false);
+        let (mut dated, mut measured) = (lead.is_some(), false);
         for (name, value) in headers {
             if *name == CONTENT_LENGTH {
                 if !keeps_length {
@@ -122,7 +125,7 @@ mod tests {
             .map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
             .collect::<HeaderMap>();
         let mut out = BytesMut::new();
-        manner.write(status, &headers, b"", manner.delimit(status, size), b"D", &mut out);
+        manner.write(status, &headers, None, manner.delimit(status, size), b"D", &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
