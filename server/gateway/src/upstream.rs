@@ -1,5 +1,6 @@
 //! Connections to upstreams: pools of each thread, made anew through the guard.
 
+mod arriving;
 mod connect;
 mod http1;
 mod pool;
@@ -7,8 +8,10 @@ mod resolve;
 mod send;
 mod tls;
 
+pub(crate) use arriving::Arriving;
 pub(crate) use connect::ConnectError;
-pub(crate) use pool::{Lease, Pools};
+pub(crate) use http1::Upgraded;
+pub(crate) use pool::Pools;
 pub use resolve::{Resolver, Resolving, SystemResolver};
 pub(crate) use send::{SendError, Sent, send};
 pub(crate) use tls::TlsConnectors;

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::timer::IdleTimer;
 use crate::cache::{FillReader, Lead};
 use crate::pipeline::Call;
-use crate::upstream::Lease;
+use crate::upstream::Arriving;
 
 /// The body of a response to a client.
 pub struct Body {
@@ -34,10 +33,8 @@ pub(crate) enum Origin {
 
 /// An upstream's body as it arrives.
 pub(crate) struct UpstreamBody {
-    inner: Incoming,
+    inner: Arriving,
     timer: IdleTimer,
-    /// Gives the connection back when the body has been read whole.
-    lease: Option<Lease>,
 }
 
 /// Why a body breaks off. The connection to the client is closed, since nothing else could tell it.
@@ -170,16 +167,16 @@ impl Origin {
 }
 
 impl UpstreamBody {
-    /// An upstream's body; `lease` is given back at its end.
-    pub(crate) fn new(
-        inner: Incoming,
-        idle: Duration,
-        deadline: Option<Instant>,
-        lease: Option<Lease>,
-    ) -> Self {
-        let mut body = Self { inner, timer: IdleTimer::new(idle, deadline), lease };
-        body.give_back_if_ended();
-        body
+    pub(crate) fn new(inner: Arriving, idle: Duration, deadline: Option<Instant>) -> Self {
+        Self { inner, timer: IdleTimer::new(idle, deadline) }
+    }
+
+    /// All of it, when it is here already.
+    pub(crate) fn into_here(self) -> Result<Bytes, Self> {
+        match self.inner {
+            Arriving::Here(bytes) => Ok(bytes),
+            _ => Err(self),
+        }
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
@@ -194,41 +191,21 @@ impl UpstreamBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(frame) = self.poll_connection(context) else {
+        let Poll::Ready(frame) = self.inner.poll_frame(context) else {
             ready!(self.timer.poll_waiting(context));
-            self.lease = None;
-            return Poll::Ready(Some(Err(BodyError::TimedOut)));
+            return self.fail(BodyError::TimedOut);
         };
         if !self.timer.disarm() {
-            self.lease = None;
-            return Poll::Ready(Some(Err(BodyError::TimedOut)));
+            return self.fail(BodyError::TimedOut);
         }
-        Poll::Ready(match frame {
-            None => {
-                self.give_back();
-                None
+        match frame {
+            None => Poll::Ready(None),
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Err(error)) => {
+                tracing::debug!(target: "sluice::upstream", %error, "the body broke off");
+                self.fail(BodyError::Broken)
             }
-            Some(Ok(frame)) => {
-                self.give_back_if_ended();
-                Some(Ok(frame))
-            }
-            Some(Err(_)) => {
-                self.lease = None;
-                Some(Err(BodyError::Broken))
-            }
-        })
-    }
-
-    /// The next piece, if it is there or the connection can be made to bring it.
-    fn poll_connection(&mut self, context: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let mut frame = Pin::new(&mut self.inner).poll_frame(context);
-        if frame.is_pending()
-            && let Some(lease) = &mut self.lease
-        {
-            lease.drive(context);
-            frame = Pin::new(&mut self.inner).poll_frame(context);
         }
-        frame
     }
 
     /// The next piece.
@@ -236,15 +213,9 @@ impl UpstreamBody {
         std::future::poll_fn(|context| self.poll(context)).await
     }
 
-    fn give_back_if_ended(&mut self) {
-        if self.inner.is_end_stream() {
-            self.give_back();
-        }
-    }
-
-    fn give_back(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
+    /// The connection is of no use any more.
+    fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.inner.stop();
+        Poll::Ready(Some(Err(error)))
     }
 }

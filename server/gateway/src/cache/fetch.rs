@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::{DATE, TRAILER};
 use http::{HeaderMap, Method, StatusCode, response};
 use sluice_contract::calls::CacheOutcome;
@@ -276,8 +277,13 @@ impl Asked<'_> {
         head.headers.remove(TRAILER);
         let upstream = match body {
             Fetched::Empty => {
-                recipe.store(bytes::Bytes::new(), flight.as_ref());
+                recipe.store(Bytes::new(), flight.as_ref());
                 return Answer::new(head, Origin::Empty);
+            }
+            Fetched::Here(bytes) => {
+                // Memory of its own: these bytes are part of a larger buffer.
+                recipe.store(Bytes::copy_from_slice(&bytes), flight.as_ref());
+                return Answer::new(head, Origin::Full(bytes));
             }
             Fetched::Body(upstream) => upstream,
         };

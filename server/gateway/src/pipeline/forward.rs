@@ -37,6 +37,8 @@ impl Answer {
 /// A response's body that nobody has begun to read.
 pub(crate) enum Fetched {
     Empty,
+    /// All of it has arrived.
+    Here(Bytes),
     Body(Box<UpstreamBody>),
 }
 
@@ -45,6 +47,7 @@ impl Fetched {
     pub(crate) fn announced(&self) -> Option<u64> {
         match self {
             Self::Empty => Some(0),
+            Self::Here(bytes) => Some(bytes.len() as u64),
             Self::Body(body) => body.size_hint().exact(),
         }
     }
@@ -52,6 +55,7 @@ impl Fetched {
     pub(crate) fn into_origin(self) -> Origin {
         match self {
             Self::Empty => Origin::Empty,
+            Self::Here(bytes) => Origin::Full(bytes),
             Self::Body(body) => Origin::Upstream(body),
         }
     }
@@ -78,7 +82,12 @@ pub(crate) async fn fetch(
     let (sent, upstream) = exchange(call, snapshot, authorised, outbound, None).await?;
     let (mut head, body) = sent.into_parts(upstream.timeouts.idle);
     headers::strip_response(&mut head.headers);
-    let body = if body.is_end_stream() { Fetched::Empty } else { Fetched::Body(Box::new(body)) };
+    let body = match body.into_here() {
+        Ok(bytes) if bytes.is_empty() => Fetched::Empty,
+        Ok(bytes) => Fetched::Here(bytes),
+        Err(body) if body.is_end_stream() => Fetched::Empty,
+        Err(body) => Fetched::Body(Box::new(body)),
+    };
     Ok((head, body))
 }
 

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use super::failure::Outcome;
+use super::failure::{Kind, Outcome};
 use super::forward::exchange;
 use super::transform::Wish;
 use super::{Authorised, Call, Outbound, headers};
@@ -24,15 +23,14 @@ pub(super) async fn tunnel(
     wish: Wish,
 ) -> Outcome<Response<Body>> {
     let Wish { protocol, connection } = wish;
-    let (mut sent, upstream) = exchange(call, snapshot, authorised, outbound, Some(&protocol)).await?;
-    if sent.response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    let (sent, upstream) = exchange(call, snapshot, authorised, outbound, Some(&protocol)).await?;
+    if sent.head.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(declined(sent.into_parts(upstream.timeouts.idle)));
     }
-    let theirs = hyper::upgrade::on(&mut sent.response);
-    if let Some(lease) = sent.lease.take() {
-        lease.detach();
-    }
-    let (mut head, _) = sent.response.into_parts();
+    let Some(server) = sent.body.into_upgraded() else {
+        return Err(Kind::BadResponse.because("It switches to another protocol where there is none."));
+    };
+    let mut head = sent.head;
     let chosen = head.headers.get(UPGRADE).cloned().unwrap_or(protocol);
     headers::strip_response(&mut head.headers);
     head.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -41,10 +39,9 @@ pub(super) async fn tunnel(
     let idle = upstream.timeouts.idle;
     let mut tunnelled = call.hand_over(head.status);
     tokio::task::spawn_local(async move {
-        let ends = tokio::join!(connection, theirs);
-        let bytes = match ends {
-            (Ok(client), Ok(server)) => copy(client, TokioIo::new(server), idle).await,
-            _ => Bytes { up: 0, down: 0 },
+        let bytes = match connection.await {
+            Ok(client) => copy(client, server, idle).await,
+            Err(_) => Bytes { up: 0, down: 0 },
         };
         tunnelled.body_in.bytes.set(tunnelled.body_in.bytes.get() + bytes.up);
         tunnelled.end(bytes.down);

@@ -7,21 +7,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use sluice_contract::guard::Forbidden;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::http1::Http1;
+use super::http1::{Http1, Stream};
 use super::pool::Http2;
 use crate::compile::{HostName, PoolKey};
 use crate::worker::{LocalExecutor, Worker};
 
 /// A connection that can take a request.
 pub(super) enum Connection {
-    Http1(Http1),
+    Http1(Box<Http1>),
     Http2(Http2),
 }
 
@@ -56,7 +55,7 @@ async fn connect_whole(worker: &Rc<Worker>, to: &PoolKey) -> Result<Connection, 
     // Small requests must not wait for more to send.
     let _ = stream.set_nodelay(true);
     if !to.tls {
-        return shake_hands(stream, to.http2).await;
+        return begin(Stream::Plain(stream), to.http2).await;
     }
     let connector = if to.http2 { &worker.tls.http2 } else { &worker.tls.http1 };
     let name = server_name(&to.host)?;
@@ -64,7 +63,7 @@ async fn connect_whole(worker: &Rc<Worker>, to: &PoolKey) -> Result<Connection, 
         connector.connect(name, stream).await.map_err(|error| ConnectError::Tls(error.to_string()))?;
     // A server that does not speak HTTP/2 has chosen HTTP/1.1.
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    shake_hands(stream, http2).await
+    begin(Stream::Tls(Box::new(stream)), http2).await
 }
 
 /// Connects to the first address that is allowed and answers. The address that is checked is the one that is used: a
@@ -103,23 +102,17 @@ fn server_name(host: &HostName) -> Result<ServerName<'static>, ConnectError> {
     }
 }
 
-async fn shake_hands<S>(stream: S, http2: bool) -> Result<Connection, ConnectError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let refused = |error: hyper::Error| ConnectError::Refused(io::Error::other(error));
-    let stream = TokioIo::new(stream);
-    if http2 {
-        let (sender, connection) = http2::Builder::new(LocalExecutor)
-            .timer(hyper_util::rt::TokioTimer::new())
-            .adaptive_window(true)
-            .keep_alive_interval(Duration::from_secs(20))
-            .handshake(stream)
-            .await
-            .map_err(refused)?;
-        tokio::task::spawn_local(connection);
-        return Ok(Connection::Http2(sender));
+async fn begin(stream: Stream, http2: bool) -> Result<Connection, ConnectError> {
+    if !http2 {
+        return Ok(Connection::Http1(Box::new(Http1::new(stream))));
     }
-    let (sender, connection) = http1::Builder::new().handshake(stream).await.map_err(refused)?;
-    Ok(Connection::Http1(Http1::new(sender, connection.with_upgrades())))
+    let (sender, connection) = http2::Builder::new(LocalExecutor)
+        .timer(hyper_util::rt::TokioTimer::new())
+        .adaptive_window(true)
+        .keep_alive_interval(Duration::from_secs(20))
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| ConnectError::Refused(io::Error::other(error)))?;
+    tokio::task::spawn_local(connection);
+    Ok(Connection::Http2(sender))
 }

@@ -1,68 +1,285 @@
-//! An HTTP/1 connection to an upstream, driven by the call that uses it. In a task of its own it would cost each call two
-//! more wake-ups, of the connection and back.
+//! An HTTP/1.1 connection to an upstream (RFC 9112). The call that uses it drives it: a task of its own would cost each
+//! call two more wake-ups, of the connection and back. Its buffers stay with it from call to call.
 
+mod error;
+mod head;
+mod reading;
+mod sending;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod upgraded;
+
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::SendRequest;
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, response};
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::poll_read_buf;
 
 use crate::body::RequestBody;
+use crate::http1::fields::Places;
+use error::BadHead;
+pub(crate) use error::Error;
+use head::{Head, Line};
+use reading::{Next, Reading};
+use sending::Sending;
+pub(crate) use stream::Stream;
+pub(crate) use upgraded::Upgraded;
 
-type Driver = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
-type Sending = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+/// Bytes of a response's head at most, with those of the heads before it (RFC 9110 §15.2).
+const MAX_HEAD: usize = 64 << 10;
+/// Bytes to make room for in a read: at first, and at most when reads fill it.
+const ROOM: usize = 8 << 10;
+const MAX_ROOM: usize = 64 << 10;
+/// Larger buffers are not kept for the next call.
+const MAX_KEPT: usize = 16 << 10;
 
 /// A connection on which one call at a time is made. Nothing moves on it unless somebody drives it.
-pub(crate) struct Http1 {
-    sender: SendRequest<RequestBody>,
-    /// None once the connection has ended.
-    driver: Option<Driver>,
+pub(crate) struct Http1<S = Stream> {
+    stream: S,
+    input: Input,
+    sending: Sending,
+    reading: Reading,
+    asked: Asked,
+    /// Whether the connection could be used again when this exchange is over.
+    keep: bool,
+    /// An empty map with memory.
+    spare: HeaderMap,
+    places: Places,
+}
+
+/// What has been read and not been taken yet.
+#[derive(Default)]
+struct Input {
+    bytes: BytesMut,
+    /// Bytes to make room for.
+    room: usize,
+    /// Bytes at its beginning in which no head ends.
+    searched: usize,
+    /// Bytes of the heads before the last one.
+    interim: usize,
+}
+
+/// What of a request decides how its response is to be read.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    head: bool,
+    connect: bool,
+    upgrade: bool,
+}
+
+/// Why there is no response.
+pub(super) enum Failed {
+    /// Not a byte of the request left: it can be sent elsewhere.
+    Unsent(Box<Request<RequestBody>>),
+    Failed(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            input: Input { room: ROOM, ..Input::default() },
+            sending: Sending::default(),
+            reading: Reading::End,
+            asked: Asked::default(),
+            keep: true,
+            spare: HeaderMap::new(),
+            places: Places::default(),
+        }
+    }
+
+    /// Begins to send a request: what of it is at hand and the network takes. The rest goes out while the response is
+    /// waited for and read.
+    pub(super) fn begin(
+        &mut self,
+        mut request: Box<Request<RequestBody>>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Failed> {
+        (self.keep, self.reading) = (true, Reading::Head);
+        (self.input.searched, self.input.interim) = (0, 0);
+        let body = std::mem::replace(request.body_mut(), RequestBody::Empty);
+        let begun = self.sending.begin(&request, body, context)?;
+        self.asked = Asked {
+            head: request.method() == Method::HEAD,
+            connect: request.method() == Method::CONNECT,
+            upgrade: begun.upgrade,
+        };
+        match self.sending.poll(&mut self.stream, context) {
+            Poll::Ready(Err(Error::Broken(_))) if begun.untouched && !self.sending.has_begun() => {
+                *request.body_mut() = self.sending.take_back();
+                return Err(Failed::Unsent(request));
+            }
+            Poll::Ready(Err(error)) => self.cannot_send(error)?,
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        // Its memory is of use for the fields of the response.
+        self.spare = std::mem::take(request.headers_mut());
+        self.spare.clear();
+        Ok(())
+    }
+
+    /// Waits for the head of the response, while the rest of the request goes out.
+    pub(super) fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<response::Parts, Error>> {
+        self.send_on(context)?;
+        loop {
+            if let Some(line) = self.input.line(&mut self.places)? {
+                if line.is_interim() {
+                    self.input.skip(line.length);
+                    continue;
+                }
+                let spare = std::mem::take(&mut self.spare);
+                let Head { parts, body, keep } =
+                    line.take(&mut self.input.bytes, &self.places, spare, self.asked).map_err(Error::Head)?;
+                // What the other protocol says could not be told from what is left of the request.
+                if matches!(body, Reading::Switched) && !self.sending.is_done() {
+                    return Poll::Ready(Err(BadHead::Switch.into()));
+                }
+                (self.reading, self.keep) = (body, keep);
+                return Poll::Ready(Ok(parts));
+            }
+            if ready!(self.input.poll_read(&mut self.stream, context))? == 0 {
+                return Poll::Ready(Err(self.input.closed(&mut self.places)));
+            }
+        }
+    }
+
+    /// The next part of the response's body, while the rest of the request goes out. None at its end.
+    pub(super) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.send_on(context)?;
+        loop {
+            match self.reading.next(&mut self.input.bytes)? {
+                Next::Frame(frame) => return Poll::Ready(Some(Ok(frame))),
+                Next::End => return Poll::Ready(None),
+                Next::NeedMore => {}
+            }
+            if ready!(self.input.poll_read(&mut self.stream, context)).map_err(Error::Broken)? == 0 {
+                self.reading.closed()?;
+            }
+        }
+    }
+
+    /// The whole body of the response, when it is there already or there is none.
+    pub(super) fn whole_body(&mut self) -> Option<Bytes> {
+        match self.reading {
+            Reading::End => Some(Bytes::new()),
+            Reading::Length(length) if length <= self.input.bytes.len() as u64 => {
+                self.reading = Reading::End;
+                Some(self.input.bytes.split_to(length as usize).freeze())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the response has been read to its end.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.reading, Reading::End)
+    }
+
+    /// Bytes of the response's body that are to come.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.reading.size_hint()
+    }
+
+    /// Whether another call may use the connection: this one is over on both sides, and nothing was said after it. What
+    /// follows a response that nobody asked for could be taken for the next one (RFC 9112 §9.2).
+    pub(super) fn is_reusable(&mut self) -> bool {
+        let reusable = self.keep && self.is_over() && self.sending.is_done() && self.input.bytes.is_empty();
+        if self.input.bytes.capacity() > MAX_KEPT {
+            self.input = Input { room: ROOM, ..Input::default() };
+        }
+        reusable
+    }
+
+    /// Whether an idle connection is still what it was: the upstream has neither closed it nor said anything on it.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let (mut byte, mut context) = ([0], Context::from_waker(Waker::noop()));
+        Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    fn send_on(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        if !self.sending.is_done()
+            && let Poll::Ready(Err(error)) = self.sending.poll(&mut self.stream, context)
+        {
+            return self.cannot_send(error);
+        }
+        Ok(())
+    }
+
+    /// An upstream that takes no more of a request may have answered it before (RFC 9112 §9.5).
+    fn cannot_send(&mut self, error: Error) -> Result<(), Error> {
+        match error {
+            Error::Broken(_) => {
+                self.sending = Sending::default();
+                self.keep = false;
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
 }
 
 impl Http1 {
-    pub(super) fn new(
-        sender: SendRequest<RequestBody>,
-        connection: impl Future<Output = hyper::Result<()>> + 'static,
-    ) -> Self {
-        Self { sender, driver: Some(Box::pin(connection)) }
+    /// The connection goes on in the protocol to which the upstream has switched. None when it has not.
+    pub(super) fn into_upgraded(self) -> Option<Upgraded> {
+        matches!(self.reading, Reading::Switched).then(|| Upgraded::new(self.stream, self.input.bytes))
+    }
+}
+
+impl Input {
+    fn poll_read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.bytes.reserve(self.room);
+        let spare = self.bytes.capacity() - self.bytes.len();
+        let count = ready!(poll_read_buf(Pin::new(stream), context, &mut self.bytes))?;
+        if count == spare {
+            self.room = (self.room * 2).min(MAX_ROOM);
+        }
+        Poll::Ready(Ok(count))
     }
 
-    /// Reads and writes what can be read and written now; the context's task is woken when there is more.
-    pub(crate) fn drive(&mut self, context: &mut Context<'_>) {
-        if let Some(driver) = &mut self.driver
-            && driver.as_mut().poll(context).is_ready()
-        {
-            self.driver = None;
+    /// The head at the beginning of what has arrived, if it is whole.
+    fn line(&mut self, places: &mut Places) -> Result<Option<Line>, BadHead> {
+        if self.bytes.is_empty() || (self.searched > 0 && !head::could_end(&self.bytes, self.searched)) {
+            return self.not_yet();
+        }
+        match Line::read(&self.bytes, places)? {
+            Some(line) if self.interim + line.length > MAX_HEAD => Err(BadHead::TooLarge),
+            Some(line) => Ok(Some(line)),
+            None => self.not_yet(),
         }
     }
 
-    /// Sends a request and waits for the head of its response.
-    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Sending {
-        let mut sending = std::pin::pin!(self.sender.try_send_request(request));
-        let driver = &mut self.driver;
-        std::future::poll_fn(|context| {
-            if let Some(running) = driver
-                && running.as_mut().poll(context).is_ready()
-            {
-                *driver = None;
-            }
-            sending.as_mut().poll(context)
-        })
-        .await
+    /// What is wrong with a head that does not come to its end.
+    fn closed(&self, places: &mut Places) -> Error {
+        Line::read(&self.bytes, places).err().map_or(Error::Closed, Error::Head)
     }
 
-    /// Whether another call could use it now: the last one is over, and the upstream has not closed.
-    pub(super) fn is_idle(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
-        self.driver.is_some() && self.sender.is_ready()
+    fn not_yet(&mut self) -> Result<Option<Line>, BadHead> {
+        self.searched = self.bytes.len();
+        if self.interim + self.searched > MAX_HEAD { Err(BadHead::TooLarge) } else { Ok(None) }
     }
 
-    /// Goes on in a task of its own, for a protocol that is not ours to drive.
-    pub(super) fn detach(self) {
-        if let Some(driver) = self.driver {
-            tokio::task::spawn_local(driver);
-        }
+    /// Leaves out a head before the last one.
+    fn skip(&mut self, length: usize) {
+        self.bytes.advance(length);
+        self.interim += length;
+        self.searched = 0;
     }
 }

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
-use std::task::Context;
 use std::time::Duration;
 
+use http_body::SizeHint;
 use hyper::client::conn::http2;
 use tokio::time::Instant;
 
-use super::http1::Http1;
+use super::http1::{Http1, Upgraded};
 use crate::body::RequestBody;
 use crate::compile::PoolSlot;
 
@@ -26,7 +26,7 @@ pub(crate) struct Pools(RefCell<Vec<Pool>>);
 #[derive(Default)]
 struct Pool {
     /// The one used last is at the end and is used first, so that the others may grow old.
-    idle: Vec<(Http1, Instant)>,
+    idle: Vec<(Box<Http1>, Instant)>,
     http2: Option<Http2>,
 }
 
@@ -34,16 +34,20 @@ struct Pool {
 pub(crate) struct Lease {
     pools: Weak<Pools>,
     slot: PoolSlot,
-    connection: Http1,
+    connection: Box<Http1>,
 }
 
 impl Pools {
     /// An idle connection and how long it has been so.
-    pub(super) fn take(&self, slot: PoolSlot) -> Option<(Http1, Duration)> {
+    pub(super) fn take(&self, slot: PoolSlot) -> Option<(Box<Http1>, Duration)> {
         let mut pools = self.0.borrow_mut();
         let pool = pools.get_mut(slot.0)?;
-        let (connection, since) = pool.idle.pop()?;
-        Some((connection, since.elapsed()))
+        loop {
+            let (mut connection, since) = pool.idle.pop()?;
+            if connection.is_quiet() {
+                return Some((connection, since.elapsed()));
+            }
+        }
     }
 
     /// The HTTP/2 connection, which many calls share.
@@ -59,7 +63,7 @@ impl Pools {
     /// Closes what has been idle for long.
     pub(crate) fn sweep(&self) {
         for pool in self.0.borrow_mut().iter_mut() {
-            pool.idle.retain_mut(|(connection, since)| since.elapsed() < IDLE && connection.is_idle());
+            pool.idle.retain_mut(|(connection, since)| since.elapsed() < IDLE && connection.is_quiet());
             pool.http2.take_if(|connection| connection.is_closed());
         }
     }
@@ -69,9 +73,9 @@ impl Pools {
         self.0.borrow_mut().clear();
     }
 
-    fn give_back(&self, slot: PoolSlot, mut connection: Http1) {
+    fn give_back(&self, slot: PoolSlot, mut connection: Box<Http1>) {
         // The upstream may have answered before it had the whole request; such a connection is of no use to others.
-        if !connection.is_idle() {
+        if !connection.is_reusable() {
             return;
         }
         self.with(slot, |pool| {
@@ -93,22 +97,26 @@ impl Pools {
 }
 
 impl Lease {
-    pub(super) fn new(pools: &Rc<Pools>, slot: PoolSlot, connection: Http1) -> Self {
+    pub(super) fn new(pools: &Rc<Pools>, slot: PoolSlot, connection: Box<Http1>) -> Self {
         Self { pools: Rc::downgrade(pools), slot, connection }
     }
 
-    /// Moves what can be moved on the connection.
-    pub(crate) fn drive(&mut self, context: &mut Context<'_>) {
-        self.connection.drive(context);
+    pub(super) fn connection(&mut self) -> &mut Http1 {
+        &mut self.connection
+    }
+
+    /// Bytes of the response's body that are to come.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.connection.size_hint()
     }
 
     /// The connection goes on without a call, in another protocol.
-    pub(crate) fn detach(self) {
-        self.connection.detach();
+    pub(super) fn into_upgraded(self) -> Option<Upgraded> {
+        self.connection.into_upgraded()
     }
 
     /// The response has been read whole: another call may use the connection.
-    pub(crate) fn give_back(self) {
+    pub(super) fn give_back(self) {
         if let Some(pools) = self.pools.upgrade() {
             pools.give_back(self.slot, self.connection);
         }

@@ -1,14 +1,15 @@
 //! Sending one request to one target, on an idle connection or a new one.
 
 use std::rc::Rc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Response, Uri};
-use hyper::body::Incoming;
+use http::{Method, Request, Uri, response};
 use tokio::time::Instant;
 
+use super::arriving::{Arriving, ExchangeError};
 use super::connect::{ConnectError, Connection, connect};
-use super::http1::Http1;
+use super::http1::{Failed, Http1};
 use super::pool::{Http2, Lease};
 use crate::body::{BodyWatch, RequestBody, UpstreamBody};
 use crate::compile::{Target, Timeouts};
@@ -19,9 +20,8 @@ const DOUBTFUL: Duration = Duration::from_secs(1);
 
 /// An upstream's response head; the body may still be on its way.
 pub(crate) struct Sent {
-    pub(crate) response: Response<Incoming>,
-    /// To give back when the body has been read. None for HTTP/2.
-    pub(crate) lease: Option<Lease>,
+    pub(crate) head: response::Parts,
+    pub(crate) body: Arriving,
     /// End of the whole exchange.
     pub(crate) deadline: Option<Instant>,
 }
@@ -33,14 +33,14 @@ pub(crate) enum SendError {
     /// No response head in time.
     TimedOut,
     /// The connection was closed before the response head.
-    Closed(hyper::Error),
+    Closed(ExchangeError),
     /// What came back is not HTTP.
-    Malformed(hyper::Error),
+    Malformed(ExchangeError),
 }
 
 /// One try on one connection.
-enum Tried {
-    Sent(Response<Incoming>),
+enum Tried<B> {
+    Sent(response::Parts, B),
     /// The connection was dead: the request is unsent, or may be sent again.
     Again(Box<Request<RequestBody>>),
     Failed(SendError),
@@ -49,8 +49,7 @@ enum Tried {
 impl Sent {
     /// Head and body, apart.
     pub(crate) fn into_parts(self, idle: Duration) -> (http::response::Parts, UpstreamBody) {
-        let (parts, body) = self.response.into_parts();
-        (parts, UpstreamBody::new(body, idle, self.deadline, self.lease))
+        (self.head, UpstreamBody::new(self.body, idle, self.deadline))
     }
 }
 
@@ -68,14 +67,14 @@ pub(crate) async fn send(
         && let Some(connection) = worker.pools.http2(target.slot)
     {
         match Box::pin(patience.http2(connection, request)).await {
-            Tried::Sent(response) => return Ok(Sent { response, lease: None, deadline }),
+            Tried::Sent(head, body) => return Ok(Sent { head, body: Arriving::Http2(body), deadline }),
             Tried::Again(unsent) => request = unsent,
             Tried::Failed(error) => return Err(error),
         }
     }
     while let Some((mut connection, idle)) = worker.pools.take(target.slot) {
         match patience.http1(&mut connection, request, idle > DOUBTFUL).await {
-            Tried::Sent(response) => return Ok(leased(worker, target, connection, response, deadline)),
+            Tried::Sent(head, ()) => return Ok(leased(worker, target, connection, head, deadline)),
             Tried::Again(unsent) => request = unsent,
             Tried::Failed(error) => return Err(error),
         }
@@ -104,13 +103,13 @@ async fn send_anew(
         Connection::Http2(connection) => {
             worker.pools.keep_http2(target.slot, connection.clone());
             match patience.http2(connection, request).await {
-                Tried::Sent(response) => Ok(Sent { response, lease: None, deadline }),
+                Tried::Sent(head, body) => Ok(Sent { head, body: Arriving::Http2(body), deadline }),
                 Tried::Again(request) => Err(unsent(request)),
                 Tried::Failed(error) => Err(error),
             }
         }
         Connection::Http1(mut connection) => match patience.http1(&mut connection, request, false).await {
-            Tried::Sent(response) => Ok(leased(worker, target, connection, response, deadline)),
+            Tried::Sent(head, ()) => Ok(leased(worker, target, connection, head, deadline)),
             Tried::Again(request) => Err(unsent(request)),
             Tried::Failed(error) => Err(error),
         },
@@ -120,12 +119,12 @@ async fn send_anew(
 fn leased(
     worker: &Rc<Worker>,
     target: &Target,
-    connection: Http1,
-    response: Response<Incoming>,
+    connection: Box<Http1>,
+    head: response::Parts,
     deadline: Option<Instant>,
 ) -> Sent {
-    let lease = Lease::new(&worker.pools, target.slot, connection);
-    Sent { response, lease: Some(lease), deadline }
+    let body = Arriving::on(Lease::new(&worker.pools, target.slot, connection));
+    Sent { head, body, deadline }
 }
 
 /// How long to wait for a response head.
@@ -139,31 +138,45 @@ impl Patience<'_> {
     async fn http1(
         &self,
         connection: &mut Http1,
-        mut request: Box<Request<RequestBody>>,
+        request: Box<Request<RequestBody>>,
         doubtful: bool,
-    ) -> Tried {
+    ) -> Tried<()> {
         // A copy costs something, so it is kept only where it is likely to be needed.
         let copy = (doubtful && replayable(&request)).then(|| copy_of(&request));
-        origin_form(&mut request);
-        match self.wait(connection.send(*request)).await {
-            Some(Ok(response)) => Tried::Sent(response),
-            Some(Err(mut error)) => match (error.take_message(), copy) {
-                (Some(unsent), _) => Tried::Again(Box::new(unsent)),
-                (None, Some(copy)) if is_closed(error.error()) => Tried::Again(copy),
-                (None, _) => Tried::Failed(failed(error.into_error())),
-            },
-            None => Tried::Failed(SendError::TimedOut),
+        let mut request = Some(request);
+        let sending = std::future::poll_fn(|context| {
+            if let Some(request) = request.take() {
+                connection.begin(request, context)?;
+            }
+            Poll::Ready(Ok(ready!(connection.poll_head(context))?))
+        });
+        match (self.wait(sending).await, copy) {
+            (Some(Ok(head)), _) => Tried::Sent(head, ()),
+            (Some(Err(Failed::Unsent(request))), _) => Tried::Again(request),
+            (Some(Err(Failed::Failed(error))), Some(copy)) if error.is_closed() => Tried::Again(copy),
+            (Some(Err(Failed::Failed(error))), _) if error.is_malformed() => {
+                Tried::Failed(SendError::Malformed(error.into()))
+            }
+            (Some(Err(Failed::Failed(error))), _) => Tried::Failed(SendError::Closed(error.into())),
+            (None, _) => Tried::Failed(SendError::TimedOut),
         }
     }
 
-    async fn http2(&self, mut connection: Http2, mut request: Box<Request<RequestBody>>) -> Tried {
+    async fn http2(
+        &self,
+        mut connection: Http2,
+        mut request: Box<Request<RequestBody>>,
+    ) -> Tried<hyper::body::Incoming> {
         // HTTP/2 has the authority in its pseudo field.
         if let Some(host) = request.headers_mut().remove(http::header::HOST) {
             with_authority(&mut request, &host);
         }
         *request.version_mut() = http::Version::HTTP_2;
         match self.wait(connection.try_send_request(*request)).await {
-            Some(Ok(response)) => Tried::Sent(response),
+            Some(Ok(response)) => {
+                let (head, body) = response.into_parts();
+                Tried::Sent(head, body)
+            }
             Some(Err(mut error)) => match error.take_message() {
                 Some(unsent) => Tried::Again(Box::new(unsent)),
                 None => Tried::Failed(failed(error.into_error())),
@@ -203,14 +216,6 @@ fn copy_of(request: &Request<RequestBody>) -> Box<Request<RequestBody>> {
     Box::new(copy)
 }
 
-/// HTTP/1 servers want only path and query (RFC 9112 §3.2.1).
-fn origin_form(request: &mut Request<RequestBody>) {
-    if request.uri().authority().is_some() {
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
-    }
-}
-
 fn with_authority(request: &mut Request<RequestBody>, host: &http::HeaderValue) {
     let mut parts = request.uri().clone().into_parts();
     if let Ok(authority) = http::uri::Authority::try_from(host.as_bytes()) {
@@ -222,11 +227,6 @@ fn with_authority(request: &mut Request<RequestBody>, host: &http::HeaderValue) 
     }
 }
 
-fn is_closed(error: &hyper::Error) -> bool {
-    let io = std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>());
-    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || io
-}
-
 fn failed(error: hyper::Error) -> SendError {
-    if error.is_parse() { SendError::Malformed(error) } else { SendError::Closed(error) }
+    if error.is_parse() { SendError::Malformed(error.into()) } else { SendError::Closed(error.into()) }
 }
