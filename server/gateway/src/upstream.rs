@@ -10,7 +10,6 @@ mod tls;
 
 pub(crate) use arriving::Arriving;
 pub(crate) use connect::ConnectError;
-pub(crate) use http1::Upgraded;
 pub(crate) use pool::Pools;
 pub use resolve::{Resolver, Resolving, SystemResolver};
 pub(crate) use send::{SendError, Sent, send};

@@ -13,3 +13,4 @@ mod framing;
 mod http1;
 mod second_level;
 mod support;
+mod upstream_http1;
