@@ -6,6 +6,7 @@ mod http1;
 mod pool;
 mod resolve;
 mod send;
+mod timer;
 mod tls;
 
 pub(crate) use arriving::Arriving;

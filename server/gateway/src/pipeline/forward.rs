@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::{Request, Uri, response};
 

@@ -20,6 +20,7 @@ use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
+use super::timer::LazyTimer;
 use crate::body::RequestBody;
 use crate::http1::fields::Places;
 use error::BadHead;
@@ -35,7 +36,7 @@ const MAX_HEAD: usize = 64 << 10;
 /// Bytes to make room for in a read: at first, and at most when reads fill it.
 const ROOM: usize = 8 << 10;
 const MAX_ROOM: usize = 64 << 10;
-/// Larger buffers are not kept for the next call.
+/// What is written from a larger buffer does not keep it for the next call.
 const MAX_KEPT: usize = 16 << 10;
 
 /// A connection on which one call at a time is made. Nothing moves on it unless somebody drives it.
@@ -50,6 +51,7 @@ pub(crate) struct Http1<S = Stream> {
     /// An empty map with memory.
     spare: HeaderMap,
     places: Places,
+    timer: LazyTimer,
 }
 
 /// What has been read and not been taken yet.
@@ -96,6 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
             keep: true,
             spare: HeaderMap::new(),
             places: Places::default(),
+            timer: LazyTimer::default(),
         }
     }
 
@@ -145,7 +148,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
                 if matches!(body, Reading::Switched) && !self.sending.is_done() {
                     return Poll::Ready(Err(BadHead::Switch.into()));
                 }
-                (self.reading, self.keep) = (body, keep);
+                self.reading = body;
+                self.keep &= keep;
                 return Poll::Ready(Ok(parts));
             }
             if ready!(self.input.poll_read(&mut self.stream, context))? == 0 {
@@ -198,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     /// follows a response that nobody asked for could be taken for the next one (RFC 9112 §9.2).
     pub(super) fn is_reusable(&mut self) -> bool {
         let reusable = self.keep && self.is_over() && self.sending.is_done() && self.input.bytes.is_empty();
-        if self.input.bytes.capacity() > MAX_KEPT {
+        if self.input.room > ROOM {
             self.input = Input { room: ROOM, ..Input::default() };
         }
         reusable
@@ -206,8 +210,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
 
     /// Whether an idle connection is still what it was: the upstream has neither closed it nor said anything on it.
     pub(super) fn is_quiet(&mut self) -> bool {
-        let (mut byte, mut context) = ([0], Context::from_waker(Waker::noop()));
-        Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+        let look = std::future::poll_fn(|context| {
+            let mut byte = [0];
+            Poll::Ready(
+                Pin::new(&mut self.stream).poll_read(context, &mut ReadBuf::new(&mut byte)).is_pending(),
+            )
+        });
+        // A task that has done much already would be told that there is nothing.
+        let look = std::pin::pin!(tokio::task::unconstrained(look));
+        look.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(true)
+    }
+
+    /// A timeout that goes with the connection.
+    pub(super) fn timer(&mut self) -> &mut LazyTimer {
+        &mut self.timer
     }
 
     fn send_on(&mut self, context: &mut Context<'_>) -> Result<(), Error> {

@@ -134,6 +134,13 @@ struct Patience<'w> {
     watch: &'w BodyWatch,
 }
 
+/// A wait for a response head.
+struct Wait {
+    /// Bytes of the request's body that had been taken when it began.
+    bytes: u64,
+    until: Instant,
+}
+
 impl Patience<'_> {
     async fn http1(
         &self,
@@ -144,21 +151,30 @@ impl Patience<'_> {
         // A copy costs something, so it is kept only where it is likely to be needed.
         let copy = (doubtful && replayable(&request)).then(|| copy_of(&request));
         let mut request = Some(request);
+        let mut wait = self.begin();
         let sending = std::future::poll_fn(|context| {
             if let Some(request) = request.take() {
                 connection.begin(request, context)?;
             }
-            Poll::Ready(Ok(ready!(connection.poll_head(context))?))
+            if let Poll::Ready(head) = connection.poll_head(context) {
+                return Poll::Ready(head.map(Some).map_err(Failed::Failed));
+            }
+            loop {
+                ready!(connection.timer().poll_until(wait.until, context));
+                if self.is_over(&mut wait) {
+                    return Poll::Ready(Ok(None));
+                }
+            }
         });
-        match (self.wait(sending).await, copy) {
-            (Some(Ok(head)), _) => Tried::Sent(head, ()),
-            (Some(Err(Failed::Unsent(request))), _) => Tried::Again(request),
-            (Some(Err(Failed::Failed(error))), Some(copy)) if error.is_closed() => Tried::Again(copy),
-            (Some(Err(Failed::Failed(error))), _) if error.is_malformed() => {
+        match (sending.await, copy) {
+            (Ok(Some(head)), _) => Tried::Sent(head, ()),
+            (Ok(None), _) => Tried::Failed(SendError::TimedOut),
+            (Err(Failed::Unsent(request)), _) => Tried::Again(request),
+            (Err(Failed::Failed(error)), Some(copy)) if error.is_closed() => Tried::Again(copy),
+            (Err(Failed::Failed(error)), _) if error.is_malformed() => {
                 Tried::Failed(SendError::Malformed(error.into()))
             }
-            (Some(Err(Failed::Failed(error))), _) => Tried::Failed(SendError::Closed(error.into())),
-            (None, _) => Tried::Failed(SendError::TimedOut),
+            (Err(Failed::Failed(error)), _) => Tried::Failed(SendError::Closed(error.into())),
         }
     }
 
@@ -185,21 +201,30 @@ impl Patience<'_> {
         }
     }
 
-    /// Waits for the first byte; while the request's body is still moving, the wait has not begun.
     async fn wait<F: Future>(&self, sending: F) -> Option<F::Output> {
-        let mut sending = std::pin::pin!(sending);
+        let (mut sending, mut wait) = (std::pin::pin!(sending), self.begin());
         loop {
-            let before = self.watch.bytes.get();
-            let until = Instant::now() + self.first_byte;
-            let until = self.deadline.map_or(until, |deadline| deadline.min(until));
-            if let Ok(done) = tokio::time::timeout_at(until, sending.as_mut()).await {
+            if let Ok(done) = tokio::time::timeout_at(wait.until, sending.as_mut()).await {
                 return Some(done);
             }
-            let past_deadline = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if past_deadline || self.watch.bytes.get() == before {
+            if self.is_over(&mut wait) {
                 return None;
             }
         }
+    }
+
+    fn begin(&self) -> Wait {
+        let until = Instant::now() + self.first_byte;
+        let until = self.deadline.map_or(until, |deadline| deadline.min(until));
+        Wait { bytes: self.watch.bytes.get(), until }
+    }
+
+    /// Whether a wait that has come to its end was the last; while the request's body is still moving, it has not begun.
+    fn is_over(&self, wait: &mut Wait) -> bool {
+        let past_deadline = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let over = past_deadline || self.watch.bytes.get() == wait.bytes;
+        *wait = self.begin();
+        over
     }
 }
 

@@ -354,6 +354,7 @@ async fn an_upstream_that_does_not_read_holds_the_client_back() {
     })
     .await;
     let mut rig = single();
+    rig.settings(json!({ "limits": { "body_bytes": 2_000_000_000 } }));
     rig.api("deaf", upstream.address, json!({}));
     let mut stream = TcpStream::connect(rig.address()).await.unwrap();
     let request = "POST /acme/deaf/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";

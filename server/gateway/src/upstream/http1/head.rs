@@ -139,7 +139,8 @@ impl Said {
         let length = self.length.transpose()?;
         let old = line.version == Version::HTTP_10;
         // Which of two framings others believed cannot be known: nothing more is heard on such a connection (§6.1).
-        let keep = !self.close && (!old || self.keep_alive) && !(self.encoded && self.length.is_some());
+        let ambiguous = self.encoded && self.length.is_some();
+        let keep = !(self.close || (old && !self.keep_alive) || ambiguous);
         if line.status == StatusCode::SWITCHING_PROTOCOLS {
             return if asked.upgrade { Ok((Reading::Switched, false)) } else { Err(BadHead::Switch) };
         }
