@@ -30,10 +30,10 @@ pub const PARTS_PATH: &str = "/gateway/v1/parts";
 pub const ACKNOWLEDGE_PATH: &str = "/gateway/v1/acknowledgements";
 /// `POST` [`Heartbeat`] → 204. Sent every two seconds.
 pub const HEARTBEAT_PATH: &str = "/gateway/v1/heartbeats";
-/// `POST` [`crate::calls::CallBatch`] as `calls::wire` says, compressed (`content-encoding: zstd`) → [`crate::calls::BatchReceipt`].
+/// `POST` [`crate::calls::CallBatch`] as `calls::wire` says → [`crate::calls::BatchReceipt`].
 pub const CALLS_PATH: &str = "/gateway/v1/calls";
 
-/// Most bytes of a [`crate::calls::CallBatch`] before compression; usually it is far smaller.
+/// Most bytes of a [`crate::calls::CallBatch`], as it is sent and once it is unfolded; usually it is far smaller.
 pub const CALL_BATCH_MAX: usize = 16 << 20;
 
 /// Problem code (401) of a session for a gateway or secret that the control plane does not know (a restored backup,

@@ -99,12 +99,12 @@ impl Ids {
         mixed ^ (mixed >> 31)
     }
 
-    /// A call's identifier (UUID version 7).
-    pub(crate) fn call(&self, at: chrono::DateTime<chrono::Utc>) -> CallId {
+    /// The identifier (UUID version 7) of a call that began at this time, in microseconds since the Unix epoch.
+    pub(crate) fn call(&self, at_us: i64) -> CallId {
         let mut bytes = [0; 10];
         bytes[..8].copy_from_slice(&self.random().to_ne_bytes());
         bytes[8..].copy_from_slice(&self.random().to_ne_bytes()[..2]);
-        let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
+        let millis = u64::try_from(at_us).unwrap_or_default() / 1_000;
         CallId(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
     }
 }

@@ -99,14 +99,13 @@ impl Control {
         self.client.exchange(request, Bounds::SMALL).await.map(drop)
     }
 
-    /// Hands over a batch, compressed already.
+    /// Hands over a batch.
     pub(super) async fn send_calls(
         &self,
         session: &Session,
         batch: Bytes,
     ) -> Result<BatchReceipt, LinkError> {
-        let mut request = session.authorise(request(Method::POST, CALLS_PATH, batch)?);
-        request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+        let request = session.authorise(request(Method::POST, CALLS_PATH, batch)?);
         decode(&self.client.exchange(request, CALLS).await?)
     }
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use chrono::{DateTime, Utc};
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri};
@@ -33,7 +33,8 @@ pub(crate) struct Call {
     /// Keeps the client's connection open.
     busy: Option<Busy>,
     id: CallId,
-    at: DateTime<Utc>,
+    /// Microseconds since the Unix epoch, as the record has it: a date would have to be taken apart again.
+    at_us: i64,
     /// Nanoseconds of the gateway's clock.
     started: u64,
     request_id: HeaderValue,
@@ -108,9 +109,9 @@ impl Call {
         head: &Parts,
         fields: &Fields<'_>,
     ) -> Self {
-        let at = Utc::now();
+        let at_us = unix_us();
         let started = worker.shared.clock.now();
-        let id = worker.ids.call(at);
+        let id = worker.ids.call(at_us);
         let sent = sent_id(fields.request_id);
         Self {
             worker: Rc::clone(worker),
@@ -118,7 +119,7 @@ impl Call {
             open: Some(worker.recorder.open()),
             busy: Some(connection.busy()),
             id,
-            at,
+            at_us,
             started,
             is_own_id: sent.is_none(),
             request_id: sent.unwrap_or_else(|| own_id(id)),
@@ -268,7 +269,7 @@ impl Call {
         let route = api.zip(self.route).and_then(|(api, index)| api.routes.get(index));
         open.record(&CallRecord {
             id: self.id,
-            at: self.at,
+            at_us: self.at_us,
             tenant: api.map(|api| api.tenant),
             api: api.map(|api| api.id),
             route: route.map(|route| &*route.id),
@@ -296,7 +297,7 @@ impl Call {
             user_agent: text(self.user_agent.as_ref()),
             request_id: (!self.is_own_id).then(|| self.request_id()),
             trace_id: Some(u128::from_be_bytes(self.trace.id)),
-            stages: self.stages.as_slice().into(),
+            stages: &self.stages,
         });
     }
 }
@@ -319,6 +320,14 @@ fn authority(uri: &Uri) -> Option<HeaderValue> {
     HeaderValue::from_str(uri.authority()?.as_str()).ok()
 }
 
+/// Microseconds since the Unix epoch; 0 before it.
+fn unix_us() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The value where it is ASCII, looked at in words and not byte by byte as `HeaderValue::to_str` does.
 fn text(value: Option<&HeaderValue>) -> Option<&str> {
-    value?.to_str().ok()
+    let bytes = value?.as_bytes();
+    if bytes.is_ascii() { str::from_utf8(bytes).ok() } else { None }
 }

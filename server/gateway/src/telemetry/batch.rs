@@ -1,29 +1,26 @@
 //! Makes batches: gathers what all threads have recorded, four times a second, and puts it into the spool.
 
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sluice_contract::calls::wire::BatchHead;
+use sluice_contract::calls::wire::{BatchHead, PackedCalls};
 use sluice_contract::ids::BootId;
 use sluice_contract::link::CALL_BATCH_MAX;
 use sluice_contract::rollup::RollupDelta;
 use tokio::sync::Notify;
 
-use super::recorder::{Buffer, Recorders};
+use super::recorder::Recorders;
 use super::rollup::{Cap, Rollups};
 use super::spool::Spool;
 use super::tally::Tally;
 
-/// Bytes of calls after which the next goes into another batch. With one thread's whole buffer on top and the
-/// rollups, a batch stays below [`CALL_BATCH_MAX`].
+/// Weight of calls after which the next go into another batch. With one thread's whole buffer on top, a batch stays
+/// below [`CALL_BATCH_MAX`].
 const SPLIT_AT: usize = CALL_BATCH_MAX / 8;
-/// zstd's level. This takes time from calls: level 1 makes batches 0.6 times as large, but takes twice as long.
-const LEVEL: i32 = -1;
 
-/// Gathers batches on a thread of its own, since it writes files and compresses.
+/// Gathers batches on a thread of its own, since it writes files.
 pub(super) struct Collector {
     pub(super) boot: BootId,
     pub(super) recorders: Arc<Recorders>,
@@ -53,13 +50,14 @@ impl Collector {
 
     fn collect(&mut self) {
         self.count_recorder_drops();
-        let mut buffers = self.recorders.take();
         let mut rollups = Rollups::default();
-        for buffer in &mut buffers {
-            rollups.merge(std::mem::take(&mut buffer.rollups));
+        let mut calls = Vec::new();
+        for recorded in self.recorders.take() {
+            rollups.add(&recorded.counted);
+            calls.push(recorded.calls);
         }
         let rollups = self.cap.apply(rollups);
-        let mut groups = group(buffers);
+        let mut groups = group(calls);
         if groups.is_empty() && self.has_drops_to_tell() {
             groups.push(Vec::new());
         }
@@ -73,13 +71,13 @@ impl Collector {
         }
     }
 
-    fn store(&self, group: &[Buffer], rollups: &[RollupDelta]) {
-        let calls = group.iter().map(|buffer| buffer.calls).sum();
+    fn store(&self, group: &[PackedCalls], rollups: &[RollupDelta]) {
+        let calls = group.iter().map(PackedCalls::calls).sum();
         // Taken before the lock: nobody but this thread makes batches, so the number stays what it is.
         let sequence = self.spool.lock().next_sequence();
         let dropped = self.tally.untold();
-        let head = BatchHead { boot: self.boot, sequence, dropped, rollups: rollups.into(), calls };
-        match encode(&head, group) {
+        let head = BatchHead { boot: self.boot, sequence, dropped, rollups };
+        match head.batch(group) {
             Ok(body) => self.spool.lock().push(calls, dropped, body),
             Err(error) => {
                 tracing::error!(%error, calls, "a batch of calls could not be encoded");
@@ -102,29 +100,19 @@ impl Collector {
     }
 }
 
-/// Buffers side by side that fit one batch.
-fn group(buffers: Vec<Buffer>) -> Vec<Vec<Buffer>> {
-    let mut groups: Vec<Vec<Buffer>> = Vec::new();
-    let mut bytes = SPLIT_AT;
-    for buffer in buffers {
-        if bytes >= SPLIT_AT {
+/// What threads recorded, side by side as it fits one batch.
+fn group(calls: Vec<PackedCalls>) -> Vec<Vec<PackedCalls>> {
+    let mut groups: Vec<Vec<PackedCalls>> = Vec::new();
+    let mut weight = SPLIT_AT;
+    for calls in calls {
+        if weight >= SPLIT_AT {
             groups.push(Vec::new());
-            bytes = 0;
+            weight = 0;
         }
-        bytes += buffer.records.len();
+        weight += calls.weight();
         if let Some(group) = groups.last_mut() {
-            group.push(buffer);
+            group.push(calls);
         }
     }
     groups
-}
-
-/// A [`sluice_contract::calls::CallBatch`] as it is sent, compressed.
-fn encode(head: &BatchHead<'_>, group: &[Buffer]) -> io::Result<Vec<u8>> {
-    let mut out = zstd::stream::Encoder::new(Vec::new(), LEVEL)?;
-    out.write_all(&head.bytes().map_err(io::Error::other)?)?;
-    for buffer in group {
-        out.write_all(&buffer.records)?;
-    }
-    out.finish()
 }

@@ -1,4 +1,4 @@
-//! Where finished calls go first: a buffer of each thread, written as they are sent at once, so that nothing is kept but bytes.
+//! Where finished calls go first: a buffer of each thread, written as they are sent at once, so that no call is kept.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::thread::Thread;
 
 use parking_lot::Mutex;
 use sluice_contract::calls::Call;
-use sluice_contract::calls::wire::{self, CallRecord, NoBatch};
+use sluice_contract::calls::wire::{CallRecord, NoBatch, PackedCalls, Section};
 
-use super::rollup::Rollups;
+use super::rollup::Counted;
 use super::tally::Tally;
 
-/// Bytes of a thread's buffer at which it is collected before its time.
+/// Weight of a thread's buffer at which it is collected before its time.
 const COLLECT_AT: usize = 1 << 20;
-/// Bytes of a thread's buffer past which calls are dropped and counted: the collector has been stuck for long.
+/// Weight of a thread's buffer past which calls are dropped and counted: the collector has been stuck for long.
 const BUFFER_MAX: usize = 8 << 20;
 
 /// The buffers of all threads.
@@ -28,11 +28,15 @@ pub struct Recorders {
 
 /// What a thread has recorded since it was last collected.
 #[derive(Default)]
-pub(super) struct Buffer {
-    /// [`CallRecord`]s, one after the other.
-    pub(super) records: Vec<u8>,
-    pub(super) calls: u64,
-    pub(super) rollups: Rollups,
+struct Buffer {
+    section: Section,
+    counted: Counted,
+}
+
+/// What a thread had recorded when it was collected.
+pub(super) struct Recorded {
+    pub(super) calls: PackedCalls,
+    pub(super) counted: Counted,
 }
 
 /// Records the calls of one thread. Clones share its buffer, and cost no atomic operation.
@@ -86,17 +90,8 @@ impl Recorders {
     }
 
     /// Takes what all threads have recorded; threads go on with empty buffers.
-    pub(super) fn take(&self) -> Vec<Buffer> {
-        let buffers = self.buffers.lock();
-        buffers
-            .iter()
-            .map(|buffer| {
-                let mut buffer = buffer.lock();
-                let roomy = Buffer { records: Vec::with_capacity(buffer.records.len()), ..Buffer::default() };
-                std::mem::replace(&mut *buffer, roomy)
-            })
-            .filter(|buffer| buffer.calls > 0)
-            .collect()
+    pub(super) fn take(&self) -> Vec<Recorded> {
+        self.buffers.lock().iter().filter_map(|buffer| buffer.lock().take()).collect()
     }
 
     /// Takes what all threads have recorded, as the control plane would read it.
@@ -104,7 +99,7 @@ impl Recorders {
     /// # Errors
     /// When a record is not what the contract says: a bug.
     pub fn take_calls(&self) -> Result<Vec<Call>, NoBatch> {
-        let calls = self.take().into_iter().map(|buffer| wire::calls(&buffer.records, buffer.calls));
+        let calls = self.take().into_iter().map(|recorded| recorded.calls.read());
         Ok(calls.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
@@ -131,26 +126,34 @@ impl Recorder {
 impl OfThread {
     fn push(&self, call: &CallRecord<'_>) {
         let mut buffer = self.buffer.lock();
-        let before = buffer.records.len();
+        let before = buffer.section.weight();
         if before >= BUFFER_MAX {
             drop(buffer);
             self.all.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if let Err(error) = call.append_to(&mut buffer.records) {
-            tracing::error!(%error, "a call could not be recorded");
-            buffer.records.truncate(before);
-            drop(buffer);
-            self.all.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        buffer.calls += 1;
-        buffer.rollups.count(call);
-        let after = buffer.records.len();
+        let after = buffer.push(call);
         drop(buffer);
         if before < COLLECT_AT && after >= COLLECT_AT {
             self.all.wake_collector();
         }
+    }
+}
+
+impl Buffer {
+    /// Says what it weighs then.
+    fn push(&mut self, call: &CallRecord<'_>) -> usize {
+        let seat = self.section.append(call);
+        self.counted.count(seat, call);
+        self.section.weight()
+    }
+
+    /// What was recorded, if anything was.
+    fn take(&mut self) -> Option<Recorded> {
+        if self.section.calls() == 0 {
+            return None;
+        }
+        Some(Recorded { calls: self.section.take(), counted: std::mem::take(&mut self.counted) })
     }
 }
 

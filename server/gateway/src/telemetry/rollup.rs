@@ -1,10 +1,10 @@
-//! Exact counts by minute and cell, kept by each thread and merged when a batch is made.
+//! Exact counts by minute and cell, kept by each thread and added up when a batch is made.
 
 use std::collections::HashSet;
 
 use hashbrown::{Equivalent, HashMap};
 use sluice_contract::calls::CacheOutcome;
-use sluice_contract::calls::wire::CallRecord;
+use sluice_contract::calls::wire::{CallRecord, Seat};
 use sluice_contract::ids::{ApiId, ApplicationId, PlanId, TenantId};
 use sluice_contract::rollup::{Cell, Counts, Measure, OTHER, OTHER_APPLICATION, RollupDelta};
 
@@ -13,7 +13,34 @@ const MAX_CELLS: usize = 10_000;
 
 type Cells = HashMap<Key<Box<str>>, Counts, ahash::RandomState>;
 
-/// Counts of one thread since the last batch.
+/// What one thread has counted since the last batch: by the contexts of calls, whose numbers are found anyway, so that
+/// serving a call hashes no text. Threads and cells are only told apart when a batch is made.
+#[derive(Default)]
+pub(super) struct Counted {
+    /// By their numbers.
+    places: Vec<Place>,
+    consumers: Vec<Consumer>,
+    counts: HashMap<Seat, Counts, ahash::RandomState>,
+}
+
+/// What [`Seat::place`] says of the cells of a call.
+struct Place {
+    minute: u32,
+    tenant: Option<TenantId>,
+    api: Option<ApiId>,
+    route: Option<Box<str>>,
+    status: u16,
+    cache: CacheOutcome,
+    target: Option<Box<str>>,
+}
+
+/// What [`Seat::consumer`] says of the cells of a call.
+struct Consumer {
+    application: Option<ApplicationId>,
+    plan: Option<PlanId>,
+}
+
+/// Counts by cell, of all threads.
 #[derive(Default)]
 pub(super) struct Rollups {
     cells: Cells,
@@ -50,64 +77,81 @@ enum KeyCell<S> {
     },
 }
 
+impl Counted {
+    /// Counts one call, once for all the cubes that it belongs to. `seat` is its place in the section that was written.
+    pub(super) fn count(&mut self, seat: Seat, call: &CallRecord<'_>) {
+        // Numbers come in order: the first call of each brings what it stands for.
+        if seat.place as usize == self.places.len() {
+            self.places.push(Place::of(call));
+        }
+        if seat.consumer as usize == self.consumers.len() {
+            self.consumers.push(Consumer::of(call));
+        }
+        self.counts.entry(seat).or_default().record(&measure(call));
+    }
+}
+
 impl Rollups {
-    /// Counts one call in every cube that it belongs to.
-    pub(super) fn count(&mut self, call: &CallRecord<'_>) {
-        let (minute, failed) = (minute(call), failed(call));
-        self.add(
-            Key {
-                minute,
-                cell: KeyCell::Traffic {
-                    tenant: call.tenant,
-                    api: call.api,
-                    route: call.route,
-                    status: call.status,
-                    cache: call.cache,
-                },
-            },
-            call,
-        );
-        let (Some(tenant), Some(api)) = (call.tenant, call.api) else { return };
-        if let Some(application) = call.application {
-            let cell = KeyCell::Consumer { tenant, application, plan: call.plan, api, failed };
-            self.add(Key { minute, cell }, call);
-        }
-        if let Some(target) = call.target {
-            self.add(Key { minute, cell: KeyCell::Target { tenant, api, target, failed } }, call);
+    /// Adds what a thread has counted to every cell that it belongs to.
+    pub(super) fn add(&mut self, counted: &Counted) {
+        for (seat, counts) in &counted.counts {
+            let place = counted.places.get(seat.place as usize);
+            let consumer = counted.consumers.get(seat.consumer as usize);
+            let Some((place, consumer)) = place.zip(consumer) else { continue };
+            for key in place.cells(consumer).into_iter().flatten() {
+                self.add_to(&key, counts);
+            }
         }
     }
 
-    /// Adds another thread's counts.
-    pub(super) fn merge(&mut self, other: Self) {
-        if self.cells.is_empty() {
-            self.cells = other.cells;
-            return;
-        }
-        for (key, counts) in other.cells {
-            self.cells.entry(key).or_default().merge(&counts);
-        }
-    }
-
-    fn add(&mut self, key: Key<&str>, call: &CallRecord<'_>) {
-        let measure = measure(call);
-        if let Some(counts) = self.cells.get_mut(&key) {
-            counts.record(&measure);
+    fn add_to(&mut self, key: &Key<&str>, counts: &Counts) {
+        if let Some(sum) = self.cells.get_mut(key) {
+            sum.merge(counts);
         } else {
-            let mut counts = Counts::default();
-            counts.record(&measure);
-            self.cells.insert(Key::from(&key), counts);
+            self.cells.insert(Key::from(key), counts.clone());
         }
     }
 }
 
-/// Whether the call counts as failed: an answer that is an error of the gateway or the upstream.
-fn failed(call: &CallRecord<'_>) -> bool {
-    call.status >= 500
+impl Place {
+    fn of(call: &CallRecord<'_>) -> Self {
+        Self {
+            // Before 1970 or after the year 10000 no clock is right.
+            minute: u32::try_from(call.minute()).unwrap_or_default(),
+            tenant: call.tenant,
+            api: call.api,
+            route: call.route.map(Box::from),
+            status: call.status,
+            cache: call.cache,
+            target: call.target.map(Box::from),
+        }
+    }
+
+    /// The cell of each cube.
+    fn cells(&self, consumer: &Consumer) -> [Option<Key<&str>>; 3] {
+        let &Self { minute, tenant, api, ref route, status, cache, ref target } = self;
+        // An answer that is an error of the gateway or the upstream.
+        let failed = status >= 500;
+        let key = |cell| Key { minute, cell };
+        let traffic = KeyCell::Traffic { tenant, api, route: route.as_deref(), status, cache };
+        let of_api = tenant.zip(api);
+        let consumer = of_api.zip(consumer.application).map(|((tenant, api), application)| {
+            KeyCell::Consumer { tenant, application, plan: consumer.plan, api, failed }
+        });
+        let target = of_api.zip(target.as_deref()).map(|((tenant, api), target)| KeyCell::Target {
+            tenant,
+            api,
+            target,
+            failed,
+        });
+        [Some(key(traffic)), consumer.map(key), target.map(key)]
+    }
 }
 
-/// The minute in which the call began, since the Unix epoch.
-fn minute(call: &CallRecord<'_>) -> u32 {
-    u32::try_from(call.at.timestamp() / 60).unwrap_or_default()
+impl Consumer {
+    fn of(call: &CallRecord<'_>) -> Self {
+        Self { application: call.application, plan: call.plan }
+    }
 }
 
 fn measure(call: &CallRecord<'_>) -> Measure {
@@ -249,6 +293,10 @@ impl From<KeyCell<Box<str>>> for Cell {
 
 #[cfg(test)]
 mod tests {
+    use sluice_contract::calls::wire::Section;
+    use sluice_contract::ids::CredentialId;
+    use uuid::Uuid;
+
     use super::super::tests::a_call;
     use super::*;
 
@@ -256,14 +304,27 @@ mod tests {
         deltas.iter().filter(|delta| wanted(&delta.cell)).map(|delta| delta.counts.calls).sum()
     }
 
+    /// As a thread would count them.
+    fn counted<'a>(calls: impl IntoIterator<Item = CallRecord<'a>>) -> Counted {
+        let (mut section, mut counted) = (Section::default(), Counted::default());
+        calls.into_iter().for_each(|call| counted.count(section.append(&call), &call));
+        counted
+    }
+
+    fn rollups(threads: &[Counted]) -> Rollups {
+        let mut rollups = Rollups::default();
+        threads.iter().for_each(|counted| rollups.add(counted));
+        rollups
+    }
+
     #[test]
     fn each_call_counts_once_in_each_cube_it_belongs_to() {
-        let mut rollups = Rollups::default();
         let call = a_call();
-        (0..5).for_each(|_| rollups.count(&call));
-        rollups.count(&CallRecord { tenant: None, api: None, route: None, status: 404, ..call.clone() });
-        rollups.count(&CallRecord { target: None, application: None, ..call.clone() });
-        let deltas = Cap::default().apply(rollups);
+        let unrouted = CallRecord { tenant: None, api: None, route: None, status: 404, ..call.clone() };
+        let anonymous = CallRecord { target: None, application: None, ..call.clone() };
+        let mut calls = vec![call; 5];
+        calls.extend([unrouted, anonymous]);
+        let deltas = Cap::default().apply(rollups(&[counted(calls)]));
         assert_eq!(total(&deltas, |cell| matches!(cell, Cell::Traffic { .. })), 7);
         assert_eq!(total(&deltas, |cell| matches!(cell, Cell::Consumer { .. })), 5);
         assert_eq!(total(&deltas, |cell| matches!(cell, Cell::Target { .. })), 5);
@@ -273,16 +334,24 @@ mod tests {
     }
 
     #[test]
-    fn merging_threads_loses_nothing() {
-        let (mut all, call) = (Rollups::default(), a_call());
-        for thread in 0..3_u64 {
-            let mut one = Rollups::default();
-            for status in [200, 500] {
-                one.count(&CallRecord { status, duration_us: 10 * thread, ..call.clone() });
-            }
-            all.merge(one);
-        }
-        let deltas = Cap::default().apply(all);
+    fn what_the_cells_do_not_tell_apart_is_counted_together() {
+        let call = a_call();
+        let by_another_key = CallRecord { credential: Some(CredentialId(Uuid::nil())), ..call.clone() };
+        let elsewhere = CallRecord { host: "other.example", method: "HEAD", ..call.clone() };
+        let later = CallRecord { at_us: call.at_us + 60_000_000, ..call.clone() };
+        let calls = [call.clone(), by_another_key, elsewhere, call, later];
+        let deltas = Cap::default().apply(rollups(&[counted(calls)]));
+        let mut counts: Vec<_> = deltas.iter().map(|delta| (delta.minute, delta.counts.calls)).collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [[(30_000_000, 4); 3], [(30_000_001, 1); 3]].concat());
+    }
+
+    #[test]
+    fn adding_threads_up_loses_nothing() {
+        let threads = [0, 10, 20].map(|duration_us| {
+            counted([200, 500].map(|status| CallRecord { status, duration_us, ..a_call() }))
+        });
+        let deltas = Cap::default().apply(rollups(&threads));
         assert_eq!(deltas.len(), 6, "two statuses in three cubes");
         assert!(deltas.iter().all(|delta| delta.counts.calls == 3 && delta.counts.duration_us == 30));
     }
@@ -292,17 +361,10 @@ mod tests {
         let mut cap = Cap::of(10);
         let mut seen = HashSet::new();
         for batch in 0..2 {
-            let mut rollups = Rollups::default();
             let routes: Vec<String> = (0..100).map(|route| format!("route {batch} {route}")).collect();
-            for route in &routes {
-                rollups.count(&CallRecord {
-                    route: Some(route),
-                    application: None,
-                    target: None,
-                    ..a_call()
-                });
-            }
-            let deltas = cap.apply(rollups);
+            let of_route =
+                |route| CallRecord { route: Some(route), application: None, target: None, ..a_call() };
+            let deltas = cap.apply(rollups(&[counted(routes.iter().map(|route| of_route(route)))]));
             assert_eq!(total(&deltas, |_| true), 100);
             seen.extend(deltas.into_iter().map(|delta| delta.cell));
         }

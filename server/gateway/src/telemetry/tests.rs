@@ -1,11 +1,9 @@
 //! Recording to receipt through the front door of [`Telemetry`].
 
-use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use chrono::DateTime;
 use sluice_contract::calls::wire::{CallRecord, Stage};
 use sluice_contract::calls::{CacheOutcome, CallBatch};
 use sluice_contract::ids::{ApiId, ApplicationId, CallId, PlanId, TenantId};
@@ -22,7 +20,7 @@ fn start(data: &Path, max_bytes: u64) -> Telemetry {
 pub(super) fn a_call<'a>() -> CallRecord<'a> {
     CallRecord {
         id: CallId(Uuid::from_u128(1)),
-        at: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+        at_us: 1_800_000_000_000_000,
         tenant: Some(TenantId(Uuid::from_u128(2))),
         api: Some(ApiId(Uuid::from_u128(3))),
         route: Some("getThing"),
@@ -47,7 +45,7 @@ pub(super) fn a_call<'a>() -> CallRecord<'a> {
         user_agent: Some("curl/8"),
         request_id: Some("abc"),
         trace_id: Some(0xAB),
-        stages: const { &[Stage { stage: "route", start_us: 1, took_us: 2 }] }.as_slice().into(),
+        stages: const { &[Stage { stage: "route", start_us: 1, took_us: 2 }] }.as_slice(),
     }
 }
 
@@ -58,15 +56,10 @@ fn record(recorder: &Recorder, calls: usize) {
 }
 
 fn read(body: &Body) -> CallBatch {
-    let mut bytes = Vec::new();
     match body {
-        Body::File(path) => {
-            zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap().read_to_end(&mut bytes)
-        }
-        Body::Memory(packed) => zstd::Decoder::new(&**packed).unwrap().read_to_end(&mut bytes),
+        Body::File(path) => CallBatch::from_wire(&std::fs::read(path).unwrap()).unwrap(),
+        Body::Memory(bytes) => CallBatch::from_wire(bytes).unwrap(),
     }
-    .unwrap();
-    CallBatch::from_wire(&bytes).unwrap()
 }
 
 /// Receives everything that waits.

@@ -14,7 +14,7 @@ fn record(recorder: &Recorder, calls: u64) {
     for _ in 0..calls {
         recorder.open().record(&CallRecord {
             id: CallId::generate(),
-            at: some_time(),
+            at_us: some_time().timestamp_micros(),
             tenant: Some(TenantId(Uuid::nil())),
             api: Some(ApiId(Uuid::nil())),
             route: Some("get"),
@@ -39,7 +39,7 @@ fn record(recorder: &Recorder, calls: u64) {
             user_agent: None,
             request_id: Some("r"),
             trace_id: None,
-            stages: [].as_slice().into(),
+            stages: &[],
         });
     }
 }

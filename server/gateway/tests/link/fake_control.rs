@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -420,10 +419,8 @@ async fn part(shared: &Shared, path: &str) -> Response<AnyBody> {
 }
 
 fn calls(shared: &Shared, body: &[u8]) -> Response<AnyBody> {
-    let mut bytes = Vec::new();
-    zstd::Decoder::new(body).unwrap().read_to_end(&mut bytes).unwrap();
     let mut state = shared.state.lock().unwrap();
-    let receipt = state.store(CallBatch::from_wire(&bytes).unwrap());
+    let receipt = state.store(CallBatch::from_wire(body).unwrap());
     if state.lose_receipts > 0 {
         state.lose_receipts -= 1;
         return problem(503, "unavailable");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::json;
-use sluice_contract::calls::{BatchReceipt, CallBatch};
+use sluice_contract::calls::{BatchReceipt, Call, CallBatch};
 use sluice_contract::ids::{ApiId, EnvironmentId, TenantId};
 use sluice_contract::link::CALL_BATCH_MAX;
 use sluice_contract::rest::analytics::Analytics;
@@ -23,11 +23,7 @@ use super::simulated::{Served, Simulated, secret_of, serve};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn send(gateway: &Simulated, batch: &CallBatch) -> BatchReceipt {
-    gateway.send_calls("zstd", packed(&batch.to_wire().unwrap())).await.unwrap()
-}
-
-fn packed(bytes: &[u8]) -> Vec<u8> {
-    zstd::encode_all(bytes, 1).unwrap()
+    gateway.send_calls("identity", batch.to_wire().unwrap()).await.unwrap()
 }
 
 async fn log(served: &Served) -> Vec<CallRow> {
@@ -66,18 +62,26 @@ async fn what_is_no_batch_is_refused_for_good() {
         let gateway = served.gateway().await;
         let refused = async |encoding: &str, body: Vec<u8>| {
             let problem = gateway.send_calls(encoding, body).await.unwrap_err();
-            (problem.status, problem.code)
+            ((problem.status, problem.code), problem.detail)
         };
-        let batch = batch(gateway.boot, 1, vec![]).to_wire().unwrap();
-        assert_eq!(refused("identity", batch.clone()).await, (415, "unsupported_media_type".to_owned()));
-        assert_eq!(refused("zstd", batch).await, (400, "bad_request".to_owned()));
-        assert_eq!(refused("zstd", packed(b"{\"boot\": 1}")).await, (400, "bad_request".to_owned()));
-        // Small on the wire, large once unpacked.
-        let bomb = packed(&vec![b' '; CALL_BATCH_MAX + 1]);
-        assert!(bomb.len() < 100_000);
-        assert_eq!(refused("zstd", bomb).await, (413, "batch_too_large".to_owned()));
+        let good = batch(gateway.boot, 1, vec![]).to_wire().unwrap();
+        assert_eq!(refused("zstd", good.clone()).await.0, (415, "unsupported_media_type".to_owned()));
+        let bad_request = (400, "bad_request".to_owned());
+        assert_eq!(refused("identity", good[..good.len() - 1].to_vec()).await.0, bad_request);
+        let (problem, detail) = refused("identity", b"{\"boot\": 1}".to_vec()).await;
+        assert_eq!(problem, bad_request);
+        assert_eq!(detail, "no batch of calls: it has version 123 of the layout; version 2 can be read",);
+        // Small on the wire, large once each call has the text that was sent once.
+        let long = Call {
+            user_agent: Some("a".repeat(2_000)),
+            ..call(served.app.tenant, ApiId::generate(), Utc::now())
+        };
+        let large =
+            CallBatch { calls: vec![long; 9_000], ..batch(gateway.boot, 1, vec![]) }.to_wire().unwrap();
+        assert!(large.len() < CALL_BATCH_MAX / 10);
+        assert_eq!(refused("identity", large).await.0, (413, "batch_too_large".to_owned()));
         let stranger = gateway.clone().without_session();
-        assert_eq!(stranger.send_calls("zstd", vec![]).await.unwrap_err().status, 401);
+        assert_eq!(stranger.send_calls("identity", vec![]).await.unwrap_err().status, 401);
         assert!(log(&served).await.is_empty());
     })
     .await;
