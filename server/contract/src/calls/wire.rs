@@ -3,18 +3,24 @@
 //! Most of a record is the same for call after call. That is written once, as a context, and calls name it by its number:
 //!
 //! ```text
-//! batch   := version (one byte: 2) form (one byte) length head section*
-//! head    := the MessagePack map of `Head`, with the rollups; as it is (form 0) or compressed by zstd (form 1)
-//! section := number of calls, call*
-//! call    := place consumer client rest
-//! place, consumer, client
-//!         := 0 and the context, which gets the next number of its kind in this section: 1, 2, ...
-//!          | the number of a context that came before
+//! batch    := version (one byte: 2) form (one byte) length head section*
+//! head     := the MessagePack map of `Head`, with the rollups; as it is (form 0) or compressed by zstd (form 1)
+//! section  := number of calls, call*
+//! call     := (0 place | number) (0 consumer | number) (0 client | number) rest
+//! place    := minute tenant? api? route? method host status error? source? cache target? count of stages, their names
+//! consumer := application? credential? subscription? plan?
+//! client   := (4 | 6) address user-agent?
+//! rest     := flags id trace? microseconds-in-the-minute path query? request-id? bytes-in bytes-out
+//!             (start took)* duration upstream?
 //! ```
 //!
-//! The fields of contexts are in [`context`], those of the rest in [`record`], and [`bytes`] says what numbers and texts
-//! look like. A batch can be read without any other, a section without the others of its batch: each thread writes its own.
-//! There is no compression beyond this: half of what is left of a call is random (its id, its trace's).
+//! A context gets the next number of its kind in its section: 1, 2, ... Numbers have seven bits a byte, the lowest first
+//! (LEB128); a text is its length and its bytes; an id is 16 bytes. What a context may lack (`?`) has a byte before it, 0
+//! or 1; what a call may lack is said by its flags, of which the last leaves out six bytes of an id that begins with the
+//! call's time. A stage's start counts from the end of the one before, the duration from that of the last, modulo 2^64.
+//!
+//! A batch can be read without any other, a section without the others of its batch: each thread writes its own. There is
+//! no compression beyond this: half of what is left of a call is random (its id, its trace's).
 //!
 //! Whatever changes here gets another version; who does not know it refuses the batch and says so.
 

@@ -8,6 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::context::{Context, Place};
 use super::*;
 use crate::calls::CacheOutcome;
 use crate::ids::{ApiId, ApplicationId, CallId, CredentialId, PlanId, SubscriptionId, TenantId};
@@ -336,4 +337,60 @@ fn a_long_text_that_is_sent_once_does_not_unfold_to_any_size() {
     let bytes = batch(9_000).to_wire().unwrap();
     assert!(bytes.len() < CALL_BATCH_MAX / 10);
     assert!(matches!(CallBatch::from_wire(&bytes).unwrap_err(), NoBatch::TooLarge));
+}
+
+#[test]
+fn calls_that_differ_in_one_thing_only_are_told_apart() {
+    let id = || Uuid::from_u128(99);
+    let other = || Some("other".to_owned());
+    let stage = || StageTime { stage: "other".to_owned(), start_us: 1, took_us: 2 };
+    let changes: [fn(&mut Call, Uuid, Option<String>, StageTime); 19] = [
+        |call, _, _, _| call.at += chrono::TimeDelta::minutes(1),
+        |call, id, _, _| call.tenant = Some(TenantId(id)),
+        |call, id, _, _| call.api = Some(ApiId(id)),
+        |call, _, other, _| call.route = other,
+        |call, _, _, _| call.method = "PUT".to_owned(),
+        |call, _, _, _| call.host = "abc.example".to_owned(),
+        |call, _, _, _| call.status = 503,
+        |call, _, other, _| call.error = other,
+        |call, _, _, _| call.error_source = None,
+        |call, _, _, _| call.cache = CacheOutcome::Miss,
+        |call, _, other, _| call.target = other,
+        |call, _, _, stage| call.stages = vec![stage],
+        |call, _, _, stage| call.stages.push(stage),
+        |call, id, _, _| call.application = Some(ApplicationId(id)),
+        |call, id, _, _| call.credential = Some(CredentialId(id)),
+        |call, id, _, _| call.subscription = Some(SubscriptionId(id)),
+        |call, id, _, _| call.plan = Some(PlanId(id)),
+        |call, _, _, _| call.client_ip = "192.0.2.1".to_owned(),
+        |call, _, _, _| call.user_agent = Some("wget/8".to_owned()),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut changed = whole();
+        change(&mut changed, id(), other(), stage());
+        let batch = CallBatch { calls: vec![whole(), changed.clone(), whole(), changed], ..batch() };
+        assert_eq!(CallBatch::from_wire(&batch.to_wire().unwrap()).unwrap(), batch, "change {number}");
+    }
+}
+
+#[test]
+fn a_time_that_no_clock_shows_is_refused() {
+    let call = |minute: i64, within: u64| {
+        let usual = Place::of(&CallRecord::of(&least(), &[]).unwrap());
+        let mut bytes = vec![0];
+        Place { minute, ..usual }.write(&mut bytes);
+        // No consumer known, a client, no flags, an id, no path, bytes or times.
+        bytes.extend([0, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1, 0, 0]);
+        bytes.extend([7; 16]);
+        put_number(&mut bytes, within);
+        bytes.extend([0, 0, 0, 0]);
+        read::section(&bytes, 1)
+    };
+    assert_eq!(call(7, 59_999_999).unwrap()[0].at.timestamp_micros(), 479_999_999);
+    for (minute, within) in
+        [(7, 60_000_000), (7, u64::MAX), (i64::MAX, 0), (i64::MIN, 0), (i64::MAX / 60_000_000, 0)]
+    {
+        let refused = call(minute, within).unwrap_err();
+        assert!(matches!(refused, NoBatch::Call(1, Malformed::Time)), "{minute} {within}: {refused}");
+    }
 }
