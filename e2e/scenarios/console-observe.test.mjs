@@ -34,7 +34,7 @@ for (const database of databases) {
       stage = await startStage({ database });
       const draft = {
         routes: [
-          { id: 'list', methods: ['GET'], path: '/list', policies: [{ type: 'cache', settings: { ttl_s: 600, shared: true } }] },
+          { id: 'list', methods: ['GET'], path: '/list', policies: [{ type: 'cache', settings: { ttl_s: 600, shared: true, confirmed: ['shared'] } }] },
           { id: 'change', methods: ['POST'], path: '/items/{id}' },
           { id: 'slow', methods: ['GET'], path: '/slow', access: 'public' },
         ],

@@ -68,7 +68,7 @@ describe('the public suite for HTTP caches', { timeout: 300_000 }, () => {
         hosts: [HOST],
         routes: [{ id: 'all', methods: [], path: '/{*all}' }],
         upstreams: [{ name: 'origin', targets: [{ url: `http://127.0.0.1:${port}` }] }],
-        policies: [{ type: 'cache', enabled: true, settings: { heuristic: true, store_set_cookie: true } }],
+        policies: [{ type: 'cache', enabled: true, settings: { heuristic: true, store_set_cookie: true, confirmed: ['store_set_cookie'] } }],
       },
     });
 

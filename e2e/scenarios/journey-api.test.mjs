@@ -51,7 +51,7 @@ for (const database of databases) {
       const draft = {
         ...preview.draft,
         upstreams: [{ ...preview.draft.upstreams[0], targets: [{ url: httpbin.url }] }],
-        policies: [{ type: 'cache', settings: { ttl_s: 60, shared: true } }],
+        policies: [{ type: 'cache', settings: { ttl_s: 60, shared: true, confirmed: ['shared'] } }],
       };
       api = await scene.admin.post(`${scene.base}/apis`, { slug: 'httpbin', name: 'httpbin', draft });
     });

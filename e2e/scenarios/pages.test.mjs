@@ -78,7 +78,7 @@ async function furnish(sluice, httpbin) {
   const document = await (await fetch(`${httpbin.url}/spec.json`)).json();
   const { draft } = await admin.post(`${base}/imports/preview`, { source: { text: JSON.stringify(document) } });
   draft.upstreams[0].targets = [{ url: httpbin.url }];
-  draft.policies = [{ type: 'cache', settings: { ttl_s: 60, shared: true } }];
+  draft.policies = [{ type: 'cache', settings: { ttl_s: 60, shared: true, confirmed: ['shared'] } }];
   const plans = [{ name: 'Free', approval: 'automatic' }, { name: 'Partner', approval: 'manual' }];
   const { api, plans: [free, partner] } = await publish(scene, { slug: 'httpbin', name: 'httpbin', draft, plans });
   await admin.edit(`${base}/apis/${api.id}`, ({ name, team = null, draft: now }) => ({

@@ -1,5 +1,7 @@
 //! The policies of an environment, an API or a route: attached, configured by the schemas of their types, removed.
 
+mod meaning;
+
 use leptos::prelude::*;
 use serde_json::Value;
 use sluice_contract::definition::PolicyAttachment;
@@ -13,6 +15,7 @@ use super::{
 use crate::api;
 use crate::icons::{PLUS, SLIDERS};
 use crate::state::{Remote, Task, effect, opened_by, remote};
+use meaning::{Confirmations, Staleness, confirmed_whole};
 
 /// What stores a changed list: the task that reports it, the list, and what to do once it is stored.
 pub type SavePolicies = Callback<(Task, Vec<PolicyAttachment>, Callback<()>)>;
@@ -120,8 +123,11 @@ fn Edit(
     let task = Task::new();
     let open = opened_by(editing);
     let kind = RwSignal::new(String::new());
+    // The kind that the settings are of: a form drawn before they have arrived would show those of another.
+    let drawn = RwSignal::new(String::new());
     let enabled = RwSignal::new(true);
     let settings = RwSignal::new(Value::Null);
+    let missed = RwSignal::new(false);
     let offered = Memo::new(move |_| {
         let scope = scope.get();
         let known = types.get().unwrap_or_default();
@@ -130,21 +136,24 @@ fn Edit(
     effect(move || {
         let Some(subject) = editing.get() else { return };
         task.clear();
+        missed.set(false);
         let present = match subject {
             Subject::At(i) => attached.with_untracked(|attached| attached.get(i).cloned()),
             Subject::New => None,
         };
         match present {
             Some(it) => {
+                settings.set(it.settings);
+                drawn.set(it.kind.clone());
                 kind.set(it.kind);
                 enabled.set(it.enabled);
-                settings.set(it.settings);
             }
             None => {
                 let first = offered.with_untracked(|offered| offered.first().cloned());
                 if let Some(first) = first {
-                    kind.set(first.kind);
                     settings.set(first.example);
+                    drawn.set(first.kind.clone());
+                    kind.set(first.kind);
                 }
                 enabled.set(true);
             }
@@ -168,16 +177,17 @@ fn Edit(
                 offered.iter().find(|it| it.kind == now).map(|it| it.example.clone())
             });
             settings.set(example.unwrap_or_default());
+            drawn.set(now.clone());
         }
         before = now;
     });
     let submit = move |()| {
         let Some(subject) = editing.get_untracked() else { return };
-        let attachment = PolicyAttachment {
-            kind: kind.get_untracked(),
-            enabled: enabled.get_untracked(),
-            settings: settings.get_untracked(),
-        };
+        let kind = kind.get_untracked();
+        let whole = settings.with_untracked(|settings| confirmed_whole(&kind, settings));
+        missed.set(whole.is_none());
+        let Some(settings) = whole else { return };
+        let attachment = PolicyAttachment { kind, enabled: enabled.get_untracked(), settings };
         let mut list = attached.get_untracked();
         match subject {
             Subject::At(i) if i < list.len() => list[i] = attachment,
@@ -189,7 +199,7 @@ fn Edit(
         Signal::derive(move || offered.get().into_iter().map(|it| (it.kind, it.title)).collect::<Vec<_>>());
     let errors = Signal::derive(move || below_settings(task));
     let form = move || {
-        let kind = kind.get();
+        let kind = drawn.get();
         let schema = offered.with(|offered| offered.iter().find(|it| it.kind == kind).cloned());
         schema.map(|it| {
             view! {
@@ -210,7 +220,9 @@ fn Edit(
                     disabled=Signal::derive(move || !is_new.get())
                 />
                 <Switch label="Enabled" checked=enabled />
+                <Staleness kind settings />
                 {form}
+                <Confirmations kind settings missed />
             </DialogForm>
         </Dialog>
     }

@@ -86,7 +86,7 @@ fn random_password() -> anyhow::Result<String> {
 
 fn bookstore_policies() -> Vec<PolicyAttachment> {
     let policy = |kind: &str, settings| PolicyAttachment { kind: kind.to_owned(), enabled: true, settings };
-    vec![policy("cache", json!({ "shared": true }))]
+    vec![policy("cache", json!({ "shared": true, "confirmed": ["shared"] }))]
 }
 
 /// A signed-in admin of the demo tenant.

@@ -3,6 +3,7 @@
 mod origin;
 mod query;
 pub mod runtime;
+mod sharing;
 pub mod spec;
 #[cfg(test)]
 mod tests;
@@ -10,5 +11,6 @@ mod words;
 
 pub use origin::{CallerDirectives, OriginSays, TtlRule};
 pub use runtime::CacheRule;
+pub use sharing::{Sharing, sharing_of};
 pub use spec::{Cache, QueryKey, Separate};
-pub use words::UNREACHABLE_S;
+pub use words::{UNREACHABLE_S, staleness_of};

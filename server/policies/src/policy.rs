@@ -26,4 +26,10 @@ pub trait Policy: Serialize + DeserializeOwned + JsonSchema {
     fn problems(&self) -> Vec<FieldProblem> {
         Vec::new()
     }
+
+    /// Settings that are saved only when they are said a second time. Not asked by gateways: what was released before
+    /// the question is served as it is.
+    fn said_once(&self) -> Vec<FieldProblem> {
+        Vec::new()
+    }
 }

@@ -91,7 +91,7 @@ fn rewrite_problems(route: &Route, at: &str) -> Vec<FieldProblem> {
 
 pub(crate) fn settings_problems<P: Policy>(settings: &Value) -> Vec<FieldProblem> {
     match read::<P>(settings) {
-        Ok(policy) => policy.problems(),
+        Ok(policy) => [policy.problems(), policy.said_once()].concat(),
         Err(problem) => vec![problem],
     }
 }

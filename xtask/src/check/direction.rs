@@ -37,7 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "sluice-testkit",
         &["sluice-contract", "sluice-control", "sluice-gateway", "sluice-store", "sluice-migrations"],
     ),
-    ("sluice-console", &["sluice-contract"]),
+    ("sluice-console", &["sluice-contract", "sluice-policies"]),
     ("xtask", &[]),
 ];
 

@@ -7,13 +7,14 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 /// Files and folders below the repository whose content decides the console's.
-const INPUTS: [&str; 8] = [
+const INPUTS: [&str; 9] = [
     ".cargo/config.toml",
     "Cargo.lock",
     "Cargo.toml",
     "assets",
     "frontend",
     "server/contract",
+    "server/policies",
     "xtask/src/console",
     "xtask/src/console.rs",
 ];

@@ -172,8 +172,11 @@ fn object(schema: &Value, root: &Value) -> Shape {
     };
     let required = schema.get("required").and_then(Value::as_array);
     let is_required = |key: &str| required.is_some_and(|list| list.iter().any(|name| name == key));
+    // What a person confirms is asked for in words, beside the form.
+    let is_drawn = |property: &Value| property.get("x-confirmation") != Some(&json!(true));
     let mut properties: Vec<_> = properties
         .iter()
+        .filter(|(_, property)| is_drawn(property))
         .map(|(key, property)| Property {
             key: key.clone(),
             schema: property.clone(),
@@ -344,6 +347,16 @@ mod tests {
         assert_eq!(variants.iter().map(|v| v.title.as_str()).collect::<Vec<_>>(), ["Header", "Subscription"]);
         assert!(matches(&json!({ "by": "subscription" }), &variants[1].schema, &schema));
         assert!(!matches(&json!({ "by": "subscription" }), &variants[0].schema, &schema));
+    }
+
+    #[test]
+    fn what_is_confirmed_in_words_gets_no_control() {
+        let schema = json!({ "type": "object", "properties": {
+            "confirmed": { "type": "array", "items": {}, "x-confirmation": true },
+            "shared": { "type": "boolean" },
+        } });
+        let Shape::Object(properties) = shape_of(&schema, &schema) else { panic!("not an object") };
+        assert_eq!(properties.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), ["shared"]);
     }
 
     #[test]

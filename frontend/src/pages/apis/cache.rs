@@ -1,6 +1,7 @@
-//! The cached answers of an API: removing them, and who removed which before.
+//! The cached answers of an API: how old they may be, removing them, and who removed which before.
 
 mod purge;
+mod staleness;
 
 use leptos::prelude::*;
 use sluice_contract::journal::PurgeScope;
@@ -18,6 +19,7 @@ use crate::icons::{CHART, LAYERS, TRASH};
 use crate::session::use_current;
 use crate::state::paged;
 use purge::{PurgeDialog, ShownPurge};
+use staleness::Staleness;
 
 #[component]
 pub fn CacheTab() -> impl IntoView {
@@ -32,6 +34,7 @@ pub fn CacheTab() -> impl IntoView {
     let may_purge = move || current.can(Permission::ManageApis);
     view! {
         <div class="stack">
+            <Staleness />
             <div class="toolbar">
                 <p class="secondary small">
                     "A purge removes stored answers from every gateway of an environment. The next call fetches anew."

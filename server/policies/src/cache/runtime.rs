@@ -79,6 +79,8 @@ impl CacheRule {
             epoch,
             each_release,
             max_body_bytes,
+            // For people who save it: what was released is served.
+            confirmed: _,
         } = settings;
         let name = |text: &String| {
             HeaderName::from_bytes(text.as_bytes())

@@ -6,6 +6,7 @@ use sluice_contract::problem::FieldProblem;
 use sluice_contract::rest::policy_types::PolicyScope;
 
 use super::origin::{CallerDirectives, OriginSays, TtlRule, origin_says, status_problems};
+use super::sharing::Sharing;
 use crate::policy::Policy;
 
 /// The longest time that can be set, a year, in seconds.
@@ -106,6 +107,11 @@ pub struct Cache {
     /// Bytes of the largest response that is stored.
     #[schemars(title = "Largest response (bytes)", range(min = 1))]
     pub max_body_bytes: u64,
+    /// Settings that show one caller's data to others, each named here a second time; without it they are not saved. The
+    /// console fills it in when a person confirms what would be shared.
+    #[schemars(title = "Confirmed", extend("x-confirmation" = true))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub confirmed: Vec<Sharing>,
 }
 
 /// Which query parameters are part of the cache key.
@@ -164,6 +170,7 @@ impl Default for Cache {
             epoch: 0,
             each_release: false,
             max_body_bytes: 8 << 20,
+            confirmed: Vec::new(),
         }
     }
 }
@@ -207,6 +214,8 @@ impl Policy for Cache {
             epoch: _,
             each_release: _,
             max_body_bytes,
+            // Asked for by `said_once`.
+            confirmed: _,
         } = self;
         let mut problems = Vec::new();
         let times = [
@@ -261,5 +270,9 @@ impl Policy for Cache {
             problems.push(FieldProblem::new("/max_body_bytes", "out_of_range", message));
         }
         problems
+    }
+
+    fn said_once(&self) -> Vec<FieldProblem> {
+        Cache::said_once(self)
     }
 }

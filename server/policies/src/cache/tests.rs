@@ -74,6 +74,7 @@ fn what_is_said_before_of_overriding_still_holds() {
 fn what_cannot_be_stored_or_bounded_is_refused() {
     let settings = serde_json::json!({
         "origin": "ignore", "statuses": [200, 206], "min_ttl_s": 9, "max_ttl_s": 8, "jitter_percent": 51,
+        "confirmed": ["origin"],
     });
     let problems = crate::validate("cache", PolicyScope::Api, &settings);
     let pointers: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
@@ -93,39 +94,110 @@ fn what_cannot_be_stored_or_bounded_is_refused() {
 
 #[test]
 fn the_staleness_that_readers_may_see_is_told_in_words() {
-    let words = |settings: serde_json::Value| crate::parse::<Cache>(&settings).unwrap().staleness();
-    let day = ", up to 1 day older while the upstream cannot be reached.";
-    let more = " The upstream can allow more staleness.";
-    assert_eq!(
-        words(serde_json::json!({ "strong_consistency": true, "ttl_s": 9 })),
-        "Readers always see what the upstream says now: nothing is stored."
-    );
-    assert_eq!(words(serde_json::json!({ "oldest_s": 30 })), "Readers may see data up to 30 s old.");
-    assert_eq!(
-        words(serde_json::json!({})),
-        format!("Readers may see data as old as the upstream allows{day}{more}")
-    );
-    assert_eq!(
-        words(serde_json::json!({ "origin": "ignore", "ttl_s": 60, "ttl_rules": [{ "ttl_s": 7200 }] })),
-        format!("Readers may see data up to 2 h old{day}")
-    );
-    assert_eq!(
-        words(
-            serde_json::json!({ "max_ttl_s": 90, "stale_while_revalidate_s": 30, "stale_if_error_s": 172_800 })
+    let down = "up to 1 day older while the upstream cannot be reached";
+    let more = "The upstream can allow more staleness.";
+    let told = [
+        (
+            serde_json::json!({ "strong_consistency": true, "ttl_s": 9, "stale_if_error_s": 9 }),
+            "Readers never see stale data: nothing is stored, every call goes to the upstream.".to_owned(),
         ),
-        "Readers may see data up to 90 s old, up to 30 s older while a new response is fetched, \
-         up to 2 days older while the upstream fails or cannot be reached. The upstream can allow more staleness."
-    );
+        (
+            serde_json::json!({}),
+            format!("Readers may see data as old as the upstream allows, {down}. {more}"),
+        ),
+        (
+            serde_json::json!({ "ttl_s": 30 }),
+            format!(
+                "Readers may see data up to 30 s old, or older where the upstream allows it, {down}. {more}"
+            ),
+        ),
+        (
+            serde_json::json!({ "heuristic": true, "max_ttl_s": 90, "stale_if_error_s": 0 }),
+            format!("Readers may see data up to 90 s old. {more}"),
+        ),
+        (
+            serde_json::json!({ "heuristic": true, "ttl_s": 5, "stale_if_error_s": 0 }),
+            format!("Readers may see data up to 1 day old, or older where the upstream allows it. {more}"),
+        ),
+        (
+            serde_json::json!({ "origin": "override", "ttl_s": 5, "min_ttl_s": 9, "stale_if_error_s": 0 }),
+            format!("Readers may see data up to 9 s old, or older where the upstream allows it. {more}"),
+        ),
+        (
+            serde_json::json!({ "origin": "ignore", "ttl_s": 60, "ttl_rules": [{ "ttl_s": 7200 }], "heuristic": true }),
+            format!("Readers may see data up to 2 h old, {down}."),
+        ),
+        (
+            serde_json::json!({ "origin": "ignore", "ttl_s": 30, "stale_if_error_s": 0, "stale_while_revalidate_s": 0 }),
+            "Readers may see data up to 30 s old.".to_owned(),
+        ),
+        (
+            serde_json::json!({ "max_ttl_s": 90, "stale_while_revalidate_s": 30, "stale_if_error_s": 172_800 }),
+            format!(
+                "Readers may see data up to 90 s old, up to 30 s older while a new response is fetched, \
+                 up to 2 days older while the upstream fails or cannot be reached. {more}"
+            ),
+        ),
+    ];
+    for (settings, words) in told {
+        assert_eq!(super::staleness_of("cache", &settings).unwrap(), words, "{settings}");
+    }
+}
+
+#[test]
+fn the_oldest_age_ends_every_staleness() {
+    let words = |settings: serde_json::Value| crate::parse::<Cache>(&settings).unwrap().staleness();
+    let all = "Readers may see data up to 30 s old.";
+    assert_eq!(words(serde_json::json!({ "oldest_s": 30 })), all);
     assert_eq!(
-        words(serde_json::json!({ "max_ttl_s": 60, "stale_if_error_s": 0 })),
-        format!("Readers may see data up to 1 min old.{more}")
+        words(serde_json::json!({ "oldest_s": 30, "ttl_s": 10, "stale_while_revalidate_s": 90 })),
+        all
+    );
+    assert_eq!(words(serde_json::json!({ "oldest_s": 30, "max_ttl_s": 30 })), all);
+    assert_eq!(
+        words(serde_json::json!({ "oldest_s": 3600, "max_ttl_s": 30, "stale_if_error_s": 0 })),
+        "Readers may see data up to 30 s old, but never more than 1 h old. The upstream can allow more staleness."
     );
 }
 
 #[test]
-fn what_could_show_one_caller_s_data_to_another_is_named() {
-    let risks = |settings: serde_json::Value| crate::parse::<Cache>(&settings).unwrap().risks().len();
-    assert_eq!(risks(serde_json::json!({ "ttl_s": 60 })), 0);
-    let all = serde_json::json!({ "shared": true, "store_set_cookie": true, "origin": "ignore", "ttl_s": 1 });
-    assert_eq!(risks(all), 3);
+fn other_kinds_and_settings_that_are_not_whole_say_nothing() {
+    assert_eq!(super::staleness_of("cors", &serde_json::json!({})), None);
+    assert_eq!(super::staleness_of("cache", &serde_json::json!({ "ttl_s": "no" })), None);
+    assert!(super::staleness_of("cache", &serde_json::Value::Null).is_some(), "no settings are the defaults");
+    assert!(super::sharing_of("cors", &serde_json::json!({ "shared": true })).is_empty());
+}
+
+#[test]
+fn what_shows_one_caller_s_data_to_others_has_to_be_said_twice() {
+    let unsaid = |settings: &serde_json::Value| -> Vec<String> {
+        let problems = crate::validate("cache", PolicyScope::Api, settings);
+        assert!(problems.iter().all(|it| it.pointer == "/settings/confirmed" && it.code == "unconfirmed"));
+        problems.into_iter().map(|it| it.message.split('`').nth(1).unwrap().to_owned()).collect()
+    };
+    assert!(unsaid(&serde_json::json!({ "ttl_s": 60, "cookies": ["theme"] })).is_empty());
+    let each = [
+        ("shared", serde_json::json!({ "shared": true })),
+        ("separate", serde_json::json!({ "separate": "application" })),
+        ("store_set_cookie", serde_json::json!({ "store_set_cookie": true })),
+        ("origin", serde_json::json!({ "origin": "ignore", "ttl_s": 1 })),
+    ];
+    for (name, mut settings) in each {
+        assert_eq!(unsaid(&settings), [name]);
+        let named: Vec<_> = super::sharing_of("cache", &settings).iter().map(|it| it.name()).collect();
+        assert_eq!(named, [name]);
+        settings["confirmed"] = serde_json::json!([name]);
+        assert!(unsaid(&settings).is_empty(), "{name} is said twice");
+        settings["strong_consistency"] = serde_json::json!(true);
+        settings["confirmed"] = serde_json::json!([]);
+        assert!(unsaid(&settings).is_empty(), "what is not stored is not shared");
+    }
+    let more = serde_json::json!({ "shared": true, "store_set_cookie": true, "confirmed": ["shared"] });
+    assert_eq!(unsaid(&more), ["store_set_cookie"], "what was confirmed covers no other setting");
+}
+
+#[test]
+fn what_was_released_before_the_question_is_served() {
+    let rule = rule(serde_json::json!({ "shared": true }));
+    assert!(rule.shared);
 }
