@@ -287,6 +287,22 @@ for (const database of databases) {
       assert.equal(await carl.page.getByText('has a CORS policy of its own').count(), 0);
     });
 
+    it('tells a publisher what the gateways do, whatever the draft says', async () => {
+      const drafted = (...policies) => scene.admin.edit(`${scene.base}/apis/${api.id}`, ({ name, description, team = null, listed, draft: now }) => ({ name, description, team, listed, draft: { ...now, policies } }));
+      const judged = async () => {
+        await ada.open(`/apis/${api.id}/try?route=${operation('GET', '/get')}`);
+        // The environments have arrived, and with them the verdict.
+        await ada.page.getByRole('region', { name: 'curl' }).getByText(sluice.gateway).waitFor();
+        return ada.page.getByText('has a CORS policy of its own');
+      };
+      await drafted({ type: 'cors', settings: { origins: ['https://shop.example'] } });
+      assert.equal(await (await judged()).count(), 0, 'what is not released does not count');
+      await release(scene, api.id);
+      await (await judged()).waitFor();
+      await drafted();
+      await (await judged()).waitFor();
+    });
+
     it('leaves the console silent but for what was refused on purpose', () => {
       ada.assertQuiet(['401', '412', '418', '422']);
       carl.assertQuiet();

@@ -101,6 +101,8 @@ for (const database of databases) {
         '/approvals?state=approved': ['Suspend Till'],
         '/calls': ['Filter', 'Custom'],
         '/analytics/traffic': ['Custom'],
+        '/analytics/cache': ['Custom'],
+        '/audit': ['Custom'],
         '/gateways/enrolment': ['New token', 'Revoke'],
         '/org/users': ['Invite user'],
         '/org/teams': ['New team', 'Edit Billing', 'Delete Billing'],
@@ -183,20 +185,50 @@ for (const database of databases) {
       await page.getByText('Nothing waits for you').waitFor();
     });
 
-    it('looks at a span of time in analytics, and finds it again by the address', async () => {
-      await ada.open('/analytics/traffic');
-      await page.getByRole('button', { name: 'Custom' }).click();
-      await dialog(ada).getByLabel('From').fill('2020-01-01T00:00');
-      await dialog(ada).getByLabel('To').fill('2020-01-02T00:00');
-      const asked = page.waitForRequest((request) => request.url().includes('/analytics?from='));
-      await dialog(ada).getByRole('button', { name: 'Apply' }).click();
-      const { searchParams } = new URL((await asked).url());
-      assert.equal(Date.parse(searchParams.get('to')) - Date.parse(searchParams.get('from')), 86_400_000);
-      await page.waitForURL((url) => url.searchParams.get('from')?.startsWith('2020-01-01') || url.searchParams.get('from')?.startsWith('2019-12-31'));
-      await page.getByText('No calls in this time.').first().waitFor();
-      await page.reload();
-      await page.getByRole('button', { name: /Jan .*–.* Jan/ }).waitFor();
-      await page.getByText('No calls in this time.').first().waitFor();
+    for (const [path, none] of [
+      ['/analytics/traffic', 'No calls in this time.'],
+      ['/analytics/cache', 'No call in this time could use a cache.'],
+      ['/audit', 'No change in this time'],
+    ]) {
+      it(`looks at a span of time on ${path}, and finds it again by the address`, async () => {
+        await ada.open(path);
+        await page.getByRole('button', { name: 'Custom' }).click();
+        await dialog(ada).getByLabel('From').fill('2020-01-01T00:00');
+        await dialog(ada).getByLabel('To').fill('2020-01-02T00:00');
+        const list = path.split('/')[1];
+        const asked = page.waitForRequest((request) => request.url().includes(`/${list}?from=`));
+        await dialog(ada).getByRole('button', { name: 'Apply' }).click();
+        const { searchParams } = new URL((await asked).url());
+        assert.equal(Date.parse(searchParams.get('to')) - Date.parse(searchParams.get('from')), 86_400_000);
+        await page.waitForURL((url) => url.searchParams.get('from')?.startsWith('2020-01-01') || url.searchParams.get('from')?.startsWith('2019-12-31'));
+        await page.getByText(none).first().waitFor();
+        await page.reload();
+        await page.getByRole('button', { name: /Jan .*–.* Jan/ }).waitFor();
+        await page.getByText(none).first().waitFor();
+        await page.getByRole('button', { name: '24 h', exact: true }).click();
+        await page.waitForURL((url) => url.searchParams.get('range') === '24h' && !url.searchParams.has('from'));
+      });
+    }
+
+    it('follows what it shows until it has settled, also where the reader has gone on to the next page', async () => {
+      for (let i = 0; i < MANY; i += 1) await stage.admin.post(`${stage.base}/purges`, { environment: stage.scene.environment.id, scope: { by: 'api', api: api.id } });
+      let rolling = true;
+      await page.route(/\/purges\?/, async (route) => {
+        const response = await route.fetch();
+        const json = await response.json();
+        const { searchParams } = new URL(route.request().url());
+        if (rolling && !searchParams.has('after')) json.items[0].progress = { state: 'running', gateways: [] };
+        await route.fulfill({ response, json });
+      });
+      await ada.open(`/apis/${api.id}/cache`);
+      const rows = page.getByRole('table', { name: 'Purges' }).locator('tbody tr');
+      await rows.first().getByText('rolling out').waitFor();
+      await page.getByRole('button', { name: 'Load more' }).click();
+      await eventually('all of them', async () => (await rows.count()) === MANY);
+      rolling = false;
+      await rows.first().getByText('on every gateway').waitFor();
+      assert.equal(await rows.count(), MANY, 'what was loaded stays');
+      await page.unrouteAll({ behavior: 'ignoreErrors' });
     });
 
     it('leaves the console silent', () => stage.assertQuiet());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 use sluice_contract::problem::Problem;
-use sluice_contract::rest::page::Page;
+use sluice_contract::rest::page::{MAX_LIMIT, Page};
 
 use super::loader::{Arrival, Fetch, Loader};
 use crate::api;
@@ -18,6 +18,17 @@ pub struct Paged<T: Send + Sync + 'static> {
     loader: Loader,
     path: StoredValue<String>,
     beyond_first: StoredValue<bool>,
+    /// Rows that the next fetch from the start has to bring, where the reader has gone on.
+    keep: StoredValue<Option<usize>>,
+}
+
+/// Which rows a fetch brings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    First,
+    Next,
+    /// What is there already, as it is now.
+    Again,
 }
 
 impl<T: Send + Sync + 'static> Clone for Paged<T> {
@@ -40,13 +51,24 @@ where
         loader: Loader::new(),
         path: StoredValue::new(String::new()),
         beyond_first: StoredValue::new(false),
+        keep: StoredValue::new(None),
     };
     list.loader.watch(Box::new(move || {
         let path = path();
         list.path.set_value(path.clone());
-        (!path.is_empty()).then(|| list.fetch(path, false))
+        let kept = list.keep.try_update_value(Option::take).flatten();
+        (!path.is_empty()).then(|| match kept {
+            Some(rows) => list.fetch(with(&path, "limit", &rows.to_string()), Part::Again),
+            None => list.fetch(path, Part::First),
+        })
     }));
     list
+}
+
+/// A path with one more parameter.
+fn with(path: &str, name: &str, value: &str) -> String {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{joint}{name}={value}")
 }
 
 impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Paged<T> {
@@ -57,22 +79,21 @@ impl<T: DeserializeOwned + PartialEq + Send + Sync + 'static> Paged<T> {
         }
         if let Some(next) = self.next.get_untracked() {
             let path = self.path.get_value();
-            let joint = if path.contains('?') { '&' } else { '?' };
-            self.loader.start(self.fetch(format!("{path}{joint}after={}", query_value(&next)), true));
+            self.loader.start(self.fetch(with(&path, "after", &query_value(&next)), Part::Next));
         }
     }
 
-    fn fetch(self, path: String, append: bool) -> Fetch {
+    fn fetch(self, path: String, part: Part) -> Fetch {
         Box::pin(async move {
             let page = api::get::<Page<T>>(&path).await?;
-            Ok(Box::new(move || self.take(page, append)) as Arrival)
+            Ok(Box::new(move || self.take(page, part)) as Arrival)
         })
     }
 
-    fn take(self, page: Page<T>, append: bool) {
+    fn take(self, page: Page<T>, part: Part) {
         self.next.set(page.next);
-        self.beyond_first.set_value(append);
-        if append {
+        self.beyond_first.set_value(part != Part::First);
+        if part == Part::Next {
             self.rows.update(|rows| rows.get_or_insert_default().extend(page.items));
         } else if self.rows.with_untracked(|rows| rows.as_ref() != Some(&page.items)) {
             self.rows.set(Some(page.items));
@@ -86,7 +107,7 @@ impl<T: Send + Sync + 'static> Paged<T> {
         self.loader.reload();
     }
 
-    /// Loads again every `period` while the page is visible, unless the reader has gone beyond the first page.
+    /// Loads again every `period` while the page is visible: all that is there, as far as one answer can hold it.
     pub fn every(self, period: Duration) -> Self {
         self.every_while(period, |_| true)
     }
@@ -94,9 +115,16 @@ impl<T: Send + Sync + 'static> Paged<T> {
     /// The same, but only while these rows are not the last word.
     pub fn every_while(self, period: Duration, open: impl Fn(&[T]) -> bool + 'static) -> Self {
         let wanted = move || {
-            let on_first = self.beyond_first.try_get_value() == Some(false);
-            let is_open = self.rows.try_with_untracked(|rows| rows.as_deref().is_none_or(&open));
-            on_first && is_open == Some(true)
+            let rows = self.rows.try_with_untracked(|rows| {
+                let is_open = rows.as_deref().is_none_or(&open);
+                is_open.then(|| rows.as_deref().map_or(0, <[T]>::len))
+            });
+            let Some(rows) = rows.flatten() else { return false };
+            let beyond = self.beyond_first.try_get_value() == Some(true);
+            if beyond {
+                self.keep.try_set_value(Some(rows));
+            }
+            !beyond || rows <= MAX_LIMIT as usize
         };
         self.loader.every(period, Box::new(wanted));
         self
