@@ -337,6 +337,9 @@ for (const database of databases) {
       await ada.open(`/apis/${api.id}`);
       await page.getByRole('link', { name: 'Import again' }).click();
       await page.waitForURL((url) => url.searchParams.get('api') === api.id);
+      await press('Pasted');
+      await page.getByLabel('Document', { exact: true }).waitFor();
+      await press('At an address');
       await page.getByLabel('Address of the document').fill(`${b.url}/openapi.json`);
       await press('Preview');
       await page.getByText(/1 added, 0 changed, 1 removed/).waitFor();

@@ -187,6 +187,28 @@ describe('an admin in the console', { timeout: 300_000 }, () => {
     assert.equal((await as(`${base}/apis`)).status, 401);
   });
 
+  it('makes tokens that live as long as was chosen, or for ever', async () => {
+    const HOUR = 3_600_000;
+    const make = async (path, list, lives) => {
+      await ada.open(path);
+      for (const [choice, hours] of Object.entries(lives)) {
+        await page.getByRole('button', { name: 'New token' }).first().click();
+        await dialog(ada).getByRole('button', { name: choice, exact: true }).click();
+        const box = dialog(ada).getByLabel('Read APIs and applications');
+        if (await box.count()) await box.check();
+        await submitDialog(ada, { Name: `lives ${choice}` }, 'Create token', { stays: true });
+        await dialog(ada).getByRole('button', { name: 'Done' }).click();
+        const { expires_at: expires } = await eventually('it is listed', () => named(list, `lives ${choice}`));
+        const left = expires && (Date.parse(expires) - Date.now()) / HOUR;
+        if (hours === null) assert.equal(expires ?? null, null);
+        else assert.ok(left > hours - 0.1 && left <= hours, `${choice}: ${left} hours`);
+      }
+    };
+    await make('/settings/tokens', `${base}/tokens`, { '90 days': 2160, '1 year': 8760, Never: null });
+    const environment = (await items(`${base}/environments`)).find((one) => one.slug === 'production');
+    await make('/gateways/enrolment', `/environments/${environment.id}/enrolment-tokens`, { '1 hour': 1, '1 day': 24, '30 days': 720, '1 year': 8760 });
+  });
+
   it('creates and edits an environment', async () => {
     await ada.open('/settings/environments');
     await page.getByRole('button', { name: 'New environment' }).first().click();
