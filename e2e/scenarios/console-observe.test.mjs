@@ -271,9 +271,12 @@ for (const database of databases) {
       for (const [letter, path] of Object.entries({
         a: '/apis', k: '/catalogue', i: '/approvals', p: '/apps', t: '/analytics/traffic', c: '/calls', w: '/gateways', u: '/org/users', l: '/audit', s: '/settings/account', o: '/',
       })) {
-        await page.keyboard.press('g');
-        await page.keyboard.press(letter);
-        await page.waitForURL((url) => url.pathname === path);
+        // The letter has to follow soon: a machine that is busy for so long tries again.
+        await eventually(`g ${letter} leads to ${path}`, async () => {
+          await page.keyboard.press('g');
+          await page.keyboard.press(letter);
+          return page.waitForURL((url) => url.pathname === path, { timeout: 2_000 }).then(() => true);
+        });
       }
       for (const open of [() => page.keyboard.press('?'), () => pick(ada, /^Account of/, 'Keyboard shortcuts')]) {
         await open();
