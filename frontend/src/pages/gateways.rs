@@ -3,6 +3,8 @@
 mod detail;
 mod enrolment;
 mod list;
+mod memory;
+mod second_level;
 
 use leptos::prelude::*;
 use leptos_router::components::{Outlet, ParentRoute, Route};

@@ -229,9 +229,10 @@ impl CacheEvictions {
 }
 
 /// What an API holds of a gateway's cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CacheUse {
     pub api: ApiId,
+    pub slug: String,
     pub tenant: TenantId,
     pub entries: u64,
     pub bytes: u64,
@@ -256,6 +257,11 @@ pub struct SecondLevelHealth {
     pub written: u64,
     pub dropped: u64,
     pub refused: u64,
+    /// Bytes of responses that wait to be written, and how many may.
+    #[serde(default)]
+    pub queued_bytes: u64,
+    #[serde(default)]
+    pub queue_max_bytes: u64,
     /// Microseconds that an answer takes, the newest weighing most.
     pub latency_us: u64,
     /// What the server says of itself.

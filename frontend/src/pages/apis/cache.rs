@@ -1,5 +1,6 @@
 //! The cached answers of an API: how old they may be, removing them, and who removed which before.
 
+mod held;
 mod purge;
 mod staleness;
 
@@ -18,6 +19,7 @@ use crate::format;
 use crate::icons::{CHART, LAYERS, TRASH};
 use crate::session::use_current;
 use crate::state::paged;
+use held::Held;
 use purge::{PurgeDialog, ShownPurge};
 use staleness::Staleness;
 
@@ -49,6 +51,7 @@ pub fn CacheTab() -> impl IntoView {
                     </Button>
                 </Show>
             </div>
+            <Held api=id />
             <DataTable
                 label="Purges"
                 columns=columns(environments, shown)

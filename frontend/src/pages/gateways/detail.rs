@@ -6,6 +6,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use sluice_contract::rest::gateways::{Gateway, GatewayHealth, GatewayState};
 
+use super::memory::memory;
+use super::second_level::second_level;
 use super::state_badge;
 use crate::api;
 use crate::components::{
@@ -61,6 +63,13 @@ fn Facts(gateway: Signal<Gateway>) -> impl IntoView {
         <div class="stack">
             {move || gateway.with(losses)} {move || gateway.with(failures)}
             {move || gateway.with(|gateway| gateway.health.clone()).map(health)}
+            {move || {
+                let health = gateway.with(|gateway| gateway.health.clone());
+                health.map(|health| memory(health.cache, health.cache_bytes, health.cache_entries))
+            }}
+            {move || {
+                gateway.with(|gateway| gateway.health.as_ref()?.second_level.clone()).map(second_level)
+            }}
             <Panel title="Facts">{move || gateway.with(facts)}</Panel>
         </div>
         <Remove gateway open=removing />

@@ -53,6 +53,7 @@ pub(super) enum Reason {
 /// What an API holds.
 pub(super) struct Account {
     owner: Owner,
+    slug: Box<str>,
     bytes: AtomicU64,
     entries: AtomicU64,
     tenant_bytes: Arc<AtomicU64>,
@@ -75,7 +76,7 @@ fn read(counter: &AtomicU64) -> u64 {
 
 impl Ledger {
     /// The account of an API, the same for as long as the process lives.
-    pub(super) fn of(&self, owner: Owner) -> Arc<Account> {
+    pub(super) fn of(&self, owner: Owner, slug: &str) -> Arc<Account> {
         let mut apis = self.apis.lock();
         if let Some(account) = apis.get(&owner.api) {
             return Arc::clone(account);
@@ -84,6 +85,7 @@ impl Ledger {
         let tenant_bytes = of_tenant.map(|account| Arc::clone(&account.tenant_bytes)).unwrap_or_default();
         let account = Arc::new(Account {
             owner,
+            slug: slug.into(),
             bytes: AtomicU64::new(0),
             entries: AtomicU64::new(0),
             tenant_bytes,
@@ -147,6 +149,7 @@ impl Ledger {
     pub(super) fn held(&self) -> Vec<CacheUse> {
         let held = |account: &Arc<Account>| CacheUse {
             api: account.owner.api,
+            slug: account.slug.to_string(),
             tenant: account.owner.tenant,
             entries: read(&account.entries),
             bytes: read(&account.bytes),

@@ -244,7 +244,7 @@ impl Asked<'_> {
     fn put(&self, stored: &Arc<Stored>) {
         let shared = self.keys.shared();
         let key = if *stored.key == *shared.bytes { shared } else { self.keys.own() };
-        self.cache().put(key.hash, Arc::clone(stored), self.owner());
+        self.cache().put(key.hash, Arc::clone(stored), self.account());
         self.share(stored);
     }
 
@@ -270,7 +270,7 @@ impl Asked<'_> {
             arrived: self.now(),
             stamp: timing.stamp,
             storable: plan,
-            owner: self.owner(),
+            account: self.account(),
             shared: self.context(),
         };
         // Trailers are not stored, and nobody who reads along gets them (RFC 9110 §6.5.1).

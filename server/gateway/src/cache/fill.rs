@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode, response};
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 
-use super::account::Owner;
+use super::account::Account;
 use super::flight::{Flight, Stage};
 use super::purges::Stamp;
 use super::rules::Storable;
@@ -238,7 +238,7 @@ pub(super) struct Recipe {
     pub(super) arrived: u64,
     pub(super) stamp: Stamp,
     pub(super) storable: Storable,
-    pub(super) owner: Owner,
+    pub(super) account: Arc<Account>,
     /// What the second level has to know of it, where there is one.
     pub(super) shared: Option<Sharing>,
 }
@@ -258,7 +258,7 @@ impl Recipe {
             arrived,
             stamp,
             storable,
-            owner,
+            account,
             shared,
         } = self;
         let stored = Arc::new(Stored {
@@ -274,7 +274,7 @@ impl Recipe {
             storable,
             written: Written::default(),
         });
-        cache.put(hash, Arc::clone(&stored), owner);
+        cache.put(hash, Arc::clone(&stored), account);
         if let (Some(second), Some(shared)) = (cache.second_level(), shared) {
             second.write(shared, &stored, arrived);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, Version, response};
 use sluice_policies::cache::{CacheRule, UNREACHABLE_S};
 
-use super::account::Owner;
+use super::account::{Account, Owner};
 use super::conditional::Conditions;
 use super::directives::Directives;
 use super::key::{Digest, Keys, Named, Who};
@@ -110,10 +110,10 @@ impl<'a> Asked<'a> {
         &self.worker.shared.cache
     }
 
-    /// Whose what is stored is.
-    pub(super) fn owner(&self) -> Owner {
+    /// Who pays for what is stored.
+    pub(super) fn account(&self) -> Arc<Account> {
         let api = &self.authorised.matched.api;
-        Owner { api: api.id, tenant: api.tenant }
+        self.cache().account(Owner { api: api.id, tenant: api.tenant }, &api.slug)
     }
 
     /// The caller's own copy first: it is the more particular one.

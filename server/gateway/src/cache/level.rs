@@ -70,7 +70,7 @@ impl Asked<'_> {
             written: Written::default(),
         };
         let stored = Arc::new(stored);
-        self.cache().put(key.hash, Arc::clone(&stored), self.owner());
+        self.cache().put(key.hash, Arc::clone(&stored), self.account());
         Some(stored)
     }
 

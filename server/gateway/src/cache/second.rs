@@ -132,7 +132,11 @@ impl SecondLevel {
 
     /// How it is.
     pub fn health(&self) -> SecondLevelHealth {
-        self.state.stats.health(self.state.breaker.is_open())
+        SecondLevelHealth {
+            queued_bytes: self.state.queued.load(Ordering::Relaxed),
+            queue_max_bytes: self.queue_max_bytes,
+            ..self.state.stats.health(self.state.breaker.is_open())
+        }
     }
 
     pub(super) fn stats(&self) -> &Stats {

@@ -124,10 +124,15 @@ impl Cache {
         Some(later.cloned())
     }
 
+    /// What an API holds.
+    pub(super) fn account(&self, owner: Owner, slug: &str) -> Arc<Account> {
+        self.ledger.of(owner, slug)
+    }
+
     /// Stores a response instead of those that answer the same requests, unless its owner would take too much.
-    pub(super) fn put(&self, hash: u64, stored: Arc<Stored>, owner: Owner) {
+    pub(super) fn put(&self, hash: u64, stored: Arc<Stored>, account: Arc<Account>) {
         self.uncacheable.invalidate(&hash);
-        let new = Kept::new(stored, self.ledger.of(owner));
+        let new = Kept::new(stored, account);
         if new.bytes > self.limits.max_bytes || !self.make_room(&new) {
             return;
         }
@@ -247,6 +252,7 @@ mod tests {
     fn what_is_too_old_to_be_of_use_leaves_and_is_counted() {
         let cache = Cache::new(CacheLimits::new(1 << 20));
         let owner = Owner { api: ApiId::generate(), tenant: TenantId::generate() };
+        let account = cache.account(owner, "a");
         let stored = |key: &[u8], must_revalidate| {
             let stamp = Stamp { position: 1, at: 1 };
             let mut stored = Stored::for_tests(HeaderMap::new(), Bytes::new(), stamp, Audience::Everyone);
@@ -255,9 +261,9 @@ mod tests {
             Arc::new(stored)
         };
         // Two of one hash, of which one goes, and one by itself.
-        cache.put(1, stored(b"a", true), owner);
-        cache.put(1, stored(b"b", false), owner);
-        cache.put(2, stored(b"c", true), owner);
+        cache.put(1, stored(b"a", true), Arc::clone(&account));
+        cache.put(1, stored(b"b", false), Arc::clone(&account));
+        cache.put(2, stored(b"c", true), account);
         cache.forget_aged(60_000_000_000);
         assert_eq!((cache.entries(), cache.health().evictions), (3, CacheEvictions::default()));
         cache.forget_aged(60_000_000_001);

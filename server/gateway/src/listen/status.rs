@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
-use sluice_contract::link::{CacheHealth, CacheUse, SecondLevelHealth, SecondLevelState};
+use sluice_contract::link::{CacheHealth, CacheUse, SecondLevelHealth, SecondLevelServer, SecondLevelState};
 
 use crate::shared::Shared;
 
@@ -130,7 +130,7 @@ fn first_level(health: &CacheHealth, text: &mut String) {
         "# HELP sluice_cache_api_bytes Bytes of stored responses by API, of the hundred that hold most.\n\
          # TYPE sluice_cache_api_bytes gauge\n"
     );
-    for CacheUse { api, tenant, entries: _, bytes } in apis {
+    for CacheUse { api, slug: _, tenant, entries: _, bytes } in apis {
         let _ = writeln!(text, "sluice_cache_api_bytes{{tenant=\"{tenant}\",api=\"{api}\"}} {bytes}");
     }
 }
@@ -147,8 +147,10 @@ fn second_level(health: &SecondLevelHealth, text: &mut String) {
         written,
         dropped,
         refused,
+        queued_bytes,
+        queue_max_bytes: _,
         latency_us,
-        server: _,
+        server,
     } = health;
     let _ = write!(
         text,
@@ -180,6 +182,41 @@ fn second_level(health: &SecondLevelHealth, text: &mut String) {
         "# HELP sluice_cache_l2_breaker_open Whether calls go on without the second level.\n\
          # TYPE sluice_cache_l2_breaker_open gauge\nsluice_cache_l2_breaker_open {open}\n\
          # HELP sluice_cache_l2_latency_us Microseconds that an answer takes, the newest weighing most.\n\
-         # TYPE sluice_cache_l2_latency_us gauge\nsluice_cache_l2_latency_us {latency_us}\n"
+         # TYPE sluice_cache_l2_latency_us gauge\nsluice_cache_l2_latency_us {latency_us}\n\
+         # HELP sluice_cache_l2_queued_bytes Bytes of responses that wait to be written there.\n\
+         # TYPE sluice_cache_l2_queued_bytes gauge\nsluice_cache_l2_queued_bytes {queued_bytes}\n"
     );
+    if let Some(server) = server {
+        second_level_server(server, text);
+    }
+}
+
+/// What Redis says of itself.
+fn second_level_server(server: &SecondLevelServer, text: &mut String) {
+    let SecondLevelServer {
+        memory_bytes,
+        max_memory_bytes,
+        evicted,
+        operations_per_s,
+        cpu_ms,
+        network_kbps,
+        connections,
+    } = server;
+    for (name, help, kind, value) in [
+        ("memory_bytes", "Memory that Redis uses.", "gauge", memory_bytes),
+        (
+            "max_memory_bytes",
+            "Memory that Redis may use; 0 is as much as there is.",
+            "gauge",
+            max_memory_bytes,
+        ),
+        ("evictions_total", "Values that Redis dropped for want of memory.", "counter", evicted),
+        ("operations_per_second", "Commands that Redis carries out.", "gauge", operations_per_s),
+        ("cpu_milliseconds_total", "User and system time of Redis.", "counter", cpu_ms),
+        ("network_kilobytes_per_second", "What Redis receives and sends.", "gauge", network_kbps),
+        ("connections", "Clients of Redis.", "gauge", connections),
+    ] {
+        let name = format!("sluice_cache_l2_server_{name}");
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+    }
 }

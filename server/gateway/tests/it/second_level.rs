@@ -167,11 +167,12 @@ async fn what_one_gateway_fetched_another_serves_until_a_purge() {
         rig.apply(purge(PurgeScope::Url { api, path: "/a?x=1".to_owned() }));
     }
     let mut second = redis.client();
-    eventually("the copy is deleted", || {
-        let left: Vec<Vec<u8>> = second.keys("sluice:*").unwrap();
-        async move { left.len() == 1 }
+    eventually("both have deleted the copy", || {
+        let said: String = redis::cmd("INFO").arg("commandstats").query(&mut second).unwrap();
+        async move { said.contains("cmdstat_unlink:calls=2,") }
     })
     .await;
+    assert_eq!(second.keys::<_, Vec<Vec<u8>>>("sluice:*").unwrap().len(), 1);
     for (location, dump) in &dumps {
         // As if the deletion had been lost.
         redis::cmd("RESTORE")
@@ -439,4 +440,45 @@ async fn a_cluster_is_asked_where_each_url_stands() {
         false
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_with_password_and_tls_is_used_by_who_knows_both_and_by_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (certificate, key) = (file("cert.pem", cert.pem()), file("key.pem", signing_key.serialize_pem()));
+    let address = crate::support::nobody().await;
+    let port = address.port().to_string();
+    let tls = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no", "--requirepass", "secret"];
+    let files = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &certificate];
+    let _redis = Redis::on(address, &[&tls[..], &files].concat()).await;
+    let with = |user: &str, ca: bool| SecondLevelSettings {
+        ca: ca.then(|| cert.pem().into_bytes()),
+        ..Fleet::patient(format!("rediss://{user}@{address}"))
+    };
+    let upstream = counting().await;
+    let fleet = Fleet::new();
+    let (mut a, mut b) = (fleet.gateway(&with(":secret", true)), fleet.gateway(&with(":secret", true)));
+    let api = a.api("c", upstream.address, cached(json!({})));
+    b.adopt(&a, "c", api);
+    b.api("c", upstream.address, cached(json!({})));
+    a.get("/acme/c/a", &[]).await;
+    written(&a, 1).await;
+    assert!(is_shared(&b.get("/acme/c/a", &[]).await));
+    for (why, settings) in [("password", with(":guess", true)), ("certificate", with(":secret", false))] {
+        let mut other = fleet.gateway(&settings);
+        other.adopt(&a, "c", api);
+        other.api("c", upstream.address, cached(json!({})));
+        let seen = other.get("/acme/c/a", &[]).await;
+        assert_eq!((seen.status.as_u16(), is_shared(&seen)), (200, false), "{why}");
+        let SecondLevelHealth { state, hits, written, server, .. } = health(&other);
+        assert_ne!(state, SecondLevelState::Up, "{why}");
+        assert_eq!((hits, written, server), (0, 0, None), "{why}");
+    }
 }

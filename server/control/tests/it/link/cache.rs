@@ -37,7 +37,13 @@ async fn the_memory_of_a_cache_is_shown_and_each_tenant_sees_its_own_apis_in_it_
         hear(&served, &gateway, None).await;
         assert_eq!(health(&app.admin, own).await.cache, None, "a gateway of before does not say");
 
-        let held = |tenant, bytes| CacheUse { api: ApiId::generate(), tenant, entries: 2, bytes };
+        let held = |tenant, bytes| CacheUse {
+            api: ApiId::generate(),
+            slug: "a".to_owned(),
+            tenant,
+            entries: 2,
+            bytes,
+        };
         let (theirs, ours) = (held(other, 900), held(own, 500));
         let whole = CacheHealth {
             capacity_bytes: 10_000,
@@ -52,11 +58,11 @@ async fn the_memory_of_a_cache_is_shown_and_each_tenant_sees_its_own_apis_in_it_
                 replaced: 5,
                 purged: 6,
             },
-            apis: vec![theirs, ours],
+            apis: vec![theirs.clone(), ours.clone()],
         };
         let with = |apis| Some(CacheHealth { apis, ..whole.clone() });
         hear(&served, &gateway, Some(whole.clone())).await;
-        assert_eq!(health(&app.admin, own).await.cache, with(vec![ours]));
+        assert_eq!(health(&app.admin, own).await.cache, with(vec![ours.clone()]));
         let viewer = app.member(&[Role::Viewer]).await;
         assert_eq!(health(&viewer, own).await.cache, with(vec![ours]));
         let stranger = app.member_of(other, &[Role::Viewer]).await;

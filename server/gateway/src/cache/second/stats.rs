@@ -48,6 +48,7 @@ impl Stats {
         self.answering.store(true, Ordering::Relaxed);
     }
 
+    /// All but the queue, of which nothing is known here.
     pub(super) fn health(&self, breaker_open: bool) -> SecondLevelHealth {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let state = if breaker_open {
@@ -68,6 +69,8 @@ impl Stats {
             written: read(&self.written),
             dropped: read(&self.dropped),
             refused: read(&self.refused),
+            queued_bytes: 0,
+            queue_max_bytes: 0,
             latency_us: read(&self.recent_us),
             server: self.server.lock().clone(),
         }

@@ -1,0 +1,185 @@
+// Two gateways that share what they fetch through a real Redis: what one has fetched the other serves, the console shows how full
+// each one's memory is and how their Redis does, and when Redis is killed no call fails.
+
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { after, before, describe, it } from 'node:test';
+
+import { launch } from '../lib/browser.mjs';
+import { signedIn } from '../lib/console.mjs';
+import { startFleet } from '../lib/fleet.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { Program } from '../lib/processes.mjs';
+import { callUntil, consume, publish } from '../lib/publishing.mjs';
+import { startUpstream } from '../lib/upstream.mjs';
+import { eventually } from '../lib/wait.mjs';
+
+const PATIENT = 60_000;
+
+async function startRedis(port) {
+  const settings = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+  const program = new Program(`redis-${port}`, 'redis-server', settings, { env: { PATH: process.env.PATH } });
+  await program.until('answer', () => /Ready to accept connections/.test(program.output));
+  return program;
+}
+
+/** A call that names the same host to every gateway, as clients do who are sent to one of many; `fetch` names the address. */
+function ask(gateway, path, key) {
+  return new Promise((resolve, reject) => {
+    const sent = request(`${gateway.gateway}${path}`, { headers: { host: 'api.example', 'x-api-key': key } }, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (part) => { text += part; });
+      answer.on('end', () => resolve({ status: answer.statusCode, cache: answer.headers['cache-status'], text }));
+      answer.on('error', reject);
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+/** The figures of a gateway's cache, by name and label. */
+async function figures(gateway) {
+  const text = await (await fetch(`${gateway.status}/metrics`)).text();
+  return (name) => Number(text.split('\n').find((line) => line.startsWith(`sluice_cache_${name} `))?.split(' ')[1]);
+}
+
+describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
+  let fleet;
+  let upstream;
+  let redis;
+  let port;
+  let api;
+  let key;
+  let one;
+  let two;
+  let browser;
+  let ada;
+  let number = 0;
+
+  const path = (rest) => `/${fleet.scene.tenant.slug}/shared/${rest}`;
+  /** Fetches something new through a gateway and waits until it is shared. */
+  const share = async (gateway, rest) => {
+    const written = async () => (await figures(gateway))('l2_writes_total{result="written"}');
+    const before = await written();
+    const answer = await ask(gateway, path(rest), key);
+    assert.match(answer.cache, /stored/);
+    await eventually('it is written', async () => (await written()) > before, PATIENT);
+    return answer;
+  };
+  /** Calls for something that nobody has asked for, which the upstream has to answer. */
+  const callAnew = async (gateway) => {
+    number += 1;
+    const asked = upstream.requests.length;
+    const answer = await ask(gateway, path(`new/${number}`), key);
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(upstream.requests.length, asked + 1);
+  };
+  const read = async (gateway) => {
+    const { items } = await fleet.scene.admin.get(`${fleet.scene.base}/gateways`);
+    return items.find(({ name }) => name === gateway.name);
+  };
+  const panel = (title) => ada.page.locator('.panel').filter({ has: ada.page.getByRole('heading', { name: title, level: 2 }) });
+
+  before(async () => {
+    port = await freePort();
+    [upstream, redis, fleet, browser] = await Promise.all([
+      startUpstream({ headers: { 'cache-control': 'max-age=600' } }), startRedis(port), startFleet(), launch(),
+    ]);
+    // Patient, so that a busy machine does not decide what is shared.
+    const environment = { SLUICE_GATEWAY_CACHE_L2_URL: `redis://127.0.0.1:${port}`, SLUICE_GATEWAY_CACHE_L2_BUDGET: '5s' };
+    one = await fleet.addGateway({ name: 'one', environment });
+    two = await fleet.addGateway({ name: 'two', environment });
+    const draft = {
+      routes: [{ id: 'all', path: '/{*path}' }],
+      upstreams: [{ name: 'origin', targets: [{ url: upstream.url }] }],
+      policies: [{ type: 'cache', settings: {} }],
+    };
+    const published = await publish(fleet.scene, { slug: 'shared', draft, plans: [{ name: 'Free', approval: 'automatic' }] });
+    api = published.api;
+    ({ key } = await consume(fleet.scene, { name: 'caller', subscriptions: [{ api: api.id, plan: published.plans[0].id }] }));
+    for (const gateway of [one, two]) await callUntil(gateway, path(`warm/${gateway.name}`), 200, { key });
+    ada = await signedIn(browser, fleet, { name: 'Ada', email: 'ada@example.com' });
+  });
+  after(async () => {
+    await browser?.close();
+    redis?.kill('SIGKILL');
+    await fleet?.stop();
+    await upstream?.stop();
+  });
+
+  it('serves on one what the other has fetched, says so, and not after a purge', async () => {
+    const first = await share(one, 'a');
+    const asked = upstream.requests.length;
+    const second = await ask(two, path('a'), key);
+    assert.match(second.cache, /^sluice; hit; ttl=\d+; detail=L2$/);
+    assert.equal(second.text, first.text);
+    assert.doesNotMatch((await ask(two, path('a'), key)).cache, /detail/, 'from memory now');
+    assert.equal(upstream.requests.length, asked);
+
+    const { admin, base, environment } = fleet.scene;
+    const { id } = await admin.post(`${base}/purges`, { environment: environment.id, scope: { by: 'url', api: api.id, path: '/a' } });
+    await eventually('every gateway has the purge', async () => {
+      const { items } = await admin.get(`${base}/purges?api=${api.id}`);
+      return items.find((purge) => purge.id === id)?.progress.state === 'done';
+    }, PATIENT);
+    // Each answer of the upstream has another request id in it.
+    for (const gateway of [two, one]) assert.notEqual((await ask(gateway, path('a'), key)).text, first.text);
+  });
+
+  it('shows in the admin API and in the console what is held, and how Redis does', async () => {
+    await share(one, 'b');
+    assert.match((await ask(two, path('b'), key)).cache, /detail=L2/);
+    const seen = await eventually('the heartbeat says so', async () => {
+      const { health } = await read(two);
+      return health?.second_level?.state === 'up' && health.second_level.hits > 0 && health.second_level.server && health;
+    }, PATIENT);
+    const [held] = seen.cache.apis;
+    assert.deepEqual([held.api, held.slug], [api.id, 'shared']);
+    assert.ok(held.entries > 0 && held.bytes > 0, JSON.stringify(held));
+    assert.ok(seen.second_level.server.memory_bytes > 0, JSON.stringify(seen.second_level));
+
+    await ada.open(`/gateways/${(await read(two)).id}`);
+    await panel('Second level of the cache').getByText('up', { exact: true }).waitFor();
+    for (const text of ['Hit ratio', 'Queue', 'Server\'s memory']) await panel('Second level of the cache').getByText(text).waitFor();
+    const memory = panel('Memory of the cache');
+    await memory.getByText('tinylfu').waitFor();
+    await memory.getByRole('link', { name: 'shared' }).click();
+    await ada.page.waitForURL((url) => url.pathname === `/apis/${api.id}/cache`);
+    for (const gateway of [one, two]) await panel('Held in memory').getByRole('link', { name: gateway.name }).waitFor();
+  });
+
+  it('answers every call when Redis is killed, says so, and shares again when there is a new one', async () => {
+    redis.kill('SIGKILL');
+    await redis.exit;
+    await eventually('the breaker opens', async () => {
+      for (const gateway of [one, two]) await callAnew(gateway);
+      return (await figures(two))('l2_breaker_open') === 1 && (await figures(one))('l2_breaker_open') === 1;
+    }, PATIENT);
+    assert.match((await ask(two, path('b'), key)).cache, /hit/, 'what is in memory is served as before');
+    await ada.open(`/gateways/${(await read(two)).id}`);
+    await panel('Second level of the cache').getByText('tripped').waitFor();
+
+    redis = await startRedis(port);
+    for (const gateway of [one, two]) {
+      await eventually('the breaker closes', async () => (await figures(gateway))('l2_breaker_open') === 0, PATIENT);
+    }
+    await panel('Second level of the cache').getByText('up', { exact: true }).waitFor();
+    await share(one, 'again');
+    assert.match((await ask(two, path('again'), key)).cache, /detail=L2/);
+  });
+
+  for (const theme of ['light', 'dark']) {
+    for (const width of [1440, 390]) {
+      it(`reads well, ${theme} and ${width} px wide`, async () => {
+        const person = await signedIn(browser, fleet, { name: `Ada ${theme} ${width}`, email: 'ada@example.com', width, theme });
+        const pages = { gateway: `/gateways/${(await read(two)).id}`, held: `/apis/${api.id}/cache` };
+        for (const [name, at] of Object.entries(pages)) {
+          await person.open(at);
+          await person.settled();
+          await person.screenshot(`shared-cache-${name}-${theme}-${width}`);
+          await person.assertAccessible(`${name}, ${theme}, ${width}`);
+        }
+      });
+    }
+  }
+});
