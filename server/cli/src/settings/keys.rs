@@ -34,7 +34,7 @@ const GATEWAY: [Key; 9] = [
         "gateway_cache_eviction",
         "NAME",
         "tinylfu",
-        "Which of them go when there is no room: what is used least often (tinylfu), or what was not used for longest (lru)",
+        "Which of them go when there is no room: what is used least often (tinylfu), what was not used for longest (lru), what came first (fifo), or any (random)",
     ),
     key(
         "gateway_cache_api_share",

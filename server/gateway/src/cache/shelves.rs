@@ -1,5 +1,8 @@
 //! Where the first level keeps responses, by the hash of their key, and what goes when there is no room.
 
+#[cfg(test)]
+mod comparison;
+mod plain;
 mod recency;
 
 use std::sync::Arc;
@@ -7,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::account::{Account, Ledger};
 use super::stored::Stored;
-pub(super) use recency::Recency;
+use plain::{Choice, Plain};
+use recency::{Recency, Use};
 
 /// The responses of one key hash.
 pub(super) struct Variants {
@@ -57,25 +61,40 @@ pub enum Eviction {
     TinyLfu,
     /// What was not used for longest.
     Lru,
+    /// What came first.
+    Fifo,
+    /// Any.
+    Random,
 }
 
 /// No name of an [`Eviction`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is neither `tinylfu` nor `lru`")]
+#[error("it is none of `tinylfu`, `lru`, `fifo` and `random`")]
 pub struct UnknownEviction;
 
 impl Eviction {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::TinyLfu, Self::Lru, Self::Fifo, Self::Random];
+
     /// As it is set and told.
     pub fn name(self) -> &'static str {
         match self {
             Self::TinyLfu => "tinylfu",
             Self::Lru => "lru",
+            Self::Fifo => "fifo",
+            Self::Random => "random",
         }
     }
 
     /// An empty place of so many bytes.
     pub(super) fn shelves(self, max_bytes: u64, ledger: &Arc<Ledger>) -> Box<dyn Shelves> {
-        Box::new(Recency::new(self, max_bytes, Arc::clone(ledger)))
+        let ledger = Arc::clone(ledger);
+        match self {
+            Self::TinyLfu => Box::new(Recency::new(Use::Often, max_bytes, ledger)),
+            Self::Lru => Box::new(Recency::new(Use::Lately, max_bytes, ledger)),
+            Self::Fifo => Box::new(Plain::new(Choice::First, max_bytes, ledger)),
+            Self::Random => Box::new(Plain::new(Choice::ByLot, max_bytes, ledger)),
+        }
     }
 }
 
@@ -83,7 +102,7 @@ impl std::str::FromStr for Eviction {
     type Err = UnknownEviction;
 
     fn from_str(text: &str) -> Result<Self, UnknownEviction> {
-        [Self::TinyLfu, Self::Lru].into_iter().find(|known| known.name() == text).ok_or(UnknownEviction)
+        Self::ALL.into_iter().find(|known| known.name() == text).ok_or(UnknownEviction)
     }
 }
 

@@ -35,7 +35,7 @@ pub const KEYS: &[Key] = &[
         "cache_eviction",
         "NAME",
         "tinylfu",
-        "Which of them go when there is no room: what is used least often (tinylfu), or what was not used for longest (lru)",
+        "Which of them go when there is no room: what is used least often (tinylfu), what was not used for longest (lru), what came first (fifo), or any (random)",
     ),
     key(
         "cache_api_share",

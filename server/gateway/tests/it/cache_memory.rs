@@ -132,3 +132,24 @@ async fn an_api_alone_has_the_whole_memory_and_what_leaves_is_counted() {
     assert_eq!((rig.shared.cache.entries(), rig.shared.cache.bytes()), (0, 0));
     assert_eq!(rig.shared.cache.health().apis, []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_bounded_and_what_leaves_is_counted_whichever_way_it_is_chosen() {
+    let upstream = large().await;
+    for eviction in Eviction::ALL {
+        let asked = upstream.count();
+        let mut rig = rig(limits(eviction, 100, 100));
+        rig.api("many", upstream.address, cached());
+        fill(&rig, "many", 0..120).await;
+        let most = ROOM * SIZE as u64;
+        let done = async || {
+            // The cache does its sums now and then.
+            rig.get("/acme/many/119", &[]).await;
+            evicted(&rig).size >= 60 && rig.shared.cache.bytes() <= most
+        };
+        eventually(eviction.name(), done).await;
+        let (entries, left) = (rig.shared.cache.entries(), evicted(&rig));
+        assert!(entries >= 30, "{}: {entries}", eviction.name());
+        assert_eq!(entries + left.size + left.replaced, (upstream.count() - asked) as u64, "{left:?}");
+    }
+}

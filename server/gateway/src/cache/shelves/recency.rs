@@ -7,17 +7,24 @@ use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Moka;
 
-use super::{Change, Eviction, Shelves, Variants};
+use super::{Change, Shelves, Variants};
 use crate::cache::account::{Ledger, Reason};
 
 /// Moka, which tells what it drops.
-pub(in crate::cache) struct Recency(Moka<u64, Arc<Variants>, ahash::RandomState>);
+pub(super) struct Recency(Moka<u64, Arc<Variants>, ahash::RandomState>);
+
+/// What counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Often,
+    Lately,
+}
 
 impl Recency {
-    pub(super) fn new(eviction: Eviction, max_bytes: u64, ledger: Arc<Ledger>) -> Self {
-        let policy = match eviction {
-            Eviction::TinyLfu => EvictionPolicy::tiny_lfu(),
-            Eviction::Lru => EvictionPolicy::lru(),
+    pub(super) fn new(counts: Use, max_bytes: u64, ledger: Arc<Ledger>) -> Self {
+        let policy = match counts {
+            Use::Often => EvictionPolicy::tiny_lfu(),
+            Use::Lately => EvictionPolicy::lru(),
         };
         let left = move |_: Arc<u64>, variants: Arc<Variants>, cause: RemovalCause| {
             ledger.leave(&variants);

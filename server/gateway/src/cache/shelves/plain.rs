@@ -1,0 +1,142 @@
+//! By the order of arrival (FIFO), or by lot (random): a map in parts, and a line of what is in it. A hit takes the read lock of
+//! one part and notes nothing, so that it costs least of all; whatever has to be decided is decided where responses arrive.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use hashbrown::HashMap;
+use parking_lot::{Mutex, RwLock};
+
+use super::{Change, Shelves, Variants};
+use crate::cache::account::{Ledger, Reason};
+
+/// A power of two.
+const PARTS: usize = 64;
+
+type Part = RwLock<HashMap<u64, Arc<Variants>, ahash::RandomState>>;
+
+/// A place that does not look at what is asked for.
+pub(super) struct Plain {
+    parts: [Part; PARTS],
+    line: Mutex<Line>,
+    choice: Choice,
+    max_bytes: u64,
+    ledger: Arc<Ledger>,
+}
+
+/// Who goes when there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    First,
+    ByLot,
+}
+
+/// What is stored, the oldest first where that counts; of some the responses have left already.
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Weak<Variants>>,
+    stored: usize,
+    drawn: u64,
+}
+
+impl Plain {
+    pub(super) fn new(choice: Choice, max_bytes: u64, ledger: Arc<Ledger>) -> Self {
+        Self {
+            parts: std::array::from_fn(|_| Part::default()),
+            line: Mutex::default(),
+            choice,
+            max_bytes,
+            ledger,
+        }
+    }
+
+    fn part(&self, hash: u64) -> &Part {
+        // From the top, as the map itself begins at the other end.
+        &self.parts[(hash >> 32) as usize % PARTS]
+    }
+
+    fn left(&self, variants: &Variants) {
+        self.ledger.leave(variants);
+        self.line.lock().stored -= 1;
+    }
+
+    /// False when there is nothing left.
+    fn evict_one(&self) -> bool {
+        let Some(chosen) = self.line.lock().take(self.choice) else { return false };
+        let mut part = self.part(chosen.hash).write();
+        // Another may have taken its place meanwhile.
+        if part.get(&chosen.hash).is_some_and(|now| Arc::ptr_eq(now, &chosen)) {
+            part.remove(&chosen.hash);
+            self.left(&chosen);
+            self.ledger.count(Reason::Size, chosen.kept.len());
+        }
+        true
+    }
+}
+
+impl Shelves for Plain {
+    fn get(&self, hash: u64) -> Option<Arc<Variants>> {
+        self.part(hash).read().get(&hash).cloned()
+    }
+
+    fn change(&self, hash: u64, change: &mut dyn FnMut(Option<&Arc<Variants>>) -> Change) {
+        {
+            let mut part = self.part(hash).write();
+            let before = match change(part.get(&hash)) {
+                Change::Nothing => return,
+                Change::Remove => part.remove(&hash),
+                Change::Keep(variants) => {
+                    self.line.lock().push(&variants);
+                    part.insert(hash, variants)
+                }
+            };
+            if let Some(before) = before {
+                self.left(&before);
+            }
+        }
+        while self.ledger.bytes() > self.max_bytes && self.evict_one() {}
+    }
+
+    fn each(&self, look: &mut dyn FnMut(&Arc<Variants>)) {
+        for part in &self.parts {
+            // Not under the lock: looking at many takes long.
+            let stored: Vec<_> = part.read().values().cloned().collect();
+            stored.iter().for_each(&mut *look);
+        }
+    }
+
+    fn settle(&self) {}
+}
+
+impl Line {
+    fn push(&mut self, variants: &Arc<Variants>) {
+        self.stored += 1;
+        if self.waiting.len() > 64 + 2 * self.stored {
+            self.waiting.retain(|one| one.upgrade().is_some_and(|variants| !variants.is_gone()));
+        }
+        self.waiting.push_back(Arc::downgrade(variants));
+    }
+
+    fn take(&mut self, choice: Choice) -> Option<Arc<Variants>> {
+        loop {
+            let one = match choice {
+                Choice::First => self.waiting.pop_front()?,
+                Choice::ByLot => {
+                    let lot = self.draw() as usize % self.waiting.len().max(1);
+                    self.waiting.swap_remove_back(lot)?
+                }
+            };
+            if let Some(variants) = one.upgrade().filter(|variants| !variants.is_gone()) {
+                return Some(variants);
+            }
+        }
+    }
+
+    /// SplitMix64: nothing that matters is guessed by knowing it.
+    fn draw(&mut self) -> u64 {
+        self.drawn = self.drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.drawn ^ (self.drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
