@@ -11,6 +11,7 @@ mod m20261121_000002_publishing;
 mod m20261121_000003_journal;
 mod m20261122_000004_owners;
 mod m20261122_000005_sign_in_failures;
+mod m20261122_000006_purge_scopes;
 mod tools;
 
 /// All migrations, oldest first.
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_journal::Migration),
             Box::new(m20261122_000004_owners::Migration),
             Box::new(m20261122_000005_sign_in_failures::Migration),
+            Box::new(m20261122_000006_purge_scopes::Migration),
         ]
     }
 }

@@ -85,9 +85,15 @@ pub struct SubscriptionEntry {
 pub struct Purge {
     pub id: PurgeId,
     pub scope: PurgeScope,
+    /// Whose responses; none in what older control planes wrote, which named an API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// They become stale and are not removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub soft: bool,
 }
 
-/// Which cached responses a purge covers.
+/// Which cached responses a purge covers, of one tenant in one environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum PurgeScope {
@@ -95,6 +101,31 @@ pub enum PurgeScope {
     Api { api: ApiId },
     /// Every variant of one path (with its query, if any), as clients ask for it below the API's base: `/items?page=2`.
     Url { api: ApiId, path: String },
+    /// Everything at and below a path, by whole segments: `/items` covers `/items`, `/items?page=2` and `/items/1`, but not
+    /// `/items-old`; `/items/` covers only what is below.
+    Prefix { api: ApiId, path: String },
+    /// What the upstream tagged so in `Surrogate-Key` or `Cache-Tag`, in one API or, without one, in all of the tenant's.
+    Tag {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        api: Option<ApiId>,
+        tag: String,
+    },
+    /// What was stored for one application alone, in all APIs.
+    Application { application: ApplicationId },
+    /// Everything of the tenant.
+    Everything,
+}
+
+impl PurgeScope {
+    /// The API, where it is one.
+    #[must_use]
+    pub const fn api(&self) -> Option<ApiId> {
+        match self {
+            Self::Api { api } | Self::Url { api, .. } | Self::Prefix { api, .. } => Some(*api),
+            Self::Tag { api, .. } => *api,
+            Self::Application { .. } | Self::Everything => None,
+        }
+    }
 }
 
 /// The whole state at a position, for a gateway that is new or too far behind.

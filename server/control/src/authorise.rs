@@ -46,6 +46,7 @@ pub mod need {
         Membership = [],
         ManageTenant = [ManageTenant],
         ManageApis = [ManageApis],
+        ManageCache = [ManageCache],
         ApproveSubscriptions = [ApproveSubscriptions],
         /// Which applications a caller may manage is narrowed down to those that they or their teams own.
         ManageApplications = [ManageApplications],

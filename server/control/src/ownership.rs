@@ -35,6 +35,19 @@ pub(crate) async fn check_api<N>(app: &App, scope: &Scope<N>, api: ApiId) -> Res
     check_team(app, scope, apis::team(app.store.read(), scope.tenant, api).await?).await
 }
 
+/// Whether the caller may do what touches every API of the tenant.
+///
+/// # Errors
+/// 403 when they may change only those of their teams.
+pub(crate) async fn check_every_api<N>(app: &App, scope: &Scope<N>) -> Result<(), ApiError> {
+    match changeable(app, scope).await? {
+        Reach::Tenant => Ok(()),
+        Reach::Own { .. } => {
+            Err(ApiError::forbidden("this touches every API, which only those who manage the tenant may"))
+        }
+    }
+}
+
 /// Whether the caller may act for a team, or for nobody's.
 ///
 /// # Errors

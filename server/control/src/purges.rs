@@ -35,7 +35,8 @@ async fn list_purges(
     Ok(Json(purges::list(app.store.read(), scope.tenant, &filter, &page).await?))
 }
 
-/// Removes cached responses of an API, or of one URL, from every gateway of an environment.
+/// Removes cached responses from every gateway of an environment, or makes them stale: by URL, prefix of the path, tag,
+/// API or application, or everything of the tenant. What touches every API needs who manages the tenant.
 #[utoipa::path(
     post, path = "/tenants/{tenant}/purges", tag = "purges",
     params(("tenant" = TenantId, Path)),
@@ -44,15 +45,22 @@ async fn list_purges(
 )]
 async fn create_purge(
     State(app): State<App>,
-    scope: Scope<need::ManageApis>,
+    scope: Scope<need::ManageCache>,
     Json(new): Json<CreatePurge>,
 ) -> Result<(StatusCode, Json<PurgeRecord>), ApiError> {
-    let (PurgeScope::Api { api } | PurgeScope::Url { api, .. }) = &new.scope;
-    ownership::check_api(&app, &scope, *api).await?;
+    check_reach(&app, &scope, &new.scope).await?;
     let tx = app.store.begin().await?;
     let purge = purges::create(&tx, &scope.caller.actor, scope.tenant, &new).await?;
     app.commit(tx).await?;
     Ok((StatusCode::CREATED, Json(purges::get(app.store.read(), scope.tenant, purge).await?)))
+}
+
+/// Whether the caller may purge this.
+async fn check_reach<N>(app: &App, scope: &Scope<N>, what: &PurgeScope) -> Result<(), ApiError> {
+    match what.api() {
+        Some(api) => ownership::check_api(app, scope, api).await,
+        None => ownership::check_every_api(app, scope).await,
+    }
 }
 
 /// One purge: which gateways have it, and how long each took.

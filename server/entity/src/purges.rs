@@ -9,9 +9,10 @@ pub struct Model {
     pub id: Uuid,
     pub tenant_id: Uuid,
     pub environment_id: Uuid,
-    pub api_id: Uuid,
+    pub api_id: Option<Uuid>,
     #[sea_orm(column_type = "JsonBinary")]
     pub scope: Json,
+    pub soft: bool,
     pub position: i64,
     pub created_by: String,
     pub created_at: DateTimeUtc,

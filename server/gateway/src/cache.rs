@@ -12,9 +12,11 @@ mod fetch;
 mod fill;
 mod flight;
 mod freshness;
+mod index;
 mod invalidate;
 mod judge;
 pub mod key;
+mod labels;
 mod level;
 #[cfg(test)]
 mod properties;
@@ -32,8 +34,10 @@ mod vary;
 
 pub use account::Shares;
 pub(crate) use fill::FillReader;
-pub use key::purged_urls;
-pub use purges::{ApiPurges, Purges, Stamp};
+pub(crate) use index::Covered;
+pub(crate) use key::purged_urls;
+pub(crate) use labels::Label;
+pub use purges::{ApiPurges, Purges, Stamp, Strength};
 pub(crate) use second::Location;
 pub use second::{SecondLevel, SecondLevelSettings};
 pub(crate) use serve::{Lead, serve};

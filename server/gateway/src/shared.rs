@@ -1,15 +1,16 @@
 //! What all threads of a gateway share: the snapshot, limits, cache, recorders, and the link's switches.
 
+mod purging;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use sluice_contract::guard::Guard;
-use sluice_contract::ids::{ApiId, EnvironmentId};
-use sluice_contract::journal::{Position, Purge, PurgeScope};
+use sluice_contract::ids::EnvironmentId;
 
-use crate::cache::{ApiPurges, Cache, CacheLimits, Location, Stamp};
+use crate::cache::{Cache, CacheLimits};
 use crate::clock::Clock;
 use crate::compile::Compiler;
 use crate::state::Snapshot;
@@ -30,8 +31,8 @@ pub struct Shared {
     pub plain_keys: bool,
     pub switches: Switches,
     pub stats: Stats,
-    /// A purge has come since the cache was last cleared of what purges cover.
-    purged: AtomicBool,
+    /// Purges whose responses are still in memory.
+    unforgotten: purging::Unforgotten,
     /// Calls in flight are no longer waited for.
     pub(crate) stopping: AtomicBool,
 }
@@ -70,7 +71,7 @@ impl Shared {
             plain_keys: false,
             switches: Switches::default(),
             stats: Stats::default(),
-            purged: AtomicBool::new(false),
+            unforgotten: purging::Unforgotten::default(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -112,65 +113,9 @@ impl Shared {
         self.snapshot.store(Arc::new(snapshot));
     }
 
-    /// Makes a purge true. Comes before the snapshot with its position is published, so that nobody who sees the
-    /// position is served what the purge covers.
-    pub fn purge(&self, purge: &Purge, position: Position) {
-        let stamp = Stamp { position, at: self.clock.now() };
-        match &purge.scope {
-            PurgeScope::Api { api } => self.compiler.purges.of(*api).all(stamp),
-            PurgeScope::Url { api, path } => {
-                let purges = self.compiler.purges.of(*api);
-                let urls = crate::cache::purged_urls(self.peek().apis.get(*api).map(AsRef::as_ref), path);
-                for (path, query) in urls {
-                    self.purge_url(*api, &purges, (&path, &query), stamp);
-                }
-            }
-        }
-        self.purged.store(true, Ordering::Relaxed);
-    }
-
-    /// Every purge after this position is or will be made true; of those before nothing is known.
-    pub fn know_purges_from(&self, position: Position) {
-        self.compiler.purges.know_from(position);
-    }
-
-    /// Makes a purge true before anything is known of the API that it is for: all of it is purged, which is too much, but never
-    /// too little. For what other gateways have stored and shared.
-    pub fn purge_unseen(&self, purge: &Purge, position: Position) {
-        let (PurgeScope::Api { api } | PurgeScope::Url { api, .. }) = &purge.scope;
-        self.compiler.purges.of(*api).all(Stamp { position, at: self.clock.now() });
-    }
-
-    /// Purges a URL, given as path below the API's base and query: here, and what gateways share.
-    pub(crate) fn purge_url(
-        &self,
-        api: ApiId,
-        purges: &ApiPurges,
-        (path, query): (&str, &str),
-        stamp: Stamp,
-    ) {
-        purges.url(crate::cache::key::url(path, query), stamp);
-        if let (Some(second), Some(environment)) = (self.cache.second_level(), self.environment()) {
-            second.forget(Location::new(environment, api, path, query.as_bytes()));
-        }
-    }
-
-    /// Gives back the memory of purged responses, if there was a purge since the last time. Takes a while.
-    pub(crate) fn forget_purged(&self) {
-        if self.purged.swap(false, Ordering::Relaxed) {
-            self.cache.forget_purged(&self.compiler.purges);
-        }
-    }
-
-    /// Gives back the memory of responses that are too old to be of use. Takes a while, too.
+    /// Gives back the memory of responses that are too old to be of use. Takes a while.
     pub(crate) fn forget_aged(&self) {
         self.cache.forget_aged(self.clock.now());
-    }
-
-    /// Forgets every stored response: the journal has another incarnation, or purges were missed.
-    pub fn drop_cache(&self, position: Position) {
-        self.compiler.purges.all(Stamp { position, at: self.clock.now() });
-        self.purged.store(true, Ordering::Relaxed);
     }
 
     /// Whether calls are served: there is a configuration and it is not too old.

@@ -9,12 +9,15 @@ use sluice_contract::rest::purges::{CreatePurge, PurgeFilter, PurgeRecord};
 use sluice_contract::rest::releases::Progress;
 use sluice_entity::purges;
 
+use crate::applications::{self, Reach};
 use crate::audit::{self, Actor, Change};
 use crate::error::{Error, Result};
 use crate::keyset::{Listing, Sort};
 use crate::progress::{Awaited, progress_of_all};
 use crate::{Tx, apis, environments, journal};
 
+/// Longest tag, in bytes: what a gateway reads.
+const TAG_MAX: usize = 256;
 /// Longest path of a purge, in bytes: what a gateway takes in a request line.
 const PATH_MAX: usize = 8 << 10;
 
@@ -56,35 +59,23 @@ pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, id: PurgeId) -> Re
 /// Removes cached responses.
 ///
 /// # Errors
-/// [`Error::Invalid`] for an environment, API or path that is not there or not one.
+/// [`Error::Invalid`] for an environment, API, application, path or tag that is not there or not one.
 pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreatePurge) -> Result<PurgeId> {
-    let CreatePurge { environment, scope } = new;
-    let api = match scope {
-        PurgeScope::Api { api } => *api,
-        PurgeScope::Url { api, path } => {
-            check_path(path)?;
-            *api
-        }
-    };
-    let unknown = |pointer, message| {
-        move |error| match error {
-            Error::NotFound => Error::invalid(pointer, "unknown", message),
-            other => other,
-        }
-    };
-    let api_row = apis::row(tx, tenant, api).await.map_err(unknown("/scope/api", "There is no such API."))?;
+    let CreatePurge { environment, scope, soft } = new;
+    let name = check(tx, tenant, scope).await?;
     let environment = environments::get_for(tx, tenant, *environment)
         .await
         .map_err(unknown("/environment", "There is no such environment."))?;
     let id = PurgeId::generate();
-    let change = JournalChange::Purge(Purge { id, scope: scope.clone() });
-    let position = journal::append(tx, environment.id, change).await?;
+    let purge = Purge { id, scope: scope.clone(), tenant: Some(tenant), soft: *soft };
+    let position = journal::append(tx, environment.id, JournalChange::Purge(purge)).await?;
     let row = purges::ActiveModel {
         id: Set(id.0),
         tenant_id: Set(tenant.0),
         environment_id: Set(environment.id.0),
-        api_id: Set(api.0),
+        api_id: Set(scope.api().map(|api| api.0)),
         scope: Set(serde_json::to_value(scope)?),
+        soft: Set(*soft),
         position: Set(journal::stored(position)),
         created_by: Set(actor.name.clone()),
         created_at: Set(crate::now()),
@@ -95,12 +86,47 @@ pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreatePurge)
         action: "create_purge",
         resource: "purge",
         id: id.to_string(),
-        name: &api_row.name,
+        name: &name,
         before: None,
-        after: Some(json!({ "environment": environment.slug, "scope": scope })),
+        after: Some(json!({ "environment": environment.slug, "scope": scope, "soft": soft })),
     };
     audit::record(tx, actor, change).await?;
     Ok(id)
+}
+
+/// Whether the scope names what is there, and the name of it.
+///
+/// # Errors
+/// [`Error::Invalid`] where it does not.
+pub async fn check(db: &impl ConnectionTrait, tenant: TenantId, scope: &PurgeScope) -> Result<String> {
+    match scope {
+        PurgeScope::Url { path, .. } => check_path(path)?,
+        PurgeScope::Prefix { path, .. } => check_prefix(path)?,
+        PurgeScope::Tag { tag, .. } => check_tag(tag)?,
+        PurgeScope::Application { application } => {
+            let row = applications::get(db, tenant, &Reach::Tenant, *application).await;
+            let row = row.map_err(unknown("/scope/application", "There is no such application."))?;
+            return Ok(row.name);
+        }
+        PurgeScope::Api { .. } | PurgeScope::Everything => {}
+    }
+    match scope.api() {
+        Some(api) => {
+            let row = apis::row(db, tenant, api).await;
+            Ok(row.map_err(unknown("/scope/api", "There is no such API."))?.name)
+        }
+        None => Ok(match scope {
+            PurgeScope::Tag { tag, .. } => tag.clone(),
+            _ => "everything".to_owned(),
+        }),
+    }
+}
+
+fn unknown(pointer: &'static str, message: &'static str) -> impl FnOnce(Error) -> Error {
+    move |error| match error {
+        Error::NotFound => Error::invalid(pointer, "unknown", message),
+        other => other,
+    }
 }
 
 fn of(tenant: TenantId) -> Select<purges::Entity> {
@@ -114,6 +140,24 @@ fn check_path(path: &str) -> Result<()> {
     }
     let message = "A path as callers send it, below the API's base, with its query if any: /items?page=2.";
     Err(Error::invalid("/scope/path", "invalid_path", message))
+}
+
+fn check_prefix(path: &str) -> Result<()> {
+    if path.contains('?') {
+        let message = "A prefix is of the path: it has no query.";
+        return Err(Error::invalid("/scope/path", "invalid_path", message));
+    }
+    check_path(path)
+}
+
+/// What gateways read as one tag: both fields that carry tags separate them by commas or white space.
+fn check_tag(tag: &str) -> Result<()> {
+    let is_one = !tag.is_empty() && tag.len() <= TAG_MAX && tag.trim() == tag;
+    if is_one && !tag.contains(|c: char| c == ',' || c.is_control()) {
+        return Ok(());
+    }
+    let message = "One tag as the upstream gives it, of at most 256 bytes, without commas.";
+    Err(Error::invalid("/scope/tag", "invalid_tag", message))
 }
 
 async fn with_progress(db: &impl ConnectionTrait, rows: Vec<purges::Model>) -> Result<Vec<PurgeRecord>> {
@@ -138,6 +182,7 @@ fn view(row: purges::Model, progress: Progress) -> Result<PurgeRecord> {
         environment_id,
         api_id: _,
         scope,
+        soft,
         position,
         created_by,
         created_at,
@@ -146,6 +191,7 @@ fn view(row: purges::Model, progress: Progress) -> Result<PurgeRecord> {
         id: PurgeId(id),
         environment: EnvironmentId(environment_id),
         scope: serde_json::from_value(scope)?,
+        soft,
         position: journal::position(position),
         created_by,
         created_at,

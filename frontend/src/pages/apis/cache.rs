@@ -33,7 +33,7 @@ pub fn CacheTab() -> impl IntoView {
     let environments = use_environments();
     let list = paged::<PurgeRecord>(move || current.path(&format!("/purges?api={id}")));
     let list = until_settled(list, |purge| &purge.progress);
-    let may_purge = move || current.can(Permission::ManageApis);
+    let may_purge = move || current.can(Permission::ManageCache);
     view! {
         <div class="stack">
             <Staleness />
@@ -75,7 +75,7 @@ fn columns(
     shown: RwSignal<Option<PurgeRecord>>,
 ) -> Vec<Column<PurgeRecord>> {
     vec![
-        Column::new("What", |it: &PurgeRecord| what(&it.scope)),
+        Column::new("What", what),
         Column::new("Environment", move |it: &PurgeRecord| {
             let id = it.environment;
             let name = move || {
@@ -101,19 +101,37 @@ fn columns(
     ]
 }
 
-fn what(scope: &PurgeScope) -> AnyView {
+fn what(purge: &PurgeRecord) -> AnyView {
+    let kind = kind_of(&purge.scope);
+    let name = named(&purge.scope).map(|name| view! { <code class="break">{name}</code> });
+    let soft = purge.soft.then(|| view! { <Badge text="soft" /> });
+    view! { <span class="row">{kind} {name} {soft}</span> }.into_any()
+}
+
+fn kind_of(scope: &PurgeScope) -> &'static str {
     match scope {
-        PurgeScope::Api { .. } => view! { <Badge text="everything" /> }.into_any(),
-        PurgeScope::Url { path, .. } => view! { <code class="break">{path.clone()}</code> }.into_any(),
+        PurgeScope::Api { .. } => "everything of the API",
+        PurgeScope::Url { .. } => "address",
+        PurgeScope::Prefix { .. } => "prefix",
+        PurgeScope::Tag { api: Some(_), .. } => "tag",
+        PurgeScope::Tag { api: None, .. } => "tag in all APIs",
+        PurgeScope::Application { .. } => "application",
+        PurgeScope::Everything => "everything",
+    }
+}
+
+fn named(scope: &PurgeScope) -> Option<String> {
+    match scope {
+        PurgeScope::Url { path, .. } | PurgeScope::Prefix { path, .. } => Some(path.clone()),
+        PurgeScope::Tag { tag, .. } => Some(tag.clone()),
+        PurgeScope::Application { application } => Some(application.to_string()),
+        PurgeScope::Api { .. } | PurgeScope::Everything => None,
     }
 }
 
 /// What a purge covers, in words.
 fn name_of(scope: &PurgeScope) -> String {
-    match scope {
-        PurgeScope::Api { .. } => "everything".to_owned(),
-        PurgeScope::Url { path, .. } => path.clone(),
-    }
+    named(scope).unwrap_or_else(|| kind_of(scope).to_owned())
 }
 
 /// `2 of 2, slowest 12 ms`.

@@ -90,6 +90,7 @@ fn words(permission: Permission) -> &'static str {
         Permission::ManagePlatform => "Manage the platform",
         Permission::ManageTenant => "Manage users, teams, tokens",
         Permission::ManageApis => "Manage and release APIs",
+        Permission::ManageCache => "Purge caches and look into them",
         Permission::ApproveSubscriptions => "Decide subscriptions",
         Permission::ManageApplications => "Manage applications and keys",
         Permission::ReadManagement => "Read APIs and applications",

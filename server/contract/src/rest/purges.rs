@@ -14,6 +14,8 @@ pub struct PurgeRecord {
     pub id: PurgeId,
     pub environment: EnvironmentId,
     pub scope: PurgeScope,
+    /// Whether what it covers became stale only.
+    pub soft: bool,
     pub position: u64,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
@@ -26,6 +28,10 @@ pub struct PurgeRecord {
 pub struct CreatePurge {
     pub environment: EnvironmentId,
     pub scope: PurgeScope,
+    /// What is covered becomes stale: it may still be served while it is fetched anew or in place of errors, where the upstream
+    /// or the policy allows that, and is validated otherwise. Off, it is removed.
+    #[serde(default)]
+    pub soft: bool,
 }
 
 /// Filters of `GET /tenants/{tenant}/purges`.

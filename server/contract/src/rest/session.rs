@@ -52,8 +52,10 @@ pub enum Permission {
     ManagePlatform,
     /// Users, teams, tokens and settings of the tenant.
     ManageTenant,
-    /// Create and edit APIs, plans, policies; release, roll back, purge.
+    /// Create and edit APIs, plans, policies; release, roll back.
     ManageApis,
+    /// Purge cached responses, and look at what is cached.
+    ManageCache,
     /// Decide subscriptions.
     ApproveSubscriptions,
     /// Create and edit applications, their keys and subscription requests.

@@ -10,6 +10,7 @@ const fn allows(role: Role) -> &'static [Permission] {
         Role::TenantAdmin => &[
             ManageTenant,
             ManageApis,
+            ManageCache,
             ApproveSubscriptions,
             ManageApplications,
             ReadManagement,
@@ -17,7 +18,7 @@ const fn allows(role: Role) -> &'static [Permission] {
             ReadAudit,
             ReadCatalogue,
         ],
-        Role::Publisher => &[ManageApis, ReadManagement, ReadCalls, ReadAudit, ReadCatalogue],
+        Role::Publisher => &[ManageApis, ManageCache, ReadManagement, ReadCalls, ReadAudit, ReadCatalogue],
         Role::Approver => &[ApproveSubscriptions, ReadManagement, ReadCalls, ReadCatalogue],
         Role::Consumer => &[ManageApplications, ReadCatalogue],
         Role::Viewer => &[ReadManagement, ReadCalls, ReadCatalogue],

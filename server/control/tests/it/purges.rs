@@ -4,9 +4,10 @@ use serde_json::json;
 use sluice_contract::journal::{Change, PurgeScope};
 use sluice_contract::rest::page::Page;
 use sluice_contract::rest::purges::PurgeRecord;
+use sluice_contract::rest::users::Role;
 use sluice_testkit::each_database;
 
-use crate::publishing::{draft, make_api, production, told};
+use crate::publishing::{draft, make_api, make_application, production, told};
 
 #[tokio::test]
 async fn a_purge_is_ordered_by_the_journal_and_its_progress_shown() {
@@ -55,6 +56,66 @@ async fn a_purge_names_what_is_there() {
             let wrong = post(json!(environment), json!({"by": "url", "api": api, "path": path})).await;
             assert_eq!(wrong.expect_problem(422, "invalid").fields[0].pointer, "/scope/path", "{path}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_purge_may_be_by_prefix_tag_and_application_or_of_everything_and_soft() {
+    each_database(|app| async move {
+        let api = make_api(&app, "items", draft()).await.id;
+        let environment = production(&app).await;
+        let application = make_application(&app, &app.admin, "shop").await.id;
+        for scope in [
+            PurgeScope::Prefix { api, path: "/items/".to_owned() },
+            PurgeScope::Tag { api: Some(api), tag: "user 7".to_owned() },
+            PurgeScope::Tag { api: None, tag: "user-7".to_owned() },
+            PurgeScope::Application { application },
+            PurgeScope::Everything,
+        ] {
+            let new = json!({"environment": environment, "scope": scope, "soft": true});
+            let made: PurgeRecord = app.admin.post(&app.path("/purges"), &new).await.expect(201).json();
+            assert_eq!((&made.scope, made.soft), (&scope, true));
+            let changes = told(&app).await;
+            let Some(Change::Purge(told)) = changes.last() else { panic!("{changes:?}") };
+            assert_eq!((&told.scope, told.soft, told.tenant), (&scope, true, Some(app.tenant)));
+        }
+        let of_api: Page<PurgeRecord> =
+            app.admin.get(&app.path(&format!("/purges?api={api}"))).await.expect(200).json();
+        assert_eq!(of_api.items.len(), 2, "those that are of the API");
+        let missing = json!({"by": "application", "application": uuid::Uuid::new_v4()});
+        for (scope, pointer) in [
+            (missing, "/scope/application"),
+            (json!({"by": "prefix", "api": api, "path": "/a?b"}), "/scope/path"),
+            (json!({"by": "tag", "tag": ""}), "/scope/tag"),
+            (json!({"by": "tag", "tag": "a,b"}), "/scope/tag"),
+            (json!({"by": "tag", "tag": "x".repeat(257)}), "/scope/tag"),
+        ] {
+            let new = json!({"environment": environment, "scope": scope});
+            let wrong = app.admin.post(&app.path("/purges"), &new).await;
+            assert_eq!(wrong.expect_problem(422, "invalid").fields[0].pointer, pointer, "{scope}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_may_not_purge_is_refused_and_a_publisher_purges_only_what_is_theirs() {
+    each_database(|app| async move {
+        let api = make_api(&app, "items", draft()).await.id;
+        let environment = production(&app).await;
+        let body = |scope: &PurgeScope| json!({"environment": environment, "scope": scope});
+        let (of_api, everything) = (PurgeScope::Api { api }, PurgeScope::Everything);
+        for role in [Role::Viewer, Role::Approver, Role::Consumer] {
+            let refused = app.member(&[role]).await.post(&app.path("/purges"), &body(&of_api)).await;
+            refused.expect_problem(403, "forbidden");
+        }
+        let publisher = app.member(&[Role::Publisher]).await;
+        publisher.post(&app.path("/purges"), &body(&of_api)).await.expect(201);
+        let wide = publisher.post(&app.path("/purges"), &body(&everything)).await;
+        wide.expect_problem(403, "forbidden");
+        let admin = app.member(&[Role::TenantAdmin]).await;
+        admin.post(&app.path("/purges"), &body(&everything)).await.expect(201);
     })
     .await;
 }

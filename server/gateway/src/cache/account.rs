@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::link::{CacheEvictions, CacheUse};
 
+use super::index::Index;
 use super::shelves::Variants;
 
 /// In hundredths of the whole: below this nobody is limited, since what is left is anybody's to grow into.
@@ -68,6 +69,8 @@ pub(super) struct Ledger {
     bytes: AtomicU64,
     entries: AtomicU64,
     left: [AtomicU64; 6],
+    /// What purges find responses by.
+    pub(super) index: Index,
 }
 
 fn read(counter: &AtomicU64) -> u64 {
@@ -97,6 +100,7 @@ impl Ledger {
 
     /// The responses of a key are about to be stored: all of them, those that were there before too.
     pub(super) fn arrive(&self, variants: &Variants) {
+        self.index.arrive(variants);
         for kept in &variants.kept {
             for counter in [&self.bytes, &kept.account.bytes, &*kept.account.tenant_bytes] {
                 counter.fetch_add(kept.bytes, Ordering::Relaxed);
@@ -110,6 +114,7 @@ impl Ledger {
     /// They are stored no more, or by another list that has arrived.
     pub(super) fn leave(&self, variants: &Variants) {
         variants.gone.store(true, Ordering::Relaxed);
+        self.index.leave(variants);
         for kept in &variants.kept {
             for counter in [&self.bytes, &kept.account.bytes, &*kept.account.tenant_bytes] {
                 counter.fetch_sub(kept.bytes, Ordering::Relaxed);

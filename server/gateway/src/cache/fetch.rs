@@ -14,8 +14,9 @@ use super::flight::{Boarding, Flight, Flights, Stage};
 use super::freshness;
 use super::judge::{Asked, Found};
 use super::key::{self, Key};
+use super::labels;
 use super::level::Shared;
-use super::purges::Stamp;
+use super::purges::{Stamp, Verdict};
 use super::rules::{Audience, Given, Storable, storable};
 use super::status::{Did, Forward, forwarded, say};
 use super::stored::{Stored, Written, stored_headers, updated_headers};
@@ -93,13 +94,14 @@ impl Asked<'_> {
     /// The answer that another's fetch has brought, if it answers this request too.
     fn join(&self, call: &mut Call, stage: Stage, why: Forward) -> Option<Answer> {
         let mut answer = match stage {
-            Stage::Stored(stored) if stored.selecting.matches(&self.headers) && !self.is_purged(&stored) => {
+            Stage::Stored(stored) if self.may_join(&stored) => {
                 Answer::new(stored.head(self.now()), Origin::of(stored.body.clone()))
             }
             Stage::Arriving(fill) => {
                 let selecting = Selecting::new(&fill.head.headers, &self.rule.vary_headers, &self.headers);
-                let purged = !self.authorised.matched.api.purges.allow(self.url(), fill.stamp);
-                if selecting != fill.selecting || purged {
+                let purges = &self.authorised.matched.api.purges;
+                let verdict = purges.verdict(&fill.labels.as_ref(), fill.stamp);
+                if selecting != fill.selecting || verdict != Verdict::Good {
                     return None;
                 }
                 Answer::new(fill.head.clone(), Origin::Fill(fill.reader()))
@@ -109,6 +111,10 @@ impl Asked<'_> {
         call.cache = CacheOutcome::Coalesced;
         say(&mut answer.head.headers, Did::Forwarded { why, status: None, stored: false, collapsed: true });
         Some(self.conditioned(answer))
+    }
+
+    fn may_join(&self, stored: &Stored) -> bool {
+        stored.selecting.matches(&self.headers) && self.verdict(stored) == Verdict::Good
     }
 
     /// Asks the upstream, and stores what it says if that may be.
@@ -194,7 +200,8 @@ impl Asked<'_> {
         let plan = self.storable(&Method::GET, stored.status, &headers);
         let may_store = plan.is_some();
         let plan = plan.unwrap_or(Storable { lifetime: Duration::ZERO, no_cache: true, ..stored.storable });
-        let fresh = Arc::new(self.renewed(stored, headers, plan, timing));
+        let tags = labels::tags(&head.headers);
+        let fresh = Arc::new(self.renewed(stored, headers, tags, plan, timing));
         let stage = if may_store { Stage::Stored(Arc::clone(&fresh)) } else { Stage::Uncacheable };
         if may_store {
             self.put(&fresh);
@@ -217,18 +224,28 @@ impl Asked<'_> {
         let renewed = if conditional::describes(&head.headers, &stored.headers, stored.body.len()) {
             let headers = updated_headers(&stored.headers, &head.headers, self.rule);
             let Some(plan) = self.storable(&Method::GET, stored.status, &headers) else { return };
-            self.renewed(stored, headers, plan, timing)
+            self.renewed(stored, headers, labels::tags(&head.headers), plan, timing)
         } else {
-            self.renewed(stored, stored.headers.clone(), stale, timing)
+            self.renewed(stored, stored.headers.clone(), None, stale, timing)
         };
         self.put(&Arc::new(renewed));
     }
 
-    /// A stored response with other fields.
-    fn renewed(&self, stored: &Stored, headers: HeaderMap, plan: Storable, timing: Timing) -> Stored {
+    /// A stored response with other fields, and other tags where it has been given some.
+    fn renewed(
+        &self,
+        stored: &Stored,
+        headers: HeaderMap,
+        tags: Option<Vec<u64>>,
+        plan: Storable,
+        timing: Timing,
+    ) -> Stored {
+        // Under the key that it has.
+        let own = *stored.key != *self.keys.shared().bytes;
+        let audience = if own { Audience::Caller } else { plan.audience };
         Stored {
             key: stored.key.clone(),
-            url: stored.url,
+            labels: tags.map_or_else(|| stored.labels.clone(), |tags| self.labels_of(tags, audience)),
             status: stored.status,
             initial_age: freshness::initial_age(&headers, SystemTime::now(), timing.took),
             headers,
@@ -262,7 +279,7 @@ impl Asked<'_> {
             cache: Arc::clone(self.cache()),
             hash: key.hash,
             key: key.bytes.into(),
-            url: self.url(),
+            labels: self.labels(&head.headers, plan.audience),
             status: head.status,
             headers: stored_headers(&head.headers, self.rule),
             selecting: Selecting::new(&head.headers, &self.rule.vary_headers, &self.headers),
@@ -271,6 +288,7 @@ impl Asked<'_> {
             stamp: timing.stamp,
             storable: plan,
             account: self.account(),
+            clock: self.worker.shared.clock,
             shared: self.context(),
         };
         // Trailers are not stored, and nobody who reads along gets them (RFC 9110 §6.5.1).

@@ -14,15 +14,20 @@ use parking_lot::Mutex;
 
 use super::account::Account;
 use super::flight::{Flight, Stage};
+use super::labels::Labels;
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::second::Sharing;
 use super::stored::{Stored, Written};
 use super::vary::Selecting;
 use crate::body::{BodyError, UpstreamBody};
+use crate::clock::Clock;
 
 /// Bytes that wait for the reader of a body that is not stored any more.
 const WINDOW: u64 = 256 << 10;
+
+/// What took longer to fetch is not stored.
+pub(crate) const LONGEST_FETCH: Duration = Duration::from_hours(24);
 
 /// A body that is arriving.
 pub(crate) struct Fill {
@@ -30,6 +35,7 @@ pub(crate) struct Fill {
     pub(super) head: response::Parts,
     /// Which requests it answers.
     pub(super) selecting: Selecting,
+    pub(super) labels: Labels,
     /// When its fetch began.
     pub(super) stamp: Stamp,
     /// Bytes that are announced.
@@ -68,8 +74,9 @@ impl Fill {
         limit: u64,
     ) -> Arc<Self> {
         let (selecting, stamp) = (recipe.selecting.clone(), recipe.stamp);
+        let labels = recipe.labels.clone();
         head.headers.clone_from(&recipe.headers);
-        Arc::new(Self { head, selecting, stamp, length, limit, state: Mutex::default() })
+        Arc::new(Self { head, selecting, labels, stamp, length, limit, state: Mutex::default() })
     }
 
     /// Whether others may read along: only when it is certain that the whole of it will be kept.
@@ -230,7 +237,7 @@ pub(super) struct Recipe {
     pub(super) cache: Arc<super::Cache>,
     pub(super) hash: u64,
     pub(super) key: Box<[u8]>,
-    pub(super) url: u64,
+    pub(super) labels: Labels,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) selecting: Selecting,
@@ -239,6 +246,7 @@ pub(super) struct Recipe {
     pub(super) stamp: Stamp,
     pub(super) storable: Storable,
     pub(super) account: Arc<Account>,
+    pub(super) clock: Clock,
     /// What the second level has to know of it, where there is one.
     pub(super) shared: Option<Sharing>,
 }
@@ -250,7 +258,7 @@ impl Recipe {
             cache,
             hash,
             key,
-            url,
+            labels,
             status,
             headers,
             selecting,
@@ -259,11 +267,16 @@ impl Recipe {
             stamp,
             storable,
             account,
+            clock,
             shared,
         } = self;
+        // Purges are not remembered for ever.
+        if Duration::from_nanos(clock.now().saturating_sub(stamp.at)) > LONGEST_FETCH {
+            return;
+        }
         let stored = Arc::new(Stored {
             key,
-            url,
+            labels,
             status,
             headers,
             body,

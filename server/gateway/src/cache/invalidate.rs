@@ -6,7 +6,6 @@ use http::{HeaderMap, Method, StatusCode, Uri, response};
 use sluice_policies::cache::CacheRule;
 
 use super::directives::Directives;
-use super::purges::Stamp;
 use crate::pipeline::{Authorised, Call, path};
 
 /// Forgets the request's URL, and those that the response names on the same host.
@@ -21,13 +20,9 @@ pub(super) fn after(
     if call.method.is_safe() || !succeeded {
         return;
     }
-    let purges = &authorised.matched.api.purges;
-    let stamp = Stamp { position: 0, at: call.worker.shared.clock.now() };
     let query = call.query();
     let shared = &call.worker.shared;
-    let purge = |path: &str, query: &str| {
-        shared.purge_url(authorised.matched.api.id, purges, (path, query), stamp);
-    };
+    let purge = |path: &str, query: &str| shared.purge_changed(&authorised.matched.api, path, query);
     purge(&authorised.matched.path, &rule.query_key(query));
     purge(&authorised.matched.path, query.unwrap_or_default());
     for name in [LOCATION, CONTENT_LOCATION] {

@@ -12,6 +12,8 @@ use super::account::{Account, Owner};
 use super::conditional::Conditions;
 use super::directives::Directives;
 use super::key::{Digest, Keys, Named, Who};
+use super::labels::{self, Label, Labels};
+use super::purges::Verdict;
 use super::range::Wanted;
 use super::rules::{Audience, Storable};
 use super::status::Forward;
@@ -124,7 +126,7 @@ impl<'a> Asked<'a> {
                 None => {}
                 Some(Some(stored)) if !self.is_for_caller(&stored.storable) => {}
                 Some(None) => why = Forward::VaryMiss,
-                Some(Some(stored)) if self.is_purged(&stored) => {}
+                Some(Some(stored)) if self.verdict(&stored) == Verdict::Gone => {}
                 Some(Some(stored)) if self.is_usable(&stored, now) => {
                     return Found::Fresh(stored);
                 }
@@ -146,8 +148,33 @@ impl<'a> Asked<'a> {
         self.keys.url(&self.authorised.matched.path)
     }
 
-    pub(super) fn is_purged(&self, stored: &Stored) -> bool {
-        !self.authorised.matched.api.purges.allow(stored.url, stored.stamp)
+    /// What purges can name of a response with these fields that is for this audience.
+    pub(super) fn labels(&self, headers: &HeaderMap, audience: Audience) -> Labels {
+        self.labels_of(labels::tags(headers).unwrap_or_default(), audience)
+    }
+
+    /// The same, with these tags.
+    pub(super) fn labels_of(&self, mut tags: Vec<u64>, audience: Audience) -> Labels {
+        let application = self.authorised.credential().map(|credential| credential.application);
+        if let Some(application) = application.filter(|_| audience == Audience::Caller) {
+            tags.push(Label::application(application).hash());
+        }
+        Labels { path: (*self.authorised.matched.path).into(), url: self.url(), tags: tags.into() }
+    }
+
+    /// What purges leave of a stored response.
+    pub(super) fn verdict(&self, stored: &Stored) -> Verdict {
+        self.authorised.matched.api.purges.verdict(&stored.labels.as_ref(), stored.stamp)
+    }
+
+    /// How long it is fresh: a soft purge ends that.
+    pub(super) fn lifetime(&self, stored: &Stored) -> Duration {
+        let lifetime = stored.storable.lifetime;
+        match self.verdict(stored) {
+            Verdict::Good => lifetime,
+            Verdict::Stale { since } => lifetime.min(stored.age(since)),
+            Verdict::Gone => Duration::ZERO,
+        }
     }
 
     /// Older than the policy serves, whoever asks and whatever has become of the upstream.
@@ -158,22 +185,21 @@ impl<'a> Asked<'a> {
     /// Older than the request accepts. A response that will not change while it is fresh (RFC 8246) is what a reload
     /// (`max-age=0`) would bring, too.
     fn is_older_than_asked(&self, stored: &Stored, now: u64) -> bool {
-        let Storable { lifetime, immutable, .. } = stored.storable;
         let age = stored.age(now);
-        let unchanged = immutable && age < lifetime;
+        let unchanged = stored.storable.immutable && age < self.lifetime(stored);
         !unchanged && self.directives.max_age.is_some_and(|most| age > Duration::from_secs(most))
     }
 
     /// Fresh enough for what the request asks (RFC 9111 §4.2 and §5.2.1).
     pub(super) fn is_usable(&self, stored: &Stored, now: u64) -> bool {
-        let Storable { lifetime, no_cache, must_revalidate, .. } = stored.storable;
+        let Storable { no_cache, must_revalidate, .. } = stored.storable;
         if no_cache || self.directives.no_cache || self.distrust || self.is_too_old(stored, now) {
             return false;
         }
         if self.is_older_than_asked(stored, now) {
             return false;
         }
-        let age = stored.age(now);
+        let (age, lifetime) = (stored.age(now), self.lifetime(stored));
         let least = Duration::from_secs(self.directives.min_fresh.unwrap_or(0));
         if age + least < lifetime {
             return true;
@@ -189,12 +215,12 @@ impl<'a> Asked<'a> {
 
     /// Whether a stale response may be served at once while a new one is fetched.
     pub(super) fn may_refresh_behind(&self, stored: &Stored, now: u64) -> bool {
-        let Storable { lifetime, no_cache, must_revalidate, while_revalidate, .. } = stored.storable;
+        let Storable { no_cache, must_revalidate, while_revalidate, .. } = stored.storable;
         let asks_for_fresh = self.directives.no_cache
             || self.directives.min_fresh.is_some()
             || self.is_older_than_asked(stored, now)
             || self.is_too_old(stored, now);
-        let staleness = stored.age(now).saturating_sub(lifetime);
+        let staleness = stored.age(now).saturating_sub(self.lifetime(stored));
         let forbidden = no_cache || must_revalidate || asks_for_fresh || self.distrust || self.head_only;
         !forbidden && staleness < while_revalidate
     }
@@ -202,7 +228,7 @@ impl<'a> Asked<'a> {
     /// Whether a stored response may stand in for an upstream that cannot be reached (RFC 9111 §4.2.4), or for an error
     /// that it sends where somebody has said so (RFC 5861 §4).
     pub(super) fn may_replace(&self, stored: &Stored, fetched: &Outcome<(response::Parts, Fetched)>) -> bool {
-        let Storable { lifetime, no_cache, must_revalidate, if_error, .. } = stored.storable;
+        let Storable { no_cache, must_revalidate, if_error, .. } = stored.storable;
         let most = match fetched {
             Ok((head, _)) if matches!(head.status.as_u16(), 500 | 502 | 503 | 504) => if_error,
             Err(failure) if failure.kind.is_upstream_down() => Some(if_error.unwrap_or(MAX_STALE)),
@@ -211,7 +237,7 @@ impl<'a> Asked<'a> {
         let forbidden = no_cache || must_revalidate || self.directives.no_cache || self.distrust;
         let now = self.now();
         let forbidden = forbidden || self.is_too_old(stored, now);
-        let staleness = stored.age(now).saturating_sub(lifetime);
+        let staleness = stored.age(now).saturating_sub(self.lifetime(stored));
         !forbidden && most.is_some_and(|most| staleness <= most)
     }
 }

@@ -35,6 +35,11 @@ fn hash_url(path: &[u8], query: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Names what is below something that is named already.
+pub(super) fn hash_below(above: u64, name: &str) -> u64 {
+    HASHER.hash_one((above, name))
+}
+
 /// The API whose response has this key.
 pub(super) fn api(key: &[u8]) -> Option<ApiId> {
     let id = key.first_chunk::<16>()?;

@@ -7,7 +7,8 @@ use sluice_contract::calls::CacheOutcome;
 
 use super::flight::{Flight, Stage};
 use super::judge::Asked;
-use super::purges::Stamp;
+use super::labels::Labels;
+use super::purges::{Stamp, Verdict};
 use super::second::{Location, Response, Sharing, count};
 use super::stored::{Stored, Written};
 use crate::pipeline::{Answer, Call};
@@ -30,7 +31,7 @@ impl Asked<'_> {
             return Some(Shared::Stale(stored));
         }
         flight.is_now(Stage::Stored(Arc::clone(&stored)));
-        let fresh = stored.age(now) <= stored.storable.lifetime;
+        let fresh = stored.age(now) <= self.lifetime(&stored);
         call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
         Some(Shared::Usable(Box::new(self.answer_from(&stored, now, true, HeaderMap::new()))))
     }
@@ -41,12 +42,17 @@ impl Asked<'_> {
         let keys = [self.keys.own(), self.keys.shared()];
         let keys = &keys[usize::from(self.keys.caller().is_none())..];
         let (index, response) = second.ask(location, keys.iter().map(|key| key.bytes), &self.headers).await?;
-        let Response { status, headers, body, selecting, storable, origin } = *response;
+        let Response { status, headers, body, selecting, storable, tags, origin } = *response;
         let key = keys.get(index)?;
         let now = self.now();
         let (stamp, own) = second.stamp(&origin, now);
-        let url = self.url();
-        let good = if own { purges.allow(url, stamp) } else { purges.allow_foreign(url, stamp) };
+        let matched = &self.authorised.matched;
+        let labels = Labels { path: (*matched.path).into(), url: self.url(), tags: tags.into() };
+        let verdict = match own {
+            true => purges.verdict(&labels.as_ref(), stamp),
+            false => purges.verdict_on_foreign(&labels.as_ref(), stamp),
+        };
+        let good = verdict != Verdict::Gone;
         let known = self.worker.shared.compiler.purges.know_since(origin.position);
         if !self.is_for_caller(&storable) {
             return None;
@@ -57,7 +63,7 @@ impl Asked<'_> {
         }
         let stored = Stored {
             key: key.bytes.into(),
-            url,
+            labels,
             status,
             headers,
             body,

@@ -22,7 +22,7 @@ use sluice_contract::ids::{ApiId, EnvironmentId, IncarnationId};
 use sluice_contract::link::SecondLevelHealth;
 use tokio::sync::{mpsc, oneshot};
 
-use super::purges::{ApiPurges, Stamp};
+use super::purges::{ApiPurges, Stamp, Verdict};
 use super::stored::Stored;
 use super::vary::Selecting;
 use breaker::Breaker;
@@ -192,7 +192,7 @@ impl SecondLevel {
     pub(super) fn write(&self, context: Sharing, stored: &Arc<Stored>, now: u64) {
         let Sharing { location, incarnation, purges } = context;
         let Some(seconds) = worth_keeping(stored, now) else { return };
-        if !purges.allow(stored.url, stored.stamp) {
+        if purges.verdict(&stored.labels.as_ref(), stored.stamp) != Verdict::Good {
             return count(&self.state.stats.outdated);
         }
         let weight = stored.weight() as u64;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{AGE, CONTENT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
@@ -15,7 +16,9 @@ use super::flight::{Boarding, Flights};
 use super::invalidate;
 use super::judge::{Asked, Found};
 use super::key::Digest;
-use super::purges::Stamp;
+use super::labels;
+use super::purges::{Stamp, Verdict};
+use super::rules::Audience;
 use super::status::{Did, Forward, forwarded, say, write_hit};
 use super::stored::Stored;
 use crate::body::{Origin, RequestBody};
@@ -44,17 +47,18 @@ pub(crate) async fn serve(
         _ => None,
     };
     if body.is_none() && !invalidate::is_cacheable(&outbound.head.method) {
-        return Box::pin(write(call, snapshot, authorised, rule, outbound)).await;
+        let answer = Box::pin(write(call, snapshot, authorised, rule, outbound)).await;
+        return without_tags(rule, answer);
     }
     if rule.strong {
-        return bypass(call, snapshot, authorised, outbound).await;
+        return bypass(call, snapshot, authorised, rule, outbound).await;
     }
     let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound, body);
     if asked.directives.no_store
         || (call.told.to_caches && conditional::is_for_upstream(&outbound.head.headers))
         || (body.is_none() && !outbound.body.is_empty())
     {
-        return bypass(call, snapshot, authorised, outbound).await;
+        return bypass(call, snapshot, authorised, rule, outbound).await;
     }
     let now = call.moment();
     let found = asked.look_up(&outbound.head.headers, now);
@@ -64,7 +68,7 @@ pub(crate) async fn serve(
             if call.told.to_caches {
                 asked.conditions = Conditions::take(&mut outbound.head.headers);
             }
-            let fresh = stored.age(now) <= stored.storable.lifetime;
+            let fresh = stored.age(now) <= asked.lifetime(stored);
             call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
             // The request's fields are no longer needed, but their memory.
             let spare = std::mem::take(&mut outbound.head.headers);
@@ -74,7 +78,7 @@ pub(crate) async fn serve(
             return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
         }
         // A part alone is not stored, and to fetch the whole for it could cost far more than was asked for.
-        _ if asked.wanted.is_some() => return bypass(call, snapshot, authorised, outbound).await,
+        _ if asked.wanted.is_some() => return bypass(call, snapshot, authorised, rule, outbound).await,
         _ => {
             asked.conditions = Conditions::take(&mut outbound.head.headers);
             asked.headers = outbound.head.headers.clone();
@@ -88,10 +92,19 @@ pub(crate) async fn serve(
             Ok(answer)
         }
         Found::Fresh(stored) | Found::Stale(stored) => {
-            Box::pin(asked.fetch(call, outbound, Some(stored), Forward::Stale)).await
+            without_tags(rule, Box::pin(asked.fetch(call, outbound, Some(stored), Forward::Stale)).await)
         }
-        Found::Nothing(why) => Box::pin(asked.fetch(call, outbound, None, why)).await,
+        Found::Nothing(why) => without_tags(rule, Box::pin(asked.fetch(call, outbound, None, why)).await),
     }
+}
+
+/// Tags are between the upstream and the cache, unless the policy passes them on.
+fn without_tags(rule: &CacheRule, answer: Outcome<Answer>) -> Outcome<Answer> {
+    let mut answer = answer?;
+    if !rule.pass_tags {
+        labels::remove_tags(&mut answer.head.headers);
+    }
+    Ok(answer)
 }
 
 /// To the upstream, past the store.
@@ -99,11 +112,12 @@ async fn bypass(
     call: &mut Call,
     snapshot: &Snapshot,
     authorised: &Authorised,
+    rule: &CacheRule,
     outbound: Outbound,
 ) -> Outcome<Answer> {
     let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
     forwarded(&mut answer.head.headers, Forward::Bypass);
-    Ok(answer)
+    without_tags(rule, Ok(answer))
 }
 
 /// A method that may change things: what is stored of the same URLs is forgotten. What a POST returns may answer a later
@@ -128,7 +142,8 @@ async fn write(
     }
     let stamp = asked.stamp();
     let (mut head, body) = fetch(call, snapshot, authorised, outbound).await?;
-    let purged = !authorised.matched.api.purges.allow(asked.url(), stamp);
+    let labels = asked.labels(&head.headers, Audience::Everyone);
+    let purged = authorised.matched.api.purges.verdict(&labels.as_ref(), stamp) != Verdict::Good;
     if !asks {
         invalidate::after(call, authorised, rule, head.status, &head.headers);
     }
@@ -213,10 +228,10 @@ impl Asked<'_> {
         if self.plain
             && let Some(fields) = stored.written()
         {
-            return plain_answer(stored, fields, now, second_level, spare);
+            return plain_answer(stored, fields, self.lifetime(stored), (now, second_level), spare);
         }
         let mut head = stored.head(now);
-        let ttl = stored.storable.lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
+        let ttl = self.lifetime(stored).as_secs() as i64 - stored.age(now).as_secs() as i64;
         say(&mut head.headers, Did::Hit { ttl, second_level });
         let mut body = stored.body.clone();
         // §13.2.2: conditions come before ranges.
@@ -240,14 +255,20 @@ impl Asked<'_> {
 }
 
 /// The whole of what is stored, with fields that were written before.
-fn plain_answer(stored: &Stored, written: &Bytes, now: u64, second_level: bool, spare: HeaderMap) -> Answer {
+fn plain_answer(
+    stored: &Stored,
+    written: &Bytes,
+    lifetime: Duration,
+    (now, second_level): (u64, bool),
+    spare: HeaderMap,
+) -> Answer {
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = stored.status;
     head.headers = spare;
     head.headers.clear();
     head.headers.reserve(FIELDS_TO_ADD);
     let age = stored.age(now).as_secs();
-    let ttl = stored.storable.lifetime.as_secs() as i64 - age as i64;
+    let ttl = lifetime.as_secs() as i64 - age as i64;
     let lead = Lead { written: written.clone(), age, ttl, second_level };
     Answer { head, lead: Some(lead), body: Origin::of(stored.body.clone()) }
 }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use hashbrown::HashMap;
 use http::HeaderMap;
 use http::header::DATE;
 use moka::sync::Cache as Moka;
+use sluice_contract::ids::ApiId;
 use sluice_contract::link::CacheHealth;
 
 use super::account::{Account, Ledger, Owner, Reason, Shares};
 use super::flight::Flights;
 use super::freshness::date;
+use super::index::Covered;
 use super::key;
-use super::purges::Purges;
+use super::purges::{ApiPurges, Purges, Verdict};
 use super::second::SecondLevel;
 use super::shelves::{Change, Eviction, Kept, Shelves, Variants};
 use super::stored::Stored;
@@ -191,42 +192,54 @@ impl Cache {
         true
     }
 
-    /// Gives back the memory of what purges cover. Looks at every response: not for a thread that serves.
-    pub(crate) fn forget_purged(&self, purges: &Purges) {
-        let mut apis = HashMap::new();
-        self.forget(Reason::Purged, |stored| {
-            let Some(api) = key::api(&stored.key) else { return false };
-            let purges = apis.entry(api).or_insert_with(|| purges.of(api));
-            !purges.allow(stored.url, stored.stamp)
+    /// Gives back the memory of what a purge has covered. Not for a thread that serves: it may be much.
+    pub(crate) fn forget(&self, api: ApiId, covered: &Covered, purges: &ApiPurges) {
+        let is_gone = |stored: &Stored| {
+            key::api(&stored.key) == Some(api)
+                && purges.verdict(&stored.labels.as_ref(), stored.stamp) == Verdict::Gone
+        };
+        self.ledger.index.each(api, covered, |hashes| {
+            hashes.iter().for_each(|hash| self.take_out(*hash, Reason::Purged, is_gone));
+        });
+        self.shelves.settle();
+    }
+
+    /// Takes out what was fetched before this time and is covered by a purge in any way, the soft ones too: then purges of that
+    /// time can be forgotten. Looks at every response.
+    pub(crate) fn forget_purged_before(&self, at: u64, purges: &Purges) {
+        self.forget_all(Reason::Purged, |stored| {
+            let verdict = |api| purges.of(api).verdict(&stored.labels.as_ref(), stored.stamp);
+            stored.stamp.at < at && key::api(&stored.key).map(verdict) != Some(Verdict::Good)
         });
     }
 
     /// Gives back the memory of what is too old to be of use. Looks at every response, too.
     pub(crate) fn forget_aged(&self, now: u64) {
-        self.forget(Reason::Age, |stored| !stored.is_of_use(now));
+        self.forget_all(Reason::Age, |stored| !stored.is_of_use(now));
     }
 
-    fn forget(&self, reason: Reason, mut is_over: impl FnMut(&Stored) -> bool) {
+    fn forget_all(&self, reason: Reason, is_over: impl Fn(&Stored) -> bool) {
         let mut found = Vec::new();
         self.shelves.each(&mut |variants| {
             if variants.kept.iter().any(|kept| is_over(&kept.stored)) {
                 found.push(variants.hash);
             }
         });
-        for hash in found {
-            // As they are now: others may have been stored meanwhile.
-            self.shelves.change(hash, &mut |now| {
-                let Some(now) = now else { return Change::Nothing };
-                let kept: Vec<Kept> =
-                    now.kept.iter().filter(|kept| !is_over(&kept.stored)).cloned().collect();
-                if kept.len() == now.kept.len() {
-                    return Change::Nothing;
-                }
-                self.ledger.count(reason, now.kept.len() - kept.len());
-                self.keep(hash, kept)
-            });
-        }
+        found.into_iter().for_each(|hash| self.take_out(hash, reason, &is_over));
         self.shelves.settle();
+    }
+
+    /// Takes out some of a key's responses, as they are now: others may have been stored meanwhile.
+    fn take_out(&self, hash: u64, reason: Reason, is_over: impl Fn(&Stored) -> bool) {
+        self.shelves.change(hash, &mut |now| {
+            let Some(now) = now else { return Change::Nothing };
+            let kept: Vec<Kept> = now.kept.iter().filter(|kept| !is_over(&kept.stored)).cloned().collect();
+            if kept.len() == now.kept.len() {
+                return Change::Nothing;
+            }
+            self.ledger.count(reason, now.kept.len() - kept.len());
+            self.keep(hash, kept)
+        });
     }
 
     pub(super) fn is_uncacheable(&self, hash: u64) -> bool {

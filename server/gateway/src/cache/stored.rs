@@ -13,6 +13,7 @@ use http::{HeaderMap, StatusCode, Version, response};
 use sluice_policies::cache::CacheRule;
 
 use super::judge::MAX_STALE;
+use super::labels::{self, Labels};
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::vary::Selecting;
@@ -38,8 +39,8 @@ static CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 pub(crate) struct Stored {
     /// The whole key, compared on every use: its hash alone could meet another's.
     pub(super) key: Box<[u8]>,
-    /// Names the URL for purges.
-    pub(super) url: u64,
+    /// What purges can name of it.
+    pub(super) labels: Labels,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -79,7 +80,7 @@ impl Stored {
         };
         Self {
             key: Box::default(),
-            url: 0,
+            labels: Labels { path: "/".into(), url: 0, tags: [].into() },
             status: StatusCode::OK,
             headers,
             body,
@@ -115,7 +116,7 @@ impl Stored {
     pub(super) fn weight(&self) -> usize {
         let headers: usize =
             self.headers.iter().map(|(name, value)| 100 + 2 * (name.as_str().len() + value.len())).sum();
-        320 + self.key.len() + self.body.len() + headers + self.selecting.bytes()
+        320 + self.labels.bytes() + self.key.len() + self.body.len() + headers + self.selecting.bytes()
     }
 
     /// Its fields with this gateway's `Via`, as HTTP/1 writes them. None when it depends on the call which of them it gets.
@@ -155,6 +156,9 @@ pub(super) fn stored_headers(headers: &HeaderMap, rule: &CacheRule) -> HeaderMap
     }
     if !rule.store_set_cookie {
         kept.remove(SET_COOKIE);
+    }
+    if !rule.pass_tags {
+        labels::remove_tags(&mut kept);
     }
     if let Entry::Vacant(none) = kept.entry(DATE)
         && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now()))

@@ -80,7 +80,7 @@ impl Compiler {
             hosts: hosts.iter().map(|host| host.to_ascii_lowercase().into_boxed_str()).collect(),
             routes: compiled.into_iter().map(|(_, route)| route).collect(),
             router,
-            purges: self.purges.of(*api),
+            purges: self.purges.of_tenant(*api, *tenant),
         }))
     }
 

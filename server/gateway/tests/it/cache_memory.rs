@@ -127,7 +127,12 @@ async fn an_api_alone_has_the_whole_memory_and_what_leaves_is_counted() {
     rig.get("/acme/alone/199", &[("cache-control", "no-cache")]).await;
     assert_eq!(evicted(&rig).replaced, before + 1);
 
-    rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope: PurgeScope::Api { api } }));
+    rig.apply(Change::Purge(Purge {
+        id: PurgeId::generate(),
+        scope: PurgeScope::Api { api },
+        tenant: None,
+        soft: false,
+    }));
     eventually("purged ones leave", async || evicted(&rig).purged > 0).await;
     assert_eq!((rig.shared.cache.entries(), rig.shared.cache.bytes()), (0, 0));
     assert_eq!(rig.shared.cache.health().apis, []);

@@ -8,6 +8,7 @@ mod cache_coalescing;
 mod cache_keys;
 mod cache_memory;
 mod cache_policy;
+mod cache_purges;
 mod forwarding;
 mod framing;
 mod http1;

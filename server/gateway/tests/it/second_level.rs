@@ -125,7 +125,7 @@ fn is_shared(seen: &Seen) -> bool {
 }
 
 fn purge(scope: PurgeScope) -> Change {
-    Change::Purge(Purge { id: PurgeId::generate(), scope })
+    Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft: false })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,6 +45,8 @@ pub struct CacheRule {
     pub epoch: u32,
     /// The revision is part of the key.
     pub each_release: bool,
+    /// Callers see the upstream's tags.
+    pub pass_tags: bool,
     pub max_body_bytes: u64,
 }
 
@@ -78,6 +80,7 @@ impl CacheRule {
             post_max_body_bytes,
             epoch,
             each_release,
+            pass_tags,
             max_body_bytes,
             // For people who save it: what was released is served.
             confirmed: _,
@@ -110,6 +113,7 @@ impl CacheRule {
             post_max_body_bytes,
             epoch,
             each_release,
+            pass_tags,
             max_body_bytes,
         })
     }

@@ -104,6 +104,9 @@ pub struct Cache {
     /// Forget everything stored with each release, as if it raised the epoch.
     #[schemars(title = "Start anew with each release")]
     pub each_release: bool,
+    /// Pass `Surrogate-Key` and `Cache-Tag` of responses on to callers. Off, they stay between the upstream and the cache.
+    #[schemars(title = "Pass tags on to callers")]
+    pub pass_tags: bool,
     /// Bytes of the largest response that is stored.
     #[schemars(title = "Largest response (bytes)", range(min = 1))]
     pub max_body_bytes: u64,
@@ -169,6 +172,7 @@ impl Default for Cache {
             post_max_body_bytes: None,
             epoch: 0,
             each_release: false,
+            pass_tags: false,
             max_body_bytes: 8 << 20,
             confirmed: Vec::new(),
         }
@@ -213,6 +217,7 @@ impl Policy for Cache {
             post_max_body_bytes,
             epoch: _,
             each_release: _,
+            pass_tags: _,
             max_body_bytes,
             // Asked for by `said_once`.
             confirmed: _,

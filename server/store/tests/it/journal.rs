@@ -44,7 +44,12 @@ fn revocation(key: &str) -> Change {
 }
 
 fn purge(api: ApiId) -> Change {
-    Change::Purge(Purge { id: PurgeId::generate(), scope: PurgeScope::Api { api } })
+    Change::Purge(Purge {
+        id: PurgeId::generate(),
+        scope: PurgeScope::Api { api },
+        tenant: None,
+        soft: false,
+    })
 }
 
 async fn release(store: &Store, environment: EnvironmentId, api: ApiId, bytes: &[u8]) -> Sha256Hash {

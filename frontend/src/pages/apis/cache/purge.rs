@@ -45,7 +45,7 @@ pub(super) fn PurgeDialog(
         };
         let (environment, path) = (environments.picked(), untrack(|| current.path("/purges")));
         let work = async move {
-            let body = CreatePurge { environment: environment.await?.id, scope };
+            let body = CreatePurge { environment: environment.await?.id, scope, soft: false };
             api::post::<_, PurgeRecord>(&path, &body).await
         };
         task.run(work, move |purge| {

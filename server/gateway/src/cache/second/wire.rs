@@ -30,6 +30,8 @@ pub(in crate::cache) struct Response {
     pub(in crate::cache) body: Bytes,
     pub(in crate::cache) selecting: Selecting,
     pub(in crate::cache) storable: Storable,
+    /// See [`crate::cache::labels`].
+    pub(in crate::cache) tags: Vec<u64>,
     pub(in crate::cache) origin: Origin,
 }
 
@@ -65,6 +67,7 @@ struct ResponseHead {
     headers: Vec<(String, String)>,
     selecting: Vec<(String, Option<String>)>,
     storable: Storable,
+    tags: Vec<u64>,
     origin: Origin,
 }
 
@@ -88,6 +91,7 @@ pub(super) fn encode_response(stored: &Stored, origin: Origin) -> Option<Vec<u8>
         headers: stored.headers.iter().map(field).collect(),
         selecting: selecting.collect(),
         storable: stored.storable,
+        tags: stored.labels.tags.to_vec(),
         origin,
     };
     encode(&Head::Response(Box::new(head)), &stored.body)
@@ -116,7 +120,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> Option<Value> {
 }
 
 fn response(head: ResponseHead, body: Bytes) -> Option<Response> {
-    let ResponseHead { status, headers: fields, selecting, storable, origin } = head;
+    let ResponseHead { status, headers: fields, selecting, storable, tags, origin } = head;
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in &fields {
         headers.append(name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(&bytes_of(value)?).ok()?);
@@ -129,7 +133,15 @@ fn response(head: ResponseHead, body: Bytes) -> Option<Response> {
         Some((name.parse().ok()?, value))
     });
     let selecting = Selecting::of(selecting.collect::<Option<Vec<_>>>()?);
-    Some(Response { status: StatusCode::from_u16(status).ok()?, headers, body, selecting, storable, origin })
+    Some(Response {
+        status: StatusCode::from_u16(status).ok()?,
+        headers,
+        body,
+        selecting,
+        storable,
+        tags,
+        origin,
+    })
 }
 
 fn latin1(bytes: &[u8]) -> String {

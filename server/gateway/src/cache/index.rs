@@ -1,0 +1,205 @@
+//! Which keys of the store have which labels, so that a purge finds what it covers without looking at everything, and can say
+//! beforehand how much that is.
+//!
+//! It is kept with the store's accounts and bounded by the store. Each entry names the list of responses that it is of: a list that leaves
+//! late takes nothing out that has arrived meanwhile.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use sluice_contract::ids::ApiId;
+
+use super::key;
+use super::shelves::Variants;
+use super::stored::Stored;
+
+/// Keys that are looked at without letting others have the lock.
+const TOGETHER: usize = 1_024;
+
+/// What purges find responses by.
+#[derive(Default)]
+pub(super) struct Index {
+    apis: Mutex<HashMap<ApiId, Arc<Mutex<ApiIndex>>>>,
+}
+
+/// The responses of an API.
+#[derive(Default)]
+struct ApiIndex {
+    /// By the path that clients ask for, then the key's hash.
+    paths: BTreeMap<(Arc<str>, u64), Entry>,
+    tags: HashMap<u64, HashMap<u64, Entry, ahash::RandomState>, ahash::RandomState>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    /// The address of the list, which is told to leave before it is freed.
+    list: usize,
+    url: u64,
+    bytes: u64,
+}
+
+/// Responses of an API by what they have in common.
+#[derive(Clone, Debug)]
+pub(crate) enum Covered {
+    All,
+    /// One URL: its path, and its hash with the query.
+    Url(String, u64),
+    /// Whole segments of a path.
+    Prefix(String),
+    Tag(u64),
+}
+
+/// How many there are, and their bytes in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    entries: u64,
+    bytes: u64,
+}
+
+impl Index {
+    fn of(&self, api: ApiId) -> Arc<Mutex<ApiIndex>> {
+        Arc::clone(self.apis.lock().entry(api).or_default())
+    }
+
+    /// The responses of a key are about to be stored.
+    pub(super) fn arrive(&self, variants: &Variants) {
+        for kept in &variants.kept {
+            self.with(&kept.stored, |index| index.insert(variants, &kept.stored, kept.bytes));
+        }
+    }
+
+    /// They are stored no more, or by another list that has arrived.
+    pub(super) fn leave(&self, variants: &Variants) {
+        for kept in &variants.kept {
+            self.with(&kept.stored, |index| index.remove(variants, &kept.stored));
+        }
+    }
+
+    fn with(&self, stored: &Stored, change: impl FnOnce(&mut ApiIndex)) {
+        if let Some(api) = key::api(&stored.key) {
+            change(&mut self.of(api).lock());
+        }
+    }
+
+    /// Calls with the hashes of the keys that have covered responses, some at a time, and adds up what is found.
+    pub(super) fn each(&self, api: ApiId, covered: &Covered, mut found: impl FnMut(&[u64])) -> Amount {
+        let Some(index) = self.apis.lock().get(&api).cloned() else { return Amount::default() };
+        match covered {
+            Covered::Tag(tag) => {
+                let of_tag = index.lock().tags.get(tag).cloned().unwrap_or_default();
+                let hashes: Vec<u64> = of_tag.keys().copied().collect();
+                hashes.chunks(TOGETHER).for_each(found);
+                of_tag.values().collect()
+            }
+            Covered::All => by_path(&index, "", |_, _| Step::Take, &mut found),
+            Covered::Url(path, url) => {
+                let step = |at: &str, entry: &Entry| match at == path {
+                    true if entry.url == *url => Step::Take,
+                    true => Step::Skip,
+                    false => Step::End,
+                };
+                by_path(&index, path, step, &mut found)
+            }
+            Covered::Prefix(prefix) => by_path(&index, prefix, |at, _| step_below(prefix, at), &mut found),
+        }
+    }
+}
+
+enum Step {
+    Take,
+    Skip,
+    End,
+}
+
+/// Whole segments, as [`super::labels::Label::prefix`] has it.
+fn step_below(prefix: &str, path: &str) -> Step {
+    let Some(rest) = path.strip_prefix(prefix) else { return Step::End };
+    if rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/') { Step::Take } else { Step::Skip }
+}
+
+/// Goes through the paths from one on.
+fn by_path(
+    index: &Mutex<ApiIndex>,
+    from: &str,
+    step: impl Fn(&str, &Entry) -> Step,
+    found: &mut impl FnMut(&[u64]),
+) -> Amount {
+    let mut amount = Amount::default();
+    let mut begin = Bound::Included((Arc::<str>::from(from), 0));
+    loop {
+        let mut hashes = Vec::new();
+        let mut next = None;
+        {
+            let index = index.lock();
+            for (place, entry) in index.paths.range((begin, Bound::Unbounded)).take(TOGETHER) {
+                match step(&place.0, entry) {
+                    Step::End => {
+                        next = None;
+                        break;
+                    }
+                    Step::Take => {
+                        hashes.push(place.1);
+                        amount = amount.and(entry);
+                    }
+                    Step::Skip => {}
+                }
+                next = Some(place.clone());
+            }
+        }
+        found(&hashes);
+        let Some(last) = next else { return amount };
+        begin = Bound::Excluded(last);
+    }
+}
+
+impl ApiIndex {
+    fn insert(&mut self, variants: &Variants, stored: &Stored, bytes: u64) {
+        let entry = Entry { list: address(variants), url: stored.labels.url, bytes };
+        let add = |found: &mut Entry| match found.list == entry.list {
+            // Another variant of the same key.
+            true => found.bytes += bytes,
+            false => *found = entry,
+        };
+        let place = (Arc::clone(&stored.labels.path), variants.hash);
+        self.paths.entry(place).and_modify(add).or_insert(entry);
+        for tag in &*stored.labels.tags {
+            self.tags.entry(*tag).or_default().entry(variants.hash).and_modify(add).or_insert(entry);
+        }
+    }
+
+    fn remove(&mut self, variants: &Variants, stored: &Stored) {
+        let is_of = |found: Option<&Entry>| found.is_some_and(|found| found.list == address(variants));
+        let place = (Arc::clone(&stored.labels.path), variants.hash);
+        if is_of(self.paths.get(&place)) {
+            self.paths.remove(&place);
+        }
+        for tag in &*stored.labels.tags {
+            let Some(keys) = self.tags.get_mut(tag) else { continue };
+            if is_of(keys.get(&variants.hash)) {
+                keys.remove(&variants.hash);
+            }
+            if keys.is_empty() {
+                self.tags.remove(tag);
+            }
+        }
+    }
+}
+
+fn address(variants: &Variants) -> usize {
+    std::ptr::from_ref(variants).addr()
+}
+
+impl Amount {
+    fn and(self, entry: &Entry) -> Self {
+        Self { entries: self.entries + 1, bytes: self.bytes + entry.bytes }
+    }
+}
+
+impl<'e> FromIterator<&'e Entry> for Amount {
+    fn from_iter<T: IntoIterator<Item = &'e Entry>>(entries: T) -> Self {
+        entries.into_iter().fold(Self::default(), Self::and)
+    }
+}

@@ -1,0 +1,99 @@
+use super::table::MOST;
+use super::*;
+
+fn stamp(position: Position, at: u64) -> Stamp {
+    Stamp { position, at }
+}
+
+fn url(url: u64) -> Labelled<'static> {
+    Labelled { url, path: "/", tags: &[] }
+}
+
+fn good(purges: &ApiPurges, response: u64, at: Stamp) -> bool {
+    purges.verdict(&url(response), at) == Verdict::Good
+}
+
+#[test]
+fn what_was_fetched_before_a_purge_is_never_good_again() {
+    let purges = ApiPurges::default();
+    assert!(good(&purges, 1, stamp(0, 0)));
+    purges.label(Label::Url(1), Strength::Hard, stamp(5, 100));
+    assert!(!good(&purges, 1, stamp(4, 99)), "stored before");
+    assert!(!good(&purges, 1, stamp(5, 100)), "the same moment counts as before");
+    assert!(!good(&purges, 1, stamp(4, 101)), "fetched on a gateway that did not know of the purge");
+    assert!(good(&purges, 1, stamp(5, 101)));
+    assert!(good(&purges, 2, stamp(4, 99)), "another URL");
+    purges.all(Strength::Hard, stamp(6, 200));
+    assert!(!good(&purges, 2, stamp(5, 150)));
+    assert!(good(&purges, 2, stamp(6, 201)));
+}
+
+#[test]
+fn a_soft_purge_makes_stale_since_then_and_a_hard_one_stands_above_it() {
+    let purges = ApiPurges::default();
+    purges.label(Label::tag("a"), Strength::Soft, stamp(5, 100));
+    let tags = [Label::tag("a").hash(), Label::tag("b").hash()];
+    let tagged = Labelled { tags: &tags, ..url(1) };
+    assert_eq!(purges.verdict(&tagged, stamp(4, 99)), Verdict::Stale { since: 100 });
+    assert_eq!(purges.verdict(&tagged, stamp(5, 101)), Verdict::Good);
+    assert_eq!(purges.verdict(&url(1), stamp(4, 99)), Verdict::Good, "it has no such tag");
+    purges.label(Label::tag("b"), Strength::Hard, stamp(6, 200));
+    assert_eq!(purges.verdict(&tagged, stamp(4, 99)), Verdict::Gone);
+    purges.all(Strength::Soft, stamp(7, 300));
+    assert_eq!(purges.verdict(&url(1), stamp(6, 201)), Verdict::Stale { since: 300 });
+}
+
+#[test]
+fn what_another_gateway_fetched_is_judged_by_the_journal_and_by_the_clock_where_that_is_silent() {
+    let purges = ApiPurges::default();
+    let good = |response, at| purges.verdict_on_foreign(&url(response), at) == Verdict::Good;
+    assert!(good(1, stamp(0, 0)));
+    purges.label(Label::Url(1), Strength::Hard, stamp(5, 100));
+    assert!(!good(1, stamp(4, 999)));
+    assert!(good(1, stamp(5, 1)), "whoever saw the purge fetched after it");
+    purges.label(Label::Url(1), Strength::Hard, stamp(0, 200));
+    assert!(!good(1, stamp(5, 200)) && good(1, stamp(5, 201)));
+    purges.all(Strength::Hard, stamp(6, 300));
+    assert!(!good(2, stamp(5, 999)) && good(2, stamp(6, 1)));
+    assert!(!good(1, stamp(6, 200)), "both count");
+}
+
+#[test]
+fn many_purged_urls_fold_into_one_stamp_that_covers_them() {
+    let purges = ApiPurges::default();
+    let most = MOST as u64;
+    (0..=most).for_each(|url| purges.label(Label::Url(url), Strength::Hard, stamp(url + 1, url + 1)));
+    assert!(purges.hard.len() <= MOST / 2 + 1);
+    for url in [0, 1_000, most] {
+        assert!(!good(&purges, url, stamp(url, url)), "{url}");
+    }
+    assert!(good(&purges, 0, stamp(most + 2, most + 2)));
+}
+
+#[test]
+fn a_purge_of_a_tenant_covers_its_apis_and_those_that_are_not_known_yet() {
+    let purges = Purges::default();
+    let (mine, other) = (TenantId::generate(), TenantId::generate());
+    let (a, b, c) = (ApiId::generate(), ApiId::generate(), ApiId::generate());
+    let (of_mine, of_other, unknown) = (purges.of_tenant(a, mine), purges.of_tenant(b, other), purges.of(c));
+    purges.note_wide(stamp(5, 100));
+    for api in purges.of_all(Some(mine)) {
+        purges.of(api).all(Strength::Hard, stamp(5, 100));
+    }
+    let before = stamp(4, 50);
+    assert!(!good(&of_mine, 1, before) && good(&of_other, 1, before) && !good(&unknown, 1, before));
+    let late = purges.of(ApiId::generate());
+    assert_eq!(late.verdict_on_foreign(&url(1), before), Verdict::Gone, "an API that comes later");
+    assert!(good(&late, 1, stamp(5, 101)));
+}
+
+#[test]
+fn purges_that_nothing_stored_can_be_older_than_are_forgotten() {
+    let purges = Purges::default();
+    let api = purges.of(ApiId::generate());
+    api.label(Label::Url(1), Strength::Hard, stamp(1, 100));
+    api.label(Label::Url(2), Strength::Hard, stamp(2, 200));
+    purges.drop_before(200);
+    assert_eq!(api.hard.len(), 1);
+    assert!(!good(&api, 2, stamp(1, 150)));
+}
