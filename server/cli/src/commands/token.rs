@@ -27,7 +27,7 @@ pub(crate) fn command() -> Command {
             .value_name("PERMISSION")
             .action(ArgAction::Append)
             .required(true)
-            .help("manage_tenant, manage_apis, approve_subscriptions, manage_applications, read_management, read_calls, read_audit or read_catalogue; may be repeated"),
+            .help("manage_tenant, manage_apis, manage_cache, approve_subscriptions, manage_applications, read_management, read_calls, read_audit or read_catalogue; may be repeated"),
         Arg::new("valid-days")
             .long("valid-days")
             .value_name("DAYS")

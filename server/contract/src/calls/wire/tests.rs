@@ -344,7 +344,8 @@ fn calls_that_differ_in_one_thing_only_are_told_apart() {
     let id = || Uuid::from_u128(99);
     let other = || Some("other".to_owned());
     let stage = || StageTime { stage: "other".to_owned(), start_us: 1, took_us: 2 };
-    let changes: [fn(&mut Call, Uuid, Option<String>, StageTime); 19] = [
+    type Change = fn(&mut Call, Uuid, Option<String>, StageTime);
+    let changes: [Change; 19] = [
         |call, _, _, _| call.at += chrono::TimeDelta::minutes(1),
         |call, id, _, _| call.tenant = Some(TenantId(id)),
         |call, id, _, _| call.api = Some(ApiId(id)),
