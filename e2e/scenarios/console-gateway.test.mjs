@@ -234,6 +234,47 @@ for (const database of databases) {
       await dialog(ada).getByRole('button', { name: 'Done' }).click();
     });
 
+    it('purges below a path, by tag and softly, and everything only when that is typed', async () => {
+      const status = async (target) => (await call(sluice, path(target), { key })).headers.get('cache-status') ?? '';
+      const tagged = (tag) => `/response-headers?Surrogate-Key=${tag}`;
+      const purge = async (what, fields, { soft = false } = {}) => {
+        await ada.page.getByRole('button', { name: 'Purge', exact: true }).click();
+        await dialog(ada).getByLabel('What').selectOption(what);
+        await dialog(ada).getByRole('switch', { name: 'Soft' }).setChecked(soft);
+        await submitDialog(ada, fields, 'Purge now', { stays: true });
+        await dialog(ada).getByText('on every gateway').waitFor();
+        await dialog(ada).getByRole('button', { name: 'Done' }).click();
+      };
+      const targets = ['/get?keep=2', '/anything/a', tagged('red'), tagged('blue')];
+      for (const target of targets) await status(target);
+      for (const target of targets) assert.match(await status(target), /; hit/, target);
+      assert.equal((await call(sluice, path(tagged('red')), { key })).headers.get('surrogate-key'), null, 'tags are for caches');
+
+      await purge('prefix', { Path: '/anything' });
+      assert.match(await status('/anything/a'), /uri-miss/);
+      await purge('tag', { Tag: 'red' });
+      assert.match(await status(tagged('red')), /uri-miss/);
+      assert.match(await status(tagged('blue')), /; hit/);
+      await purge('url', { Address: '/get?keep=2' }, { soft: true });
+      assert.match(await status('/get?keep=2'), /fwd=stale/);
+      for (const target of targets) assert.match(await status(target), /; hit/, target);
+
+      await ada.page.getByRole('button', { name: 'Purge', exact: true }).click();
+      await dialog(ada).getByLabel('What').selectOption('everything');
+      await submitDialog(ada, { 'Type everything to confirm': 'some' }, 'Purge now', { stays: true });
+      await dialog(ada).getByText('What stands here has to be: everything').waitFor();
+      await dialog(ada).getByRole('button', { name: 'Cancel' }).click();
+      for (const target of targets) assert.match(await status(target), /; hit/, target);
+      await purge('everything', { 'Type everything to confirm': 'everything' });
+      for (const target of targets) assert.match(await status(target), /uri-miss/, target);
+
+      const { items } = await scene.admin.get(`${scene.base}/purges?api=${api.id}`);
+      const newest = items.slice(0, 4).map(({ scope, soft }) => [scope.by, soft]);
+      assert.deepEqual(newest, [['everything', false], ['url', true], ['tag', false], ['prefix', false]]);
+      await row(ada, '/get?keep=2').filter({ hasText: 'soft' }).waitFor();
+      await row(ada, 'everything').first().waitFor();
+    });
+
     it('follows purges and releases in their lists until every gateway has them, then asks no more', async () => {
       for (const [tab, table] of [['cache', 'Purges'], ['revisions', 'Releases']]) {
         const list = new RegExp(`/${table.toLowerCase()}\\?`);

@@ -1,6 +1,6 @@
 //! Purges: removal of cached responses, ordered with everything else by the journal.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select, Set};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, Select, Set};
 use serde_json::json;
 use sluice_contract::ids::{EnvironmentId, PurgeId, TenantId};
 use sluice_contract::journal::{Change as JournalChange, Purge, PurgeScope};
@@ -41,7 +41,9 @@ pub async fn list(
     let PurgeFilter { api } = filter;
     let mut select = of(tenant);
     if let Some(api) = api {
-        select = select.filter(purges::Column::ApiId.eq(api.0));
+        // What covers every API covers this one.
+        let every = purges::Column::ApiId.is_null();
+        select = select.filter(Condition::any().add(purges::Column::ApiId.eq(api.0)).add(every));
     }
     let Page { items, next } = LISTING.page(db, select, page).await?;
     Ok(Page { items: with_progress(db, items).await?, next })

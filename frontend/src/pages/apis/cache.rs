@@ -2,6 +2,7 @@
 
 mod held;
 mod purge;
+mod scope;
 mod staleness;
 
 use leptos::prelude::*;

@@ -39,6 +39,7 @@ pub struct CreatePurge {
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct PurgeFilter {
+    /// Those that cover this API: its own and those of all APIs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiId>,
 }

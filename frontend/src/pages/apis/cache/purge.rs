@@ -1,20 +1,22 @@
 //! Asking for a purge, and watching the gateways take it.
 
 use leptos::prelude::*;
-use sluice_contract::journal::PurgeScope;
 use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
 
 use super::name_of;
+use super::scope::{Choice, ScopeFields};
 use crate::api;
 use crate::components::{
-    Change, DialogForm, EnvironmentChoice, EnvironmentField, RolloutDialog, SelectField, TextField,
-    use_toasts,
+    Change, DialogForm, EnvironmentChoice, EnvironmentField, RolloutDialog, Switch, TextField, use_toasts,
 };
 use crate::pages::apis::draft::use_draft;
 use crate::session::{Current, use_current};
 use crate::state::{Task, effect, opened_by};
 
-/// Everything of the API or one path; then each gateway as it removes it. `on_change` runs when a purge was made, and
+/// What is typed before everything goes.
+const SURE: &str = "everything";
+
+/// What to purge; then each gateway as it removes it. `on_change` runs when a purge was made, and
 /// when the person has seen how far it got.
 #[component]
 pub(super) fn PurgeDialog(
@@ -27,25 +29,29 @@ pub(super) fn PurgeDialog(
     let toasts = use_toasts();
     let task = Task::new();
     let change = RwSignal::new(None::<Change>);
-    let what = RwSignal::new("url".to_owned());
-    let path = RwSignal::new(String::new());
+    let choice = Choice::new();
+    let soft = RwSignal::new(false);
+    let sure = RwSignal::new(String::new());
+    let unsure = RwSignal::new(None::<String>);
     effect(move || {
         if open.get() {
             task.clear();
-            path.set(String::new());
+            choice.clear();
+            sure.set(String::new());
+            unsure.set(None);
         }
     });
     let submit = move |()| {
+        if choice.is_everything_now() && sure.with_untracked(|sure| sure.trim() != SURE) {
+            unsure.set(Some(format!("What stands here has to be: {SURE}")));
+            return;
+        }
+        unsure.set(None);
         let api = draft.api();
-        let scope = if what.with_untracked(|what| what == "url") {
-            let path = below_base(path.get_untracked().trim(), &api.base_path);
-            PurgeScope::Url { api: api.id, path }
-        } else {
-            PurgeScope::Api { api: api.id }
-        };
+        let (scope, soft) = (choice.scope(api.id, &api.base_path), soft.get_untracked());
         let (environment, path) = (environments.picked(), untrack(|| current.path("/purges")));
         let work = async move {
-            let body = CreatePurge { environment: environment.await?.id, scope, soft: false };
+            let body = CreatePurge { environment: environment.await?.id, scope, soft };
             api::post::<_, PurgeRecord>(&path, &body).await
         };
         task.run(work, move |purge| {
@@ -54,21 +60,16 @@ pub(super) fn PurgeDialog(
             on_change.run(());
         });
     };
-    let kinds = Signal::stored(vec![
-        ("url".to_owned(), "One address".to_owned()),
-        ("api".to_owned(), "Everything of this API".to_owned()),
-    ]);
-    let address = move || {
-        what.with(|what| what == "url").then(|| {
+    let confirmation = move || {
+        choice.is_everything().then(|| {
             view! {
                 <TextField
-                    label="Address"
-                    value=path
+                    label=format!("Type {SURE} to confirm")
+                    value=sure
+                    error=unsure
                     required=true
                     mono=true
-                    placeholder="/items?page=2"
-                    help="As callers ask for it, below the API's base, with its query. A whole URL will do, too. Every stored variant of it goes."
-                    error=task.field("/scope/path")
+                    help="Every API of this tenant is fetched anew: their upstreams will feel it."
                 />
             }
         })
@@ -77,8 +78,13 @@ pub(super) fn PurgeDialog(
         <RolloutDialog open title="Purge the cache" change on_close=on_change>
             <DialogForm open task action="Purge now" on_submit=submit>
                 <EnvironmentField choice=environments />
-                <SelectField label="What" value=what options=kinds />
-                {address}
+                <ScopeFields choice task />
+                {confirmation}
+                <Switch
+                    label="Soft"
+                    checked=soft
+                    help="What is covered becomes stale: it may be served while it is fetched anew, or while the upstream is down, where the policy or the upstream allows that."
+                />
             </DialogForm>
         </RolloutDialog>
     }
@@ -108,35 +114,4 @@ pub(super) fn ShownPurge(
 
 fn change_of(current: Current, purge: PurgeRecord) -> Change {
     Change { path: untrack(|| current.path(&format!("/purges/{}", purge.id))), first: purge.progress }
-}
-
-/// What the API takes of what a person pastes: `https://host/acme/items/list?page=2` is `/list?page=2` below
-/// `/acme/items`.
-fn below_base(text: &str, base: &str) -> String {
-    let after_host = text.split_once("://").map(|(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
-    let path = after_host.unwrap_or(text);
-    match path.strip_prefix(base) {
-        Some("") => "/".to_owned(),
-        Some(below) if below.starts_with('/') => below.to_owned(),
-        Some(query) if query.starts_with('?') => format!("/{query}"),
-        _ => path.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::below_base;
-
-    #[test]
-    fn an_address_may_be_pasted_whole() {
-        let below = |text| below_base(text, "/acme/items");
-        assert_eq!(below("/list?page=2"), "/list?page=2");
-        assert_eq!(below("/acme/items/list?page=2"), "/list?page=2");
-        assert_eq!(below("https://gateway.example.com/acme/items/list"), "/list");
-        assert_eq!(below("https://items.example.com/list"), "/list");
-        assert_eq!(below("http://127.0.0.1:8000/acme/items"), "/");
-        assert_eq!(below("http://127.0.0.1:8000/acme/items?a=1"), "/?a=1");
-        assert_eq!(below("https://items.example.com"), "/");
-        assert_eq!(below("/acme/items-old/list"), "/acme/items-old/list");
-    }
 }
