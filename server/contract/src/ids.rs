@@ -76,6 +76,8 @@ ids! {
     EnrolmentTokenId,
     /// One removal of cached responses.
     PurgeId,
+    /// A question to gateways.
+    QuestionId,
     /// A line of the audit log.
     AuditId,
     /// One request through a gateway; what clients see as `x-request-id` when they send none.

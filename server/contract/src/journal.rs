@@ -9,6 +9,7 @@ use crate::ids::{
     ApiId, ApplicationId, CredentialId, IncarnationId, PlanId, PurgeId, ReleaseId, SubscriptionId, TenantId,
 };
 use crate::part::Sha256Hash;
+use crate::questions::Question;
 
 /// A place in an environment's journal. The first entry is 1; 0 is before everything.
 pub type Position = u64;
@@ -153,4 +154,6 @@ pub enum Frame {
     Entry(Entry),
     /// Sent at least every second when there is nothing else.
     Heartbeat { head: Position },
+    /// Only to gateways that said `questions=true` when they asked for the stream, after the entries that were there before.
+    Question(Box<Question>),
 }

@@ -13,5 +13,6 @@ pub mod link;
 pub mod part;
 pub mod path;
 pub mod problem;
+pub mod questions;
 pub mod rest;
 pub mod rollup;

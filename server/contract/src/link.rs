@@ -20,7 +20,7 @@ pub const PROTOCOL: u16 = 1;
 pub const ENROL_PATH: &str = "/gateway/v1/enrolments";
 /// `POST` [`SessionRequest`] → [`SessionResponse`].
 pub const SESSION_PATH: &str = "/gateway/v1/sessions";
-/// `GET ?from=<position>&incarnation=<id>` → lines of [`crate::journal::Frame`] (`application/x-ndjson`).
+/// `GET ?from=<position>&incarnation=<id>&questions=true` → lines of [`crate::journal::Frame`] (`application/x-ndjson`).
 pub const JOURNAL_PATH: &str = "/gateway/v1/journal";
 /// `GET` → [`crate::journal::Snapshot`].
 pub const SNAPSHOT_PATH: &str = "/gateway/v1/snapshot";
@@ -30,6 +30,8 @@ pub const PARTS_PATH: &str = "/gateway/v1/parts";
 pub const ACKNOWLEDGE_PATH: &str = "/gateway/v1/acknowledgements";
 /// `POST` [`Heartbeat`] → 204. Sent every two seconds.
 pub const HEARTBEAT_PATH: &str = "/gateway/v1/heartbeats";
+/// `POST` [`crate::questions::Answer`] → 204.
+pub const ANSWERS_PATH: &str = "/gateway/v1/answers";
 /// `POST` [`crate::calls::CallBatch`] as `calls::wire` says → [`crate::calls::BatchReceipt`].
 pub const CALLS_PATH: &str = "/gateway/v1/calls";
 

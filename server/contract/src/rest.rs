@@ -4,6 +4,7 @@ pub mod analytics;
 pub mod api_tokens;
 pub mod apis;
 pub mod applications;
+pub mod asked;
 pub mod audit;
 pub mod calls;
 pub mod catalogue;

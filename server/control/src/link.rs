@@ -15,6 +15,7 @@ mod keys;
 mod listener;
 mod parts;
 mod plain;
+pub(crate) mod questions;
 mod refusals;
 mod sessions;
 mod snapshot;
@@ -26,8 +27,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use sluice_contract::link::{
-    ACKNOWLEDGE_PATH, CALLS_PATH, ENROL_PATH, HEARTBEAT_PATH, JOURNAL_PATH, PARTS_PATH, SESSION_PATH,
-    SNAPSHOT_PATH,
+    ACKNOWLEDGE_PATH, ANSWERS_PATH, CALLS_PATH, ENROL_PATH, HEARTBEAT_PATH, JOURNAL_PATH, PARTS_PATH,
+    SESSION_PATH, SNAPSHOT_PATH,
 };
 use sluice_contract::part::Sha256Hash;
 use sluice_store::Store;
@@ -50,6 +51,7 @@ pub(crate) struct Link {
     follower: Arc<follower::Follower>,
     heartbeats: Arc<heartbeats::Heartbeats>,
     acknowledgements: Arc<acknowledgements::Acknowledgements>,
+    questions: Arc<questions::Questions>,
     refusals: refusals::Refusals,
     running: OnceLock<()>,
 }
@@ -66,6 +68,7 @@ impl Link {
             follower: Arc::default(),
             heartbeats: Arc::default(),
             acknowledgements: Arc::default(),
+            questions: Arc::default(),
             refusals: refusals::Refusals::new(),
             running: OnceLock::new(),
         })
@@ -74,6 +77,11 @@ impl Link {
     /// What gateways must see of the TLS listener's certificate.
     pub(crate) fn fingerprint(&self) -> Sha256Hash {
         self.certificate.fingerprint()
+    }
+
+    /// Asks gateways.
+    pub(crate) fn questions(&self) -> &questions::Questions {
+        &self.questions
     }
 
     /// Starts to follow the journals and to write what gateways tell, once; all end when the control plane stops.
@@ -100,6 +108,7 @@ fn router() -> Router<App> {
         .route(SNAPSHOT_PATH, get(snapshot::get_snapshot))
         .route(&format!("{PARTS_PATH}/{{hash}}"), get(parts::get_part))
         .route(ACKNOWLEDGE_PATH, post(acknowledgements::create_acknowledgement))
+        .route(ANSWERS_PATH, post(questions::create_answer))
         .route(HEARTBEAT_PATH, post(heartbeats::create_heartbeat))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .merge(batches)

@@ -4,9 +4,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use sluice_contract::ids::{PurgeId, TenantId};
 use sluice_contract::journal::PurgeScope;
+use sluice_contract::questions::{Ask, Reply};
 use sluice_contract::rest::page::{Page, PageQuery};
-use sluice_contract::rest::purges::{CreatePurge, PurgeFilter, PurgeRecord};
-use sluice_store::purges;
+use sluice_contract::rest::purges::{CreatePurge, PurgeFilter, PurgePreview, PurgeRecord};
+use sluice_store::{gateways, purges};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,7 +18,10 @@ use crate::problem::ApiError;
 use crate::state::App;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_purges, create_purge)).routes(routes!(get_purge))
+    OpenApiRouter::new()
+        .routes(routes!(list_purges, create_purge))
+        .routes(routes!(get_purge))
+        .routes(routes!(preview_purge))
 }
 
 /// Purges of the tenant, newest first. Sorts: `created_at`.
@@ -53,6 +57,36 @@ async fn create_purge(
     let purge = purges::create(&tx, &scope.caller.actor, scope.tenant, &new).await?;
     app.commit(tx).await?;
     Ok((StatusCode::CREATED, Json(purges::get(app.store.read(), scope.tenant, purge).await?)))
+}
+
+/// Asks the gateways of an environment how much a purge would cover in their memory, about, and purges nothing. It waits two
+/// seconds at most; a gateway that is not connected to the process that is asked, or does not answer in time, is named as such.
+#[utoipa::path(
+    post, path = "/tenants/{tenant}/purges/preview", tag = "purges",
+    params(("tenant" = TenantId, Path)),
+    request_body = CreatePurge,
+    responses((status = 200, body = PurgePreview)),
+)]
+async fn preview_purge(
+    State(app): State<App>,
+    scope: Scope<need::ManageCache>,
+    Json(wanted): Json<CreatePurge>,
+) -> Result<Json<PurgePreview>, ApiError> {
+    // Soft or hard, it covers the same.
+    let CreatePurge { environment, scope: what, soft: _ } = wanted;
+    check_reach(&app, &scope, &what).await?;
+    purges::check(app.store.read(), scope.tenant, &what).await?;
+    let gateways = gateways::lately_seen(app.store.read(), scope.tenant, environment).await?;
+    let read = |reply| match reply {
+        Reply::PurgeAmount(amount) => Some(amount),
+        _ => None,
+    };
+    let ask = Ask::PurgeAmount { scope: what };
+    let gateways = app.link.questions().ask(gateways, scope.tenant, ask, read).await?;
+    let amounts = || gateways.iter().filter_map(|gateway| gateway.answer);
+    let entries = amounts().map(|amount| amount.entries).sum();
+    let bytes = amounts().map(|amount| amount.bytes).sum();
+    Ok(Json(PurgePreview { gateways, entries, bytes }))
 }
 
 /// Whether the caller may purge this.

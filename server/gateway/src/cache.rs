@@ -34,7 +34,7 @@ mod vary;
 
 pub use account::Shares;
 pub(crate) use fill::FillReader;
-pub(crate) use index::Covered;
+pub(crate) use index::{Amount, Covered};
 pub(crate) use key::purged_urls;
 pub(crate) use labels::Label;
 pub use purges::{ApiPurges, Purges, Stamp, Strength};

@@ -9,6 +9,7 @@ pub mod http1;
 pub mod link;
 pub mod listen;
 pub mod pipeline;
+pub mod questions;
 pub mod router;
 mod run;
 pub mod settings;

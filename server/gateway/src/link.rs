@@ -17,6 +17,7 @@ mod held;
 mod identity;
 mod obtain;
 mod parts;
+mod questions;
 mod session;
 mod ship;
 mod signals;
@@ -45,6 +46,7 @@ use freshness::Freshness;
 use heartbeat::Pulse;
 use obtain::Obtainer;
 use parts::Parts;
+use questions::Questions;
 use session::{SessionOpener, Sessions};
 use supervisor::Supervisor;
 
@@ -150,6 +152,9 @@ impl Work {
             Arc::clone(telemetry),
             Arc::clone(sessions),
         );
-        Ok((Supervisor::new(Arc::clone(sessions), opener, applier, obtained, freshness), newest))
+        let questions = Questions::new(Arc::clone(shared));
+        let supervisor =
+            Supervisor::new(Arc::clone(sessions), opener, applier, obtained, freshness, questions);
+        Ok((supervisor, newest))
     }
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::ids::{ApiId, EnvironmentId, PurgeId};
 use crate::journal::PurgeScope;
+use crate::rest::asked::FromGateway;
 use crate::rest::releases::Progress;
 
 /// A removal of cached responses, and how far it got.
@@ -32,6 +33,35 @@ pub struct CreatePurge {
     /// or the policy allows that, and is validated otherwise. Off, it is removed.
     #[serde(default)]
     pub soft: bool,
+}
+
+/// How much a purge would cover, about, gateway by gateway: each has a memory of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PurgePreview {
+    pub gateways: Vec<FromGateway<PurgeAmount>>,
+    /// What those have together that have answered.
+    pub entries: u64,
+    pub bytes: u64,
+}
+
+/// What a gateway holds of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PurgeAmount {
+    /// Keys with responses in the memory of the gateway.
+    pub entries: u64,
+    /// Bytes that these take there.
+    pub bytes: u64,
+    pub second_level: SecondLevelAmount,
+}
+
+/// What the second level of the cache holds of it, which gateways share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondLevelAmount {
+    /// The gateway has none.
+    None,
+    /// It has one, which keeps no index: what a purge covers there is refused and overwritten when it is asked for.
+    Unknown,
 }
 
 /// Filters of `GET /tenants/{tenant}/purges`.

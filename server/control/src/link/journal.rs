@@ -1,4 +1,5 @@
-//! `GET /gateway/v1/journal?from=<position>&incarnation=<id>`: the journal as it grows, one line for each entry.
+//! `GET /gateway/v1/journal?from=<position>&incarnation=<id>`: the journal as it grows, one line for each entry, and questions
+//! to gateways that know them.
 //!
 //! A stream reads as fast as its gateway does: what is recent comes from the follower's memory, what is older from the
 //! database in pages, and nothing is queued for a gateway that has stopped reading.
@@ -21,6 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::LinkedGateway;
 use super::follower::{Tail, World};
+use super::questions::{Listening, Questions};
 use crate::extract::Query;
 use crate::problem::ApiError;
 use crate::state::App;
@@ -41,6 +43,9 @@ pub(super) struct From {
     from: Position,
     /// Whose positions these are; none when it has none.
     incarnation: Option<IncarnationId>,
+    /// Whether the gateway knows what to do with questions.
+    #[serde(default)]
+    questions: bool,
 }
 
 /// The journal of the gateway's environment from a position on, as it grows.
@@ -69,6 +74,7 @@ pub(super) async fn get_journal(
             let stream = JournalStream {
                 tail: app.link.follower.tail(gateway.environment),
                 world: app.link.follower.world(),
+                questions: from.questions.then(|| Questions::listen(&app.link.questions, gateway)),
                 position: from.from,
                 incarnation,
                 gateway,
@@ -108,6 +114,8 @@ struct JournalStream {
     gateway: LinkedGateway,
     tail: Arc<Tail>,
     world: watch::Receiver<World>,
+    /// None: the gateway does not know them.
+    questions: Option<Listening>,
     incarnation: IncarnationId,
     /// Sent up to here.
     position: Position,
@@ -143,6 +151,7 @@ impl JournalStream {
         tokio::select! {
             changed = head.changed() => changed.ok().map(|()| Bytes::new()),
             changed = self.world.changed() => changed.ok().map(|()| Bytes::new()),
+            question = asked(&mut self.questions) => Some(question),
             () = self.app.stopping.cancelled() => None,
             () = self.sender.closed() => None,
             () = tokio::time::sleep(HEARTBEAT) => line(&Frame::Heartbeat { head: known.max(self.position) }).ok(),
@@ -170,7 +179,15 @@ impl JournalStream {
     }
 }
 
-fn line(frame: &Frame) -> Result<Bytes, ApiError> {
+/// The next question, as a line; never, where the gateway does not know them.
+async fn asked(questions: &mut Option<Listening>) -> Bytes {
+    match questions {
+        Some(listening) => listening.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+pub(super) fn line(frame: &Frame) -> Result<Bytes, ApiError> {
     let mut line = serde_json::to_vec(frame).map_err(ApiError::internal)?;
     line.push(b'\n');
     Ok(line.into())

@@ -4,6 +4,7 @@ mod cache;
 mod calls;
 mod enrolment;
 mod progress;
+mod questions;
 mod removal;
 mod restore;
 mod simulated;

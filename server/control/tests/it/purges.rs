@@ -3,7 +3,7 @@
 use serde_json::json;
 use sluice_contract::journal::{Change, PurgeScope};
 use sluice_contract::rest::page::Page;
-use sluice_contract::rest::purges::PurgeRecord;
+use sluice_contract::rest::purges::{PurgePreview, PurgeRecord};
 use sluice_contract::rest::users::Role;
 use sluice_testkit::each_database;
 
@@ -116,6 +116,40 @@ async fn who_may_not_purge_is_refused_and_a_publisher_purges_only_what_is_theirs
         wide.expect_problem(403, "forbidden");
         let admin = app.member(&[Role::TenantAdmin]).await;
         admin.post(&app.path("/purges"), &body(&everything)).await.expect(201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_preview_is_for_who_may_purge_that_refuses_what_a_purge_refuses_and_purges_nothing() {
+    each_database(|app| async move {
+        let api = make_api(&app, "items", draft()).await.id;
+        let environment = production(&app).await;
+        let before = told(&app).await.len();
+        let path = app.path("/purges/preview");
+        let body = |scope: serde_json::Value| json!({"environment": environment, "scope": scope});
+        let of_api = json!({"by": "api", "api": api});
+        for role in [Role::Viewer, Role::Approver, Role::Consumer] {
+            let refused = app.member(&[role]).await.post(&path, &body(of_api.clone())).await;
+            refused.expect_problem(403, "forbidden");
+        }
+        let publisher = app.member(&[Role::Publisher]).await;
+        let preview: PurgePreview = publisher.post(&path, &body(of_api)).await.expect(200).json();
+        assert_eq!(preview, PurgePreview { gateways: vec![], entries: 0, bytes: 0 });
+        publisher.post(&path, &body(json!({"by": "everything"}))).await.expect_problem(403, "forbidden");
+        for (scope, pointer) in [
+            (json!({"by": "prefix", "api": api, "path": "/a?b"}), "/scope/path"),
+            (json!({"by": "url", "api": api, "path": "a b"}), "/scope/path"),
+            (json!({"by": "tag", "tag": "a,b"}), "/scope/tag"),
+            (json!({"by": "application", "application": uuid::Uuid::new_v4()}), "/scope/application"),
+        ] {
+            let wrong = app.admin.post(&path, &body(scope.clone())).await;
+            assert_eq!(wrong.expect_problem(422, "invalid").fields[0].pointer, pointer, "{scope}");
+        }
+        let nowhere = json!({"environment": uuid::Uuid::new_v4(), "scope": {"by": "everything"}});
+        let nowhere = app.admin.post(&path, &nowhere).await;
+        assert_eq!(nowhere.expect_problem(422, "invalid").fields[0].pointer, "/environment");
+        assert_eq!(told(&app).await.len(), before, "the journal is as it was");
     })
     .await;
 }

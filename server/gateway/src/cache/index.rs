@@ -55,8 +55,8 @@ pub(crate) enum Covered {
 /// How many there are, and their bytes in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Amount {
-    entries: u64,
-    bytes: u64,
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Index {
@@ -195,6 +195,14 @@ fn address(variants: &Variants) -> usize {
 impl Amount {
     fn and(self, entry: &Entry) -> Self {
         Self { entries: self.entries + 1, bytes: self.bytes + entry.bytes }
+    }
+}
+
+impl std::ops::Add for Amount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { entries: self.entries + other.entries, bytes: self.bytes + other.bytes }
     }
 }
 

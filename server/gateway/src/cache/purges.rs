@@ -110,6 +110,11 @@ impl Purges {
         known.apis.iter().filter(|(_, purges)| is_covered(purges)).map(|(api, _)| *api).collect()
     }
 
+    /// Whether the API is known to be this tenant's.
+    pub(crate) fn is_of(&self, api: ApiId, tenant: TenantId) -> bool {
+        self.all.lock().apis.get(&api).and_then(|purges| purges.tenant.get()) == Some(&tenant)
+    }
+
     /// Forgets purges that became true before this time of the gateway's clock.
     pub fn drop_before(&self, at: u64) {
         let apis: Vec<_> = self.all.lock().apis.values().cloned().collect();

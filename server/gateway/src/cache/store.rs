@@ -12,7 +12,7 @@ use sluice_contract::link::CacheHealth;
 use super::account::{Account, Ledger, Owner, Reason, Shares};
 use super::flight::Flights;
 use super::freshness::date;
-use super::index::Covered;
+use super::index::{Amount, Covered};
 use super::key;
 use super::purges::{ApiPurges, Purges, Verdict};
 use super::second::SecondLevel;
@@ -190,6 +190,12 @@ impl Cache {
             Change::Remove
         });
         true
+    }
+
+    /// How much of an API is covered, without looking at any response. What purges have covered already and is in memory yet
+    /// counts.
+    pub(crate) fn amount(&self, api: ApiId, covered: &Covered) -> Amount {
+        self.ledger.index.each(api, covered, |_| {})
     }
 
     /// Gives back the memory of what a purge has covered. Not for a thread that serves: it may be much.

@@ -11,10 +11,12 @@ use sluice_contract::calls::BatchReceipt;
 use sluice_contract::ids::IncarnationId;
 use sluice_contract::journal::{Position, Snapshot};
 use sluice_contract::link::{
-    ACKNOWLEDGE_PATH, Acknowledgement, CALLS_PATH, ENROL_PATH, EnrolRequest, EnrolResponse, HEARTBEAT_PATH,
-    Heartbeat, JOURNAL_PATH, PARTS_PATH, SESSION_PATH, SNAPSHOT_PATH, SessionRequest, SessionResponse,
+    ACKNOWLEDGE_PATH, ANSWERS_PATH, Acknowledgement, CALLS_PATH, ENROL_PATH, EnrolRequest, EnrolResponse,
+    HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, PARTS_PATH, SESSION_PATH, SNAPSHOT_PATH, SessionRequest,
+    SessionResponse,
 };
 use sluice_contract::part::Sha256Hash;
+use sluice_contract::questions::Answer;
 
 use super::client::{Bounds, Client};
 use super::error::LinkError;
@@ -65,7 +67,7 @@ impl Control {
         incarnation: IncarnationId,
         from: Position,
     ) -> Result<JournalStream, LinkError> {
-        let path = format!("{JOURNAL_PATH}?from={from}&incarnation={incarnation}");
+        let path = format!("{JOURNAL_PATH}?from={from}&incarnation={incarnation}&questions=true");
         let response = self.client.stream(session.get(&path)?, Bounds::SMALL.wait).await?;
         Ok(JournalStream::new(response.into_body()))
     }
@@ -96,6 +98,11 @@ impl Control {
 
     pub(super) async fn heartbeat(&self, session: &Session, heartbeat: &Heartbeat) -> Result<(), LinkError> {
         let request = session.authorise(post(HEARTBEAT_PATH, heartbeat)?);
+        self.client.exchange(request, Bounds::SMALL).await.map(drop)
+    }
+
+    pub(super) async fn answer(&self, session: &Session, answer: &Answer) -> Result<(), LinkError> {
+        let request = session.authorise(post(ANSWERS_PATH, answer)?);
         self.client.exchange(request, Bounds::SMALL).await.map(drop)
     }
 

@@ -14,6 +14,7 @@ use super::backoff::Backoff;
 use super::error::LinkError;
 use super::freshness::Freshness;
 use super::obtain::Obtained;
+use super::questions::Questions;
 use super::session::{Connection, SessionOpener, Sessions};
 use super::stream::JournalStream;
 
@@ -34,6 +35,7 @@ pub(super) struct Supervisor {
     pub(super) applier: Applier,
     pub(super) obtained: mpsc::UnboundedReceiver<Obtained>,
     pub(super) freshness: Arc<Freshness>,
+    questions: Questions,
     housekeeping: Interval,
     retry: Interval,
 }
@@ -54,6 +56,7 @@ impl Supervisor {
         applier: Applier,
         obtained: mpsc::UnboundedReceiver<Obtained>,
         freshness: Arc<Freshness>,
+        questions: Questions,
     ) -> Self {
         let every = |period| {
             let mut interval = interval(period);
@@ -61,7 +64,7 @@ impl Supervisor {
             interval
         };
         let (housekeeping, retry) = (every(HOUSEKEEPING_EVERY), every(RETRY_EVERY));
-        Self { sessions, opener, applier, obtained, freshness, housekeeping, retry }
+        Self { sessions, opener, applier, obtained, freshness, questions, housekeeping, retry }
     }
 
     /// Runs for ever.
@@ -188,6 +191,10 @@ impl Supervisor {
     ) -> Result<bool, LinkError> {
         match frame {
             Frame::Heartbeat { head: _ } => Ok(true),
+            Frame::Question(question) => {
+                self.questions.take(*question, connection);
+                Ok(true)
+            }
             Frame::Hello { incarnation, head } => self.check_hello(incarnation, head, connection),
             Frame::SnapshotRequired { reason } => {
                 tracing::info!(reason, "the journal does not reach back far enough");

@@ -7,7 +7,7 @@ use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::journal::{Position, Purge, PurgeScope};
 
 use super::Shared;
-use crate::cache::{Covered, Label, Location, Stamp, Strength};
+use crate::cache::{Amount, Covered, Label, Location, Stamp, Strength};
 use crate::compile::Api;
 
 /// Purges whose responses wait to be taken out of memory; past it everything of their APIs is looked at.
@@ -52,6 +52,15 @@ impl Shared {
                 self.unforgotten.add(api, covered);
             }
         }
+    }
+
+    /// How much of a tenant's responses a purge would cover. A tag that a response has as well as "more than are read" counts once
+    /// for each.
+    pub(crate) fn purge_amount(&self, scope: &PurgeScope, tenant: TenantId) -> Amount {
+        let targets = self.targets(scope, Some(tenant)).into_iter();
+        let own = targets.filter(|(api, ..)| self.compiler.purges.is_of(*api, tenant));
+        own.map(|(api, _, covered)| self.cache.amount(api, &covered))
+            .fold(Amount::default(), std::ops::Add::add)
     }
 
     /// What a purge names, API by API.

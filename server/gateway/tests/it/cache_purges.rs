@@ -9,6 +9,9 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use sluice_contract::ids::{PurgeId, TenantId};
 use sluice_contract::journal::{Change, Purge, PurgeScope};
+use sluice_contract::questions::{Ask, Reply};
+use sluice_contract::rest::purges::PurgeAmount;
+use sluice_gateway::questions::answer;
 
 use crate::support::{Rig, Seen, Upstream, eventually, exchange, text};
 
@@ -34,6 +37,21 @@ async fn tagging() -> Upstream {
         }
     })
     .await
+}
+
+/// What the preview of a purge says, once what earlier purges have covered has left the memory.
+async fn would_go(rig: &Rig, scope: &PurgeScope, tenant: TenantId, expected: u64) -> PurgeAmount {
+    let mut held = None;
+    for _ in 0..1_000 {
+        let reply = answer(&rig.shared, tenant, Ask::PurgeAmount { scope: scope.clone() }).await;
+        let Reply::PurgeAmount(amount) = reply else { panic!("{reply:?}") };
+        held = Some(amount);
+        if amount.entries == expected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    held.unwrap()
 }
 
 fn is_hit(seen: &Seen) -> bool {
@@ -80,6 +98,12 @@ async fn each_scope_covers_what_it_names_and_nothing_else() {
     ] {
         hits(&rig, &paths).await;
         assert_eq!(hits(&rig, &paths).await, [true; 5], "before {scope:?}");
+        let covered = left.iter().filter(|left| !**left).count() as u64;
+        let held = would_go(&rig, &scope, rig.tenant, covered).await;
+        assert_eq!(held.entries, covered, "the preview of {scope:?}");
+        assert_eq!(held.bytes > 0, covered > 0, "the preview of {scope:?}");
+        let stranger = TenantId::generate();
+        assert_eq!(would_go(&rig, &scope, stranger, 0).await.entries, 0, "{scope:?} of another tenant");
         let change = purge(&rig, scope.clone(), false);
         rig.apply(change);
         assert_eq!(hits(&rig, &paths).await, left, "{scope:?}");

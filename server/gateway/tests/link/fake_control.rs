@@ -24,12 +24,13 @@ use sluice_contract::environment::EnvironmentSettings;
 use sluice_contract::ids::{ApiId, BootId, EnvironmentId, GatewayId, IncarnationId, ReleaseId, TenantId};
 use sluice_contract::journal::{Change, CredentialEntry, Entry, Frame, Position, ReleasedApi, Snapshot};
 use sluice_contract::link::{
-    ACKNOWLEDGE_PATH, Acknowledgement, CALLS_PATH, ENROL_PATH, EnrolRequest, EnrolResponse, EnrolmentToken,
-    HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, LostCalls, PARTS_PATH, SESSION_PATH, SNAPSHOT_PATH,
-    SessionRequest, SessionResponse,
+    ACKNOWLEDGE_PATH, ANSWERS_PATH, Acknowledgement, CALLS_PATH, ENROL_PATH, EnrolRequest, EnrolResponse,
+    EnrolmentToken, HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, LostCalls, PARTS_PATH, SESSION_PATH,
+    SNAPSHOT_PATH, SessionRequest, SessionResponse,
 };
 use sluice_contract::part::{ApiPart, Sha256Hash};
 use sluice_contract::problem::Problem;
+use sluice_contract::questions::{Answer, Question};
 use sluice_contract::rollup::Cell;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -76,6 +77,9 @@ pub struct State {
     pub sessions: Vec<SessionRequest>,
     pub tokens: HashSet<String>,
     pub acknowledgements: Vec<Acknowledgement>,
+    /// Questions that are still to be asked, of whoever listens; and answers.
+    pub questions: Vec<Question>,
+    pub answers: Vec<Answer>,
     pub heartbeats: Vec<Heartbeat>,
     pub snapshots_served: usize,
     pub parts_served: Vec<Sha256Hash>,
@@ -174,6 +178,15 @@ impl FakeControl {
         drop(state);
         self.shared.head.send_replace(position);
         position
+    }
+
+    /// Asks whoever listens.
+    pub fn ask(&self, question: Question) {
+        let mut state = self.state();
+        state.questions.push(question);
+        let head = state.head();
+        drop(state);
+        self.shared.head.send_replace(head);
     }
 
     /// Keeps a part, releases it. Returns the position and the part's hash.
@@ -314,6 +327,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             shared.state.lock().unwrap().heartbeats.push(json(&body));
             empty(204)
         }
+        (&Method::POST, ANSWERS_PATH) => {
+            shared.state.lock().unwrap().answers.push(json(&body));
+            empty(204)
+        }
         (&Method::POST, CALLS_PATH) => calls(&shared, &body),
         (&Method::GET, path) if path.starts_with(PARTS_PATH) => part(&shared, path).await,
         _ => problem(404, "not_found"),
@@ -356,6 +373,7 @@ fn journal(shared: Arc<Shared>, query: &str) -> Response<AnyBody> {
     };
     let from: Position = parameter("from").parse().unwrap();
     let incarnation: IncarnationId = parameter("incarnation").parse().unwrap();
+    assert_eq!(parameter("questions"), "true", "the gateway says that it knows questions");
     let (lines, body) = mpsc::channel(1_000);
     tokio::spawn(async move { stream(shared, incarnation, from, lines).await });
     Response::new(Lines(body).boxed())
@@ -391,6 +409,12 @@ async fn stream(
         for entry in new {
             from = entry.position;
             if lines.send(line(&Frame::Entry(entry))).await.is_err() {
+                return;
+            }
+        }
+        let questions = std::mem::take(&mut shared.state.lock().unwrap().questions);
+        for question in questions {
+            if lines.send(line(&Frame::Question(Box::new(question)))).await.is_err() {
                 return;
             }
         }

@@ -7,6 +7,7 @@ mod fake_control;
 mod identity;
 mod offline;
 mod process;
+mod questions;
 
 use std::path::Path;
 use std::sync::Arc;

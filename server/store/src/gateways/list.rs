@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use sluice_contract::ids::{EnvironmentId, GatewayId, IncarnationId, TenantId};
 use sluice_contract::link::{FailedPart, Heartbeat};
 use sluice_contract::rest::gateways::{Gateway, GatewayFailedPart, GatewayHealth, GatewayState};
@@ -16,6 +16,9 @@ use super::alive;
 use crate::journal::{self, Counter};
 use crate::keyset::{Listing, Sort};
 use crate::{Error, Result};
+
+/// A gateway that was silent for longer is not missed.
+const LATELY: TimeDelta = TimeDelta::hours(1);
 
 const LISTING: Listing<gateways::Entity> = Listing {
     sorts: &[
@@ -84,6 +87,33 @@ pub async fn is_active(db: &impl ConnectionTrait, gateway: GatewayId) -> Result<
         .one(db)
         .await?;
     Ok(found.is_some())
+}
+
+/// The gateways of an environment that the tenant may use, which were heard of in the last hour, with their names and in their order.
+///
+/// # Errors
+/// [`Error::Invalid`] when there is no such environment for the tenant; when the database fails.
+pub async fn lately_seen(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    environment: EnvironmentId,
+) -> Result<Vec<(GatewayId, String)>> {
+    let environment =
+        crate::environments::get_for(db, tenant, environment).await.map_err(|error| match error {
+            Error::NotFound => Error::invalid("/environment", "unknown", "There is no such environment."),
+            other => other,
+        })?;
+    let found: Vec<(Uuid, String)> = gateways::Entity::find()
+        .select_only()
+        .columns([gateways::Column::Id, gateways::Column::Name])
+        .filter(gateways::Column::EnvironmentId.eq(environment.id.0))
+        .filter(gateways::Column::RemovedAt.is_null())
+        .filter(gateways::Column::LastSeenAt.gt(crate::now() - LATELY))
+        .order_by_asc(gateways::Column::Name)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(|(id, name)| (GatewayId(id), name)).collect())
 }
 
 /// Gateways that were removed since then.

@@ -18,6 +18,7 @@ use sluice_contract::link::{
 };
 use sluice_contract::part::Sha256Hash;
 use sluice_contract::problem::Problem;
+use sluice_contract::questions::Question;
 use sluice_contract::rest::gateways::CreatedEnrolmentToken;
 use sluice_control::App;
 use sluice_store::{Store, environments, journal, parts};
@@ -247,9 +248,18 @@ impl Simulated {
         }
     }
 
-    /// Follows the journal after a position.
+    /// Follows the journal after a position, as gateways do that do not know questions.
     pub(super) async fn follow(&self, from: Position) -> Result<Stream, Problem> {
-        let url = format!("{}?from={from}&incarnation={}", self.url(JOURNAL_PATH), self.incarnation);
+        self.stream(&format!("?from={from}&incarnation={}", self.incarnation)).await
+    }
+
+    /// Follows the journal after a position and is asked questions.
+    pub(super) async fn listen(&self, from: Position) -> Result<Stream, Problem> {
+        self.stream(&format!("?from={from}&incarnation={}&questions=true", self.incarnation)).await
+    }
+
+    async fn stream(&self, query: &str) -> Result<Stream, Problem> {
+        let url = format!("{}{query}", self.url(JOURNAL_PATH));
         let reply = self.http.get(url).bearer_auth(&self.access_token).send().await.unwrap();
         if reply.status() != 200 {
             return Err(reply.json().await.unwrap());
@@ -283,6 +293,17 @@ impl Stream {
             match self.frame().await? {
                 Frame::Heartbeat { .. } => {}
                 frame => return Some(frame),
+            }
+        }
+    }
+
+    /// The next question, whatever comes before it.
+    pub(super) async fn question(&mut self) -> Question {
+        loop {
+            match self.news().await {
+                Some(Frame::Question(question)) => return *question,
+                Some(_) => {}
+                None => panic!("the stream has ended"),
             }
         }
     }
