@@ -11,8 +11,8 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use super::watch::Watch;
@@ -186,8 +186,10 @@ async fn sweep(shared: &Arc<Shared>, forget: fn(&Shared)) {
 }
 
 fn on_this_thread(future: impl Future<Output = ()>) {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => LocalSet::new().block_on(&runtime, future),
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    match runtime {
+        Ok(runtime) => runtime.block_on(future),
         Err(error) => tracing::error!(%error, "a thread cannot start"),
     }
 }
@@ -204,6 +206,7 @@ fn serve_thread(
         let worker = Worker::new(shared, tls, resolver);
         let watch = Rc::new(watch());
         tokio::task::spawn_local(Rc::clone(&watch).run(Rc::clone(&worker)));
+        tokio::task::spawn_local(Rc::clone(&watch.departures).run());
         match TcpListener::from_std(listener) {
             Ok(listener) => accept(&worker, &watch, listener, stopped).await,
             Err(error) => tracing::error!(%error, "a thread cannot listen"),

@@ -3,6 +3,7 @@
 //! A codec of our own, since nothing of a general one can be left out of each request: it reads a head once and strictly,
 //! has one buffer for each direction, and makes no task and no channel for a request (docs/adr/0010). HTTP/2 is hyper's.
 
+mod departures;
 mod encode;
 mod head;
 mod inbox;
@@ -24,10 +25,10 @@ use http_body::{Body as _, Frame};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+pub(super) use departures::Departures;
 use encode::{Delimited, Manner};
 pub use head::HeadLimits;
 use head::{Head, Lines, Said};
-use outbox::Outbox;
 pub use violation::Violation;
 pub(crate) use wire::{Http1Body, Upgraded};
 
@@ -47,7 +48,6 @@ pub(super) struct Http1 {
     connection: Rc<Connection>,
     wire: Rc<Wire>,
     lines: Lines,
-    out: Outbox,
     limits: HeadLimits,
     /// The last answer's map, whose memory the next request's fields can have.
     spare: HeaderMap,
@@ -89,10 +89,14 @@ impl Http1 {
             wire: Rc::new(Wire::new(tcp, first)),
             connection,
             lines: Lines::new(limits),
-            out: Outbox::default(),
             limits,
             spare: HeaderMap::new(),
         }
+    }
+
+    /// What the client has not been sent yet can be asked of it.
+    pub(super) fn wire(&self) -> Rc<Wire> {
+        Rc::clone(&self.wire)
     }
 
     /// Serves until the client or the gateway ends it.
@@ -104,6 +108,8 @@ impl Http1 {
                 After::Gone => return,
             }
         }
+        // A client that asks no more may still wait for its answers.
+        let _ = self.flush().await;
     }
 
     /// The next request; None when there will be none.
@@ -116,7 +122,8 @@ impl Http1 {
             if is_idle && self.connection.state.stopping.get() {
                 return Ok(None);
             }
-            if poll_fn(|context| self.wire.poll_fill(context)).await? == 0 {
+            let (state, tick) = (&self.connection.state, &self.watch.tick);
+            if poll_fn(|context| self.wire.poll_next(state, tick, context)).await? == 0 {
                 return Ok(None);
             }
         }
@@ -229,7 +236,7 @@ impl Http1 {
             Vec::new()
         };
         let date = self.watch.date();
-        manner.write(head.status, &head.headers, body.lead(), delimited, &date, self.out.end());
+        manner.write(head.status, &head.headers, body.lead(), delimited, &date, self.wire.out().end());
         head.headers.clear();
         self.spare = head.headers;
         let sent = match delimited {
@@ -238,8 +245,13 @@ impl Http1 {
             Delimited::Chunks => self.send_chunks(&mut body, &trailers).await,
             Delimited::Close => self.send_length(&mut body, u64::MAX).await,
         };
-        // What there is of an answer that broke off is sent, too.
-        self.flush().await?;
+        let may_wait = sent.is_ok() && manner.keep && !self.wire.out().is_full();
+        if may_wait && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            self.watch.departures.add(&self.wire);
+        } else {
+            // What there is of an answer that broke off is sent, too.
+            self.flush().await?;
+        }
         sent.map(|()| delimited)
     }
 
@@ -253,7 +265,7 @@ impl Http1 {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             left -= data.len() as u64;
-            self.out.push(data);
+            self.wire.out().push(data);
         }
         if left > 0 && length != u64::MAX { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
@@ -265,29 +277,29 @@ impl Http1 {
             match frame.into_data() {
                 Ok(data) if data.is_empty() => {}
                 Ok(data) => {
-                    chunked::write_size(data.len(), self.out.end());
-                    self.out.push(data);
-                    self.out.end().put_slice(b"\r\n");
+                    let mut out = self.wire.out();
+                    chunked::write_size(data.len(), out.end());
+                    out.push(data);
+                    out.end().put_slice(b"\r\n");
                 }
                 Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
             }
         }
-        chunked::write_end(&trailers, announced, self.out.end());
+        chunked::write_end(&trailers, announced, self.wire.out().end());
         Ok(())
     }
 
     /// The next frame of an answer, for which there is room. What is ready leaves before anybody waits for more.
     async fn frame(&mut self, body: &mut Body) -> io::Result<Option<Frame<Bytes>>> {
-        if self.out.is_full() {
+        if self.wire.out().is_full() {
             self.flush().await?;
         }
-        let (out, wire, state) = (&mut self.out, &self.wire, &self.connection.state);
-        let tick = &self.watch.tick;
+        let (wire, state, tick) = (&self.wire, &self.connection.state, &self.watch.tick);
         poll_fn(|context| {
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
                 return Poll::Ready(frame.transpose().map_err(io::Error::other));
             }
-            if let Poll::Ready(Err(error)) = state.note(tick, wire.poll_flush(out, context)) {
+            if let Poll::Ready(Err(error)) = state.note(tick, wire.poll_flush(context)) {
                 return Poll::Ready(Err(error));
             }
             wire.poll_gone(context).map(|()| Err(io::ErrorKind::ConnectionReset.into()))
@@ -296,8 +308,8 @@ impl Http1 {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        let (out, wire, state) = (&mut self.out, &self.wire, &self.connection.state);
-        poll_fn(|context| state.note(&self.watch.tick, wire.poll_flush(out, context))).await
+        let (wire, state) = (&self.wire, &self.connection.state);
+        poll_fn(|context| state.note(&self.watch.tick, wire.poll_flush(context))).await
     }
 
     /// Goes on in another protocol.
@@ -311,7 +323,10 @@ impl Http1 {
     }
 
     /// Closes so that a client that is still sending gets the time to read the answer.
-    async fn close(self, still_sending: bool) {
+    async fn close(mut self, still_sending: bool) {
+        if self.flush().await.is_err() {
+            return;
+        }
         let state = &self.connection.state;
         let shut = poll_fn(|context| self.wire.poll_shutdown(context)).await;
         if shut.is_err() || !still_sending || self.wire.is_at_end() {

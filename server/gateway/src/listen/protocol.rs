@@ -71,6 +71,7 @@ fn head_limits(worker: &Worker) -> HeadLimits {
 }
 
 async fn serve_http1(http1: Http1, state: &ConnectionState) {
+    let wire = http1.wire();
     let mut serving = std::pin::pin!(http1.serve());
     let mut finishing = false;
     loop {
@@ -80,7 +81,7 @@ async fn serve_http1(http1: Http1, state: &ConnectionState) {
             () = state.close.notified() => {}
         }
         // A call in flight may finish, and a client that has begun to ask gets its answer.
-        let is_used = state.busy.get() > 0 || state.head_since.get() > 0;
+        let is_used = state.busy.get() > 0 || state.head_since.get() > 0 || wire.is_behind();
         if finishing || !is_used || !state.stopping.get() {
             return;
         }

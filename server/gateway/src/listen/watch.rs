@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use super::connection::ConnectionState;
+use super::http1::Departures;
 use crate::worker::Worker;
 
 /// Milliseconds between two looks.
@@ -27,6 +28,8 @@ pub(super) struct Watch {
     pub(super) tick: Rc<Cell<u64>>,
     /// Now, as `Date` has it.
     date: Cell<[u8; DATE_LENGTH]>,
+    /// Answers that wait for the end of the turn.
+    pub(super) departures: Rc<Departures>,
 }
 
 impl Watch {
@@ -39,6 +42,7 @@ impl Watch {
             connections: RefCell::default(),
             tick: Rc::default(),
             date: Cell::new(date()),
+            departures: Rc::default(),
         }
     }
 

@@ -110,6 +110,60 @@ async fn a_client_that_was_not_told_to_go_on_is_told_that_the_connection_ends() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_to_go_on_behind_the_answer_to_what_it_asked_before() {
+    let upstream = Upstream::echo().await;
+    let mut rig = Rig::start();
+    rig.api("open", upstream.address, json!({}));
+    let mut stream = TcpStream::connect(rig.address()).await.unwrap();
+    let both = "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n\
+        POST /acme/open/a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    // The second time the upstream's connection is there, and the body is wanted at once.
+    for _ in 0..2 {
+        stream.write_all(both.as_bytes()).await.unwrap();
+        let mut told = String::new();
+        while !told.ends_with("HTTP/1.1 100 Continue\r\n\r\n") {
+            told.push(char::from(stream.read_u8().await.unwrap()));
+        }
+        assert!(told.starts_with("HTTP/1.1 404 "), "{told}");
+        stream.write_all(b"data").await.unwrap();
+        let length = stream.read(&mut [0; 4096]).await.unwrap();
+        assert!(length > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_much_and_reads_late_gets_every_answer_in_order() {
+    const ASKED: usize = 3_000;
+    let mut rig = Rig::start();
+    let upstream = Upstream::new(|request: http::Request<hyper::body::Incoming>| async move {
+        text(200, &[], format!("{:>3000}", request.uri().query().unwrap_or_default()))
+    })
+    .await;
+    rig.api("late", upstream.address, json!({}));
+    let mut stream = TcpStream::connect(rig.address()).await.unwrap();
+    let (mut reading, mut writing) = stream.split();
+    let ask = async {
+        for number in 0..ASKED {
+            let last = if number + 1 == ASKED { "Connection: close\r\n" } else { "" };
+            let request = format!("GET /acme/late/a?n{number}. HTTP/1.1\r\nHost: a\r\n{last}\r\n");
+            writing.write_all(request.as_bytes()).await.unwrap();
+        }
+    };
+    let read = async {
+        // Until far more is to be sent than the connection holds.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut answers = String::new();
+        reading.read_to_string(&mut answers).await.unwrap();
+        answers
+    };
+    let ((), answers) = tokio::join!(ask, read);
+    let numbers = answers
+        .match_indices("  n")
+        .map(|(at, _)| answers[at + 3..].split_once('.').unwrap().0.parse().unwrap());
+    assert_eq!(numbers.collect::<Vec<usize>>(), (0..ASKED).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn head_gets_the_head_of_a_problem_and_the_connection_goes_on() {
     let rig = Rig::start();
     let two = "HEAD /nowhere HTTP/1.1\r\nHost: a\r\n\r\nGET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";

@@ -57,19 +57,39 @@ impl Outbox {
             let written = if self.middle.is_empty() {
                 ready!(Pin::new(&mut *tcp).poll_write(context, &self.first))?
             } else {
-                let pieces =
-                    [IoSlice::new(&self.first), IoSlice::new(&self.middle), IoSlice::new(&self.last)];
-                ready!(Pin::new(&mut *tcp).poll_write_vectored(context, &pieces))?
+                ready!(Pin::new(&mut *tcp).poll_write_vectored(context, &self.pieces()))?
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(written);
         }
-        if self.first.capacity() > KEPT {
+        self.shrink();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what the client takes at once. Whether that was all.
+    pub(super) fn try_flush(&mut self, tcp: &TcpStream) -> bool {
+        if !self.is_empty() {
+            let written = if self.middle.is_empty() {
+                tcp.try_write(&self.first)
+            } else {
+                tcp.try_write_vectored(&self.pieces())
+            };
+            self.advance(written.unwrap_or_default());
+            self.shrink();
+        }
+        self.is_empty()
+    }
+
+    fn pieces(&self) -> [IoSlice<'_>; 3] {
+        [IoSlice::new(&self.first), IoSlice::new(&self.middle), IoSlice::new(&self.last)]
+    }
+
+    fn shrink(&mut self) {
+        if self.first.is_empty() && self.first.capacity() > KEPT {
             self.first = BytesMut::new();
         }
-        Poll::Ready(Ok(()))
     }
 
     fn advance(&mut self, written: usize) {

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
@@ -17,10 +17,15 @@ use super::outbox::Outbox;
 use crate::listen::connection::ConnectionState;
 use crate::listen::linger::Linger;
 
-/// The stream and what has arrived on it.
-pub(super) struct Wire {
+/// The stream, what has arrived on it, and what is to leave.
+pub(in crate::listen) struct Wire {
     tcp: RefCell<TcpStream>,
     inbox: RefCell<Inbox>,
+    out: RefCell<Outbox>,
+    /// What is to leave does so at the end of the turn.
+    departs: Cell<bool>,
+    /// Wakes the connection when it has to see itself to what is left.
+    owner: RefCell<Option<Waker>>,
     /// Which request it is whose body arrives.
     number: Cell<u64>,
     /// The client waits to be told to go on with its body; this much of that has left.
@@ -36,6 +41,9 @@ impl Wire {
         Self {
             tcp: RefCell::new(tcp),
             inbox: RefCell::new(Inbox::new(first)),
+            out: RefCell::default(),
+            departs: Cell::new(false),
+            owner: RefCell::new(None),
             number: Cell::new(0),
             expects: Cell::new(None),
             continued: Cell::new(false),
@@ -80,8 +88,56 @@ impl Wire {
         self.inbox.borrow().has_ended()
     }
 
+    pub(super) fn out(&self) -> RefMut<'_, Outbox> {
+        self.out.borrow_mut()
+    }
+
+    /// Something has not left yet.
+    pub(in crate::listen) fn is_behind(&self) -> bool {
+        !self.out.borrow().is_empty()
+    }
+
+    /// Notes that what is to leave does so at the end of the turn. False when that was noted before.
+    pub(super) fn await_departure(&self) -> bool {
+        !self.departs.replace(true)
+    }
+
+    /// Sends what the client takes at once; the connection is woken for the rest.
+    pub(super) fn depart(&self) {
+        self.departs.set(false);
+        if !self.out().try_flush(&self.tcp.borrow())
+            && let Some(owner) = &*self.owner.borrow()
+        {
+            owner.wake_by_ref();
+        }
+    }
+
+    /// Reads what has arrived; 0 at the end, and when the gateway stops and all has left. Sends meanwhile what is left of
+    /// earlier answers.
+    pub(super) fn poll_next(
+        &self,
+        state: &ConnectionState,
+        tick: &Cell<u64>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.departs.get() && !state.stopping.get() {
+            let mut owner = self.owner.borrow_mut();
+            if !owner.as_ref().is_some_and(|owner| owner.will_wake(context.waker())) {
+                *owner = Some(context.waker().clone());
+            }
+            return self.poll_fill(context);
+        }
+        match state.note(tick, self.poll_flush(context)) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) if state.stopping.get() && self.inbox().bytes().is_empty() => {
+                Poll::Ready(Ok(0))
+            }
+            _ => self.poll_fill(context),
+        }
+    }
+
     /// Reads what has arrived; 0 at the end.
-    pub(super) fn poll_fill(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_fill(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.inbox().poll_fill(&mut self.tcp.borrow_mut(), context)
     }
 
@@ -98,7 +154,8 @@ impl Wire {
         Poll::Pending
     }
 
-    pub(super) fn poll_flush(&self, out: &mut Outbox, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut out = self.out();
         if out.is_empty() { Poll::Ready(Ok(())) } else { out.poll_flush(&mut self.tcp.borrow_mut(), context) }
     }
 
@@ -151,9 +208,10 @@ impl Wire {
         }
     }
 
-    /// Tells the client to go on, once.
+    /// Tells the client to go on, once, behind the answers to what it asked before.
     fn poll_continue(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(told) = self.expects.get() {
+            ready!(self.poll_flush(context))?;
             let rest = &CONTINUE[told..];
             let written = ready!(Pin::new(&mut *self.tcp.borrow_mut()).poll_write(context, rest))?;
             let told = told + written;
