@@ -13,6 +13,7 @@ mod forwarded;
 mod headers;
 mod limit;
 pub mod path;
+mod request_id;
 mod respond;
 mod route;
 mod trace;
@@ -33,7 +34,7 @@ use crate::worker::Worker;
 pub(crate) use address::is_https;
 pub(crate) use authenticate::rule as key_rule;
 pub(crate) use authorise::Authorised;
-pub(crate) use call::{Call, REQUEST_ID};
+pub(crate) use call::Call;
 pub(crate) use failure::Outcome;
 pub use failure::{Failure, Kind};
 use fields::Fields;
@@ -41,6 +42,7 @@ pub(crate) use forward::{Answer, Fetched, Outbound, fetch, forward};
 pub(crate) use forwarded::Client;
 pub(crate) use headers::add_via;
 pub(crate) use limit::RATE_FIELDS;
+pub(crate) use request_id::{REQUEST_ID, RequestId};
 pub(crate) use transform::changes_responses;
 
 /// A request whose body has not been read.
@@ -67,7 +69,7 @@ pub(crate) async fn answer(
         Ok(response) => response,
         Err(failure) => {
             call.failed(&failure);
-            failure.into_response(call.request_id())
+            failure.into_response(&call.request_id)
         }
     };
     // Recording the call is the last stage: it happens when the last byte of the answer leaves.

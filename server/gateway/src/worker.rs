@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sluice_contract::guard::Forbidden;
 use sluice_contract::ids::CallId;
@@ -21,6 +22,8 @@ pub struct Worker {
     pub(crate) tls: TlsConnectors,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) ids: Ids,
+    /// Microseconds since the Unix epoch when the gateway's clock was at zero.
+    epoch: Cell<i64>,
     snapshot: RefCell<Rc<LocalSnapshot>>,
 }
 
@@ -40,7 +43,24 @@ impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, tls: TlsConnectors, resolver: Arc<dyn Resolver>) -> Rc<Self> {
         let snapshot = RefCell::new(Rc::new(LocalSnapshot(shared.snapshot())));
         let recorder = shared.recorders.recorder();
-        Rc::new(Self { shared, recorder, pools: Rc::default(), tls, resolver, ids: Ids::new(), snapshot })
+        let pools = Rc::default();
+        let (ids, epoch) = (Ids::new(), Cell::new(0));
+        let worker = Self { shared, recorder, pools, tls, resolver, ids, epoch, snapshot };
+        worker.set_time();
+        Rc::new(worker)
+    }
+
+    /// Looks at the time of day, which may be set while the gateway's clock goes on.
+    pub(crate) fn set_time(&self) {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        self.epoch.set(now - micros(self.shared.clock.now()));
+    }
+
+    /// Microseconds since the Unix epoch at this moment of the gateway's clock: right to what the time of day was set by
+    /// since it was last looked at.
+    pub(crate) fn unix_us(&self, moment: u64) -> i64 {
+        self.epoch.get() + micros(moment)
     }
 
     /// What calls are decided with now.
@@ -61,6 +81,10 @@ impl Worker {
     pub(crate) fn may_connect(&self, address: IpAddr) -> Result<(), Forbidden> {
         self.shared.guard.check(address).or_else(|_| self.shared.peek().settings.guard.check(address))
     }
+}
+
+fn micros(nanos: u64) -> i64 {
+    i64::try_from(nanos / 1_000).unwrap_or(i64::MAX)
 }
 
 /// Runs hyper's tasks on this thread.

@@ -62,6 +62,20 @@ impl Body {
         self.lead.as_ref()
     }
 
+    pub(crate) fn lead_mut(&mut self) -> Option<&mut Lead> {
+        self.lead.as_mut()
+    }
+
+    /// All of it, when it is in memory: that was the end of the body.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        let Origin::Full(bytes) = &mut self.origin else { return None };
+        let bytes = std::mem::take(bytes);
+        self.origin = Origin::Empty;
+        self.bytes = bytes.len() as u64;
+        self.end(None);
+        Some(bytes)
+    }
+
     pub(crate) fn full(bytes: Bytes) -> Self {
         Self::new(Origin::of(bytes))
     }

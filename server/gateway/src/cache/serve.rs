@@ -23,7 +23,7 @@ use super::status::{Did, Forward, forwarded, say, write_hit};
 use super::stored::Stored;
 use crate::body::{Origin, RequestBody};
 use crate::http1::fields;
-use crate::pipeline::{Answer, Authorised, Call, Kind, Outbound, Outcome, fetch, forward};
+use crate::pipeline::{Answer, Authorised, Call, Kind, Outbound, Outcome, RequestId, fetch, forward};
 use crate::state::Snapshot;
 
 /// Fields that the gateway adds to an answer from the store, about.
@@ -269,7 +269,7 @@ fn plain_answer(
     head.headers.reserve(FIELDS_TO_ADD);
     let age = stored.age(now).as_secs();
     let ttl = lifetime.as_secs() as i64 - age as i64;
-    let lead = Lead { written: written.clone(), age, ttl, second_level };
+    let lead = Lead { written: written.clone(), age, ttl, second_level, request_id: None };
     Answer { head, lead: Some(lead), body: Origin::of(stored.body.clone()) }
 }
 
@@ -280,13 +280,22 @@ pub(crate) struct Lead {
     age: u64,
     ttl: i64,
     second_level: bool,
+    request_id: Option<RequestId>,
 }
 
 impl Lead {
+    /// Of the call that it answers.
+    pub(crate) fn answers(&mut self, request_id: &RequestId) {
+        self.request_id = Some(request_id.clone());
+    }
+
     /// Writes them, a `Date` among them, as HTTP/1 does.
     pub(crate) fn write(&self, into: &mut BytesMut) {
         into.put_slice(&self.written);
         fields::write_one(&AGE, itoa::Buffer::new().format(self.age).as_bytes(), into);
         write_hit(self.ttl, self.second_level, into);
+        if let Some(request_id) = &self.request_id {
+            request_id.write(into);
+        }
     }
 }

@@ -241,7 +241,13 @@ impl Http1 {
         self.spare = head.headers;
         let sent = match delimited {
             Delimited::Unsent(_) => Ok(()),
-            Delimited::Length(length) => self.send_length(&mut body, length).await,
+            Delimited::Length(length) => match self.whole(&mut body) {
+                Some(whole) => {
+                    self.wire.out().push(whole);
+                    Ok(())
+                }
+                None => self.send_length(&mut body, length).await,
+            },
             Delimited::Chunks => self.send_chunks(&mut body, &trailers).await,
             Delimited::Close => self.send_length(&mut body, u64::MAX).await,
         };
@@ -253,6 +259,11 @@ impl Http1 {
             self.flush().await?;
         }
         sent.map(|()| delimited)
+    }
+
+    /// A body that is in memory and for which there is room.
+    fn whole(&self, body: &mut Body) -> Option<Bytes> {
+        if self.wire.out().is_full() { None } else { body.take_whole() }
     }
 
     /// A body of this many bytes; no more, and an error when there are fewer.
@@ -337,8 +348,11 @@ impl Http1 {
     }
 }
 
-/// Whether an answer says that it is the last.
+/// Whether an answer says that it is the last. One from the store does not.
 fn closes(response: &Response<Body>) -> bool {
+    if response.body().lead().is_some() {
+        return false;
+    }
     let lists = response.headers().get_all(http::header::CONNECTION);
     lists.iter().any(|list| list.as_bytes().eq_ignore_ascii_case(b"close"))
 }

@@ -79,6 +79,7 @@ impl Watch {
             self.tick.set(now);
             let head = worker.shared.peek().settings.limits.header_timeout_ms;
             self.date.set(date());
+            worker.set_time();
             self.look(now, head);
             count += 1;
             if count.is_multiple_of(20) {

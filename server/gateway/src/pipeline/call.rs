@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Method, Uri};
 use sluice_contract::calls::CacheOutcome;
@@ -16,14 +15,13 @@ use sluice_contract::problem::ErrorSource;
 use super::failure::Failure;
 use super::fields::Fields;
 use super::limit::RateFields;
+use super::request_id::RequestId;
 use super::trace::Trace;
 use crate::body::BodyWatch;
 use crate::compile::{Api, Credential, Upstream};
 use crate::listen::{Busy, Connection};
 use crate::telemetry::OpenCall;
 use crate::worker::Worker;
-
-pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A call, open until its last byte has left.
 pub(crate) struct Call {
@@ -37,9 +35,7 @@ pub(crate) struct Call {
     at_us: i64,
     /// Nanoseconds of the gateway's clock.
     started: u64,
-    request_id: HeaderValue,
-    /// The request's id is the call's own, not one that the client sent.
-    is_own_id: bool,
+    pub(crate) request_id: RequestId,
     pub(crate) trace: Trace,
     pub(crate) told: Told,
     pub(crate) method: Method,
@@ -109,10 +105,9 @@ impl Call {
         head: &Parts,
         fields: &Fields<'_>,
     ) -> Self {
-        let at_us = unix_us();
         let started = worker.shared.clock.now();
+        let at_us = worker.unix_us(started);
         let id = worker.ids.call(at_us);
-        let sent = sent_id(fields.request_id);
         Self {
             worker: Rc::clone(worker),
             connection: Rc::clone(connection),
@@ -121,8 +116,7 @@ impl Call {
             id,
             at_us,
             started,
-            is_own_id: sent.is_none(),
-            request_id: sent.unwrap_or_else(|| own_id(id)),
+            request_id: RequestId::of(fields.request_id, id),
             trace: Trace::of(fields.traceparent, &worker.ids),
             told: Told::of(fields),
             method: head.method.clone(),
@@ -150,15 +144,6 @@ impl Call {
             stages: Vec::with_capacity(4),
             moment: started,
         }
-    }
-
-    /// What the client can look the call up with.
-    pub(crate) fn request_id(&self) -> &str {
-        self.request_id.to_str().unwrap_or_default()
-    }
-
-    pub(crate) fn request_id_value(&self) -> &HeaderValue {
-        &self.request_id
     }
 
     /// The query, without any key.
@@ -295,35 +280,15 @@ impl Call {
             bytes_out,
             client_ip: self.client,
             user_agent: text(self.user_agent.as_ref()),
-            request_id: (!self.is_own_id).then(|| self.request_id()),
+            request_id: self.request_id.sent(),
             trace_id: Some(u128::from_be_bytes(self.trace.id)),
             stages: &self.stages,
         });
     }
 }
 
-/// The client's own id, so that its log and ours agree: when it is printable and short.
-fn sent_id(sent: Option<&HeaderValue>) -> Option<HeaderValue> {
-    let usable = |value: &&HeaderValue| {
-        (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    sent.filter(usable).cloned()
-}
-
-fn own_id(id: CallId) -> HeaderValue {
-    let mut buffer = uuid::Uuid::encode_buffer();
-    HeaderValue::from_str(id.0.hyphenated().encode_lower(&mut buffer))
-        .unwrap_or(HeaderValue::from_static("unknown"))
-}
-
 fn authority(uri: &Uri) -> Option<HeaderValue> {
     HeaderValue::from_str(uri.authority()?.as_str()).ok()
-}
-
-/// Microseconds since the Unix epoch; 0 before it.
-fn unix_us() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The value where it is ASCII, looked at in words and not byte by byte as `HeaderValue::to_str` does.

@@ -8,6 +8,7 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RET
 use http::{Response, StatusCode};
 use sluice_contract::problem::{ErrorSource, PROBLEM_JSON, Problem};
 
+use super::request_id::RequestId;
 use crate::body::Body;
 
 /// Why a call ends with an answer of the gateway's own.
@@ -131,10 +132,10 @@ impl Failure {
     }
 
     /// The answer.
-    pub fn into_response(self, request_id: &str) -> Response<Body> {
+    pub(crate) fn into_response(self, request_id: &RequestId) -> Response<Body> {
         let Self { kind, detail, headers, close } = self;
         let mut problem = Problem::new(kind.status().as_u16(), kind.code(), kind.title()).detail(detail);
-        problem.request_id = Some(request_id.to_owned());
+        problem.request_id = Some(request_id.text(&mut RequestId::buffer()).to_owned());
         problem.source = Some(kind.source());
         problem.retry = kind.retry();
         let bytes = serde_json::to_vec(&problem).unwrap_or_default();

@@ -3,22 +3,24 @@
 use http::Response;
 use http::header::HeaderMap;
 
-use super::call::REQUEST_ID;
 use super::limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
-use super::{Call, cors};
+use super::{Call, REQUEST_ID, cors};
 use crate::body::Body;
 use crate::state::Snapshot;
 
 /// Adds the request id, rate fields and CORS marks.
 pub(super) fn finish(mut call: Box<Call>, snapshot: &Snapshot, response: Response<Body>) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
+    let (mut head, mut body) = response.into_parts();
     call.status = head.status.as_u16();
+    match body.lead_mut() {
+        Some(lead) => lead.answers(&call.request_id),
+        None => _ = head.headers.insert(REQUEST_ID.clone(), call.request_id.value()),
+    }
     common(&call, snapshot, &mut head.headers);
     Response::from_parts(head, body.ending(call))
 }
 
 fn common(call: &Call, snapshot: &Snapshot, headers: &mut HeaderMap) {
-    headers.insert(REQUEST_ID.clone(), call.request_id_value().clone());
     if let Some(rate) = &call.rate {
         headers.insert(RATE_LIMIT.clone(), rate.limit.clone());
         headers.insert(RATE_LIMIT_POLICY.clone(), rate.policy.clone());

@@ -10,9 +10,8 @@ use http::{HeaderMap, Response};
 
 use tokio::sync::oneshot;
 
-use super::call::REQUEST_ID;
 use super::failure::{Kind, Outcome};
-use super::{Answer, Arrived, Authorised, Call, authenticate, cors, forwarded, headers};
+use super::{Answer, Arrived, Authorised, Call, REQUEST_ID, authenticate, cors, forwarded, headers};
 use sluice_policies::headers::HeaderRules;
 
 use crate::body::Body;
@@ -72,7 +71,7 @@ pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Author
     authenticate::rule(snapshot, &authorised.matched).strip_headers(headers, authorised.key_place());
     forwarded::add(&call.connection, head.client_host.as_ref(), headers);
     headers::add_via(headers, call.version);
-    headers.insert(REQUEST_ID.clone(), call.request_id_value().clone());
+    headers.insert(REQUEST_ID.clone(), call.request_id.value());
     call.trace.write(headers);
     if let Some(rules) = header_rules(snapshot, authorised) {
         rules.request.apply(headers);

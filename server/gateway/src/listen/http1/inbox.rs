@@ -52,9 +52,11 @@ impl Inbox {
         }
     }
 
-    /// Takes a head, in memory of its own: what is kept of it must not keep all that arrived with it. A body follows as the
-    /// head says.
+    /// Takes a head. What is kept of it does not keep a body that arrived with it.
     pub(super) fn take_head(&mut self, length: usize) -> Bytes {
+        if self.buffer.capacity() <= ROOM {
+            return self.buffer.split_to(length).freeze();
+        }
         let head = Bytes::copy_from_slice(&self.buffer[..length]);
         self.buffer.advance(length);
         head
