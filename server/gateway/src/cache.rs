@@ -18,6 +18,7 @@ mod judge;
 pub mod key;
 mod labels;
 mod level;
+mod made_tag;
 #[cfg(test)]
 mod properties;
 mod purges;

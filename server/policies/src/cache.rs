@@ -1,5 +1,6 @@
 //! Response cache: what is stored, for how long, for whom. The cache itself lives in the gateway.
 
+mod downstream;
 mod origin;
 mod query;
 pub mod runtime;
@@ -9,6 +10,7 @@ pub mod spec;
 mod tests;
 mod words;
 
+pub use downstream::{Downstream, Said, Telling};
 pub use origin::{CallerDirectives, OriginSays, TtlRule};
 pub use runtime::CacheRule;
 pub use sharing::{Sharing, sharing_of};

@@ -113,7 +113,7 @@ fn opaque(tag: &[u8]) -> &[u8] {
 }
 
 /// The tags of a list; a comma inside a tag does not separate.
-fn tags(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn tags(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = list;
     std::iter::from_fn(move || {
         rest = rest.trim_ascii_start();

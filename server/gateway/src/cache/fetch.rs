@@ -16,10 +16,11 @@ use super::judge::{Asked, Found};
 use super::key::{self, Key};
 use super::labels;
 use super::level::Shared;
+use super::made_tag::Making;
 use super::purges::{Stamp, Verdict};
 use super::rules::{Audience, Given, Storable, storable};
 use super::status::{Did, Forward, forwarded, say};
-use super::stored::{Stored, Written, stored_headers, updated_headers};
+use super::stored::{Stored, Written, stored_headers, tell, updated_headers};
 use super::vary::Selecting;
 use crate::body::Origin;
 use crate::pipeline::{Answer, Call, Fetched, Outbound, Outcome, fetch};
@@ -95,7 +96,7 @@ impl Asked<'_> {
     fn join(&self, call: &mut Call, stage: Stage, why: Forward) -> Option<Answer> {
         let mut answer = match stage {
             Stage::Stored(stored) if self.may_join(&stored) => {
-                Answer::new(stored.head(self.now()), Origin::of(stored.body.clone()))
+                Answer::new(self.head(&stored, self.now()), Origin::of(stored.body.clone()))
             }
             Stage::Arriving(fill) => {
                 let selecting = Selecting::new(&fill.head.headers, &self.rule.vary_headers, &self.headers);
@@ -146,6 +147,7 @@ impl Asked<'_> {
         }
         let Some(plan) = self.plan(&Method::GET, &head, &body) else {
             forwarded(&mut head.headers, why);
+            self.tell_of_passing(&mut head);
             if let Some(flight) = flight {
                 self.cache().remember_uncacheable(self.keys.own().hash);
                 flight.is_now(Stage::Uncacheable);
@@ -180,6 +182,20 @@ impl Asked<'_> {
         Some(Storable { lifetime: self.rule.jittered(plan.lifetime, draw), ..plan })
     }
 
+    /// Caches downstream are told the same of what could have been stored: by HEAD, in part, too large.
+    pub(super) fn tell_of_passing(&self, head: &mut response::Parts) {
+        if self.rule.telling.is_none() {
+            return;
+        }
+        let status = match head.status {
+            StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => StatusCode::OK,
+            status => status,
+        };
+        if let Some(plan) = self.storable(&Method::GET, status, &head.headers) {
+            tell(&mut head.headers, self.rule, &plan);
+        }
+    }
+
     /// The upstream has confirmed what is stored: its fields are brought up to date (RFC 9111 §4.3.4).
     fn validated(
         &self,
@@ -209,7 +225,7 @@ impl Asked<'_> {
         if let Some(flight) = flight {
             flight.is_now(stage);
         }
-        let mut head = fresh.head(self.now());
+        let mut head = self.head(&fresh, self.now());
         let status = Some(StatusCode::NOT_MODIFIED.as_u16());
         let did = Did::Forwarded { why: Forward::Stale, status, stored: may_store, collapsed: false };
         say(&mut head.headers, did);
@@ -254,6 +270,7 @@ impl Asked<'_> {
             stamp: timing.stamp,
             arrived: self.now(),
             storable: plan,
+            made_tag: stored.made_tag,
             written: Written::default(),
         }
     }
@@ -291,28 +308,36 @@ impl Asked<'_> {
             clock: self.worker.shared.clock,
             shared: self.context(),
         };
+        // After what is stored, by which later responses are judged, has been taken from it.
+        tell(&mut head.headers, self.rule, &plan);
+        let makes_tag = self.rule.make_etags && !self.by_body;
+        let making = makes_tag.then(|| Making::begin(head.status, &head.headers)).flatten();
         // Trailers are not stored, and nobody who reads along gets them (RFC 9110 §6.5.1).
         head.headers.remove(TRAILER);
         let upstream = match body {
             Fetched::Empty => {
-                recipe.store(Bytes::new(), flight.as_ref());
+                let tag = making.map(Making::finish);
+                recipe.store(Bytes::new(), tag, flight.as_ref());
+                tag.inspect(|tag| tag.say(&mut head.headers));
                 return Answer::new(head, Origin::Empty);
             }
             Fetched::Here(bytes) => {
                 // Memory of its own: these bytes are part of a larger buffer.
-                recipe.store(Bytes::copy_from_slice(&bytes), flight.as_ref());
+                let tag = making.map(|making| making.of(&bytes));
+                recipe.store(Bytes::copy_from_slice(&bytes), tag, flight.as_ref());
+                tag.inspect(|tag| tag.say(&mut head.headers));
                 return Answer::new(head, Origin::Full(bytes));
             }
             Fetched::Body(upstream) => upstream,
         };
         let length = upstream.size_hint().exact();
-        let fill = Fill::new(head.clone(), &recipe, length, self.rule.max_body_bytes);
+        let fill = Fill::new(head.clone(), &recipe, length, self.rule);
         if let Some(flight) = flight.as_ref().filter(|_| fill.is_open_to_others()) {
             flight.is_now(Stage::Arriving(Arc::clone(&fill)));
         }
         let reader = fill.reader();
         tokio::task::spawn_local(async move {
-            fill.pump(*upstream, |whole| recipe.store(whole, flight.as_ref())).await;
+            fill.pump(*upstream, making, |whole, tag| recipe.store(whole, tag, flight.as_ref())).await;
             drop(flight);
         });
         Answer::new(head, Origin::Fill(reader))

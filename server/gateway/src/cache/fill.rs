@@ -11,14 +11,16 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, response};
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
+use sluice_policies::cache::CacheRule;
 
 use super::account::Account;
 use super::flight::{Flight, Stage};
 use super::labels::Labels;
+use super::made_tag::{MadeTag, Making};
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::second::Sharing;
-use super::stored::{Stored, Written};
+use super::stored::{Stored, Written, tell};
 use super::vary::Selecting;
 use crate::body::{BodyError, UpstreamBody};
 use crate::clock::Clock;
@@ -71,11 +73,13 @@ impl Fill {
         mut head: response::Parts,
         recipe: &Recipe,
         length: Option<u64>,
-        limit: u64,
+        rule: &CacheRule,
     ) -> Arc<Self> {
+        let limit = rule.max_body_bytes;
         let (selecting, stamp) = (recipe.selecting.clone(), recipe.stamp);
         let labels = recipe.labels.clone();
         head.headers.clone_from(&recipe.headers);
+        tell(&mut head.headers, rule, &recipe.storable);
         Arc::new(Self { head, selecting, labels, stamp, length, limit, state: Mutex::default() })
     }
 
@@ -90,56 +94,55 @@ impl Fill {
     }
 
     /// Reads the upstream to its end. `store` is called with the whole body, before any reader can see its end: who
-    /// has read a response finds it stored.
-    pub(super) async fn pump(&self, mut body: UpstreamBody, store: impl FnOnce(Bytes)) {
-        let mut store = Some(store);
+    /// has read a response finds it stored. `making` sees all of it.
+    pub(super) async fn pump(
+        &self,
+        mut body: UpstreamBody,
+        mut making: Option<Making>,
+        store: impl FnOnce(Bytes, Option<MadeTag>),
+    ) {
         loop {
             let frame = body.next().await;
             let last = body.is_end_stream();
             match frame {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    if last {
-                        self.finish(Some(data), &mut store);
-                        return;
+                    if let Some(making) = &mut making {
+                        making.add(&data);
                     }
-                    self.push(data);
+                    self.push(data, last);
+                    if last {
+                        break;
+                    }
                     if !self.room().await {
                         return;
                     }
                 }
                 Some(Err(error)) => return self.end(Err(error)),
-                None => {
-                    self.finish(None, &mut store);
-                    return;
-                }
+                None => break,
             }
         }
+        if let Some(whole) = self.whole() {
+            store(whole, making.map(Making::finish));
+        }
+        self.end(Ok(()));
     }
 
-    fn push(&self, data: Bytes) {
+    /// Nobody is told of the last piece until it is stored.
+    fn push(&self, data: Bytes, last: bool) {
         let mut state = self.state.lock();
         state.bytes += data.len() as u64;
         state.pieces.push(data);
         state.too_large |= state.bytes > self.limit;
-        state.wake();
+        if !last {
+            state.wake();
+        }
     }
 
-    fn finish(&self, last: Option<Bytes>, store: &mut Option<impl FnOnce(Bytes)>) {
-        let whole = {
-            let mut state = self.state.lock();
-            if let Some(data) = last {
-                state.bytes += data.len() as u64;
-                state.pieces.push(data);
-                state.too_large |= state.bytes > self.limit;
-            }
-            // One piece of memory of its own: pieces point into larger buffers of the connection.
-            (!state.too_large).then(|| Bytes::from(state.pieces.concat()))
-        };
-        if let (Some(whole), Some(store)) = (whole, store.take()) {
-            store(whole);
-        }
-        self.end(Ok(()));
+    /// In one piece of memory of its own: pieces point into larger buffers of the connection. None: it is too large.
+    fn whole(&self) -> Option<Bytes> {
+        let state = self.state.lock();
+        (!state.too_large).then(|| Bytes::from(state.pieces.concat()))
     }
 
     fn end(&self, end: Result<(), BodyError>) {
@@ -253,7 +256,7 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// Stores it with its body, and hands it to those who wait.
-    pub(super) fn store(self, body: Bytes, flight: Option<&Flight>) {
+    pub(super) fn store(self, body: Bytes, made_tag: Option<MadeTag>, flight: Option<&Flight>) {
         let Self {
             cache,
             hash,
@@ -285,6 +288,7 @@ impl Recipe {
             arrived,
             initial_age,
             storable,
+            made_tag,
             written: Written::default(),
         });
         cache.put(hash, Arc::clone(&stored), account);

@@ -40,6 +40,8 @@ pub(super) struct Asked<'a> {
     /// The client's headers, by which `Vary` selects; copied only when the store has no answer.
     pub(super) headers: HeaderMap,
     pub(super) head_only: bool,
+    /// The request's body is part of the key.
+    pub(super) by_body: bool,
     /// Nothing was heard from the control plane lately: a purge may have been missed.
     pub(super) distrust: bool,
 }
@@ -93,6 +95,7 @@ impl<'a> Asked<'a> {
                 Directives::default()
             },
             head_only: head.method == Method::HEAD,
+            by_body: body.is_some(),
             headers: HeaderMap::new(),
             conditions: Conditions::default(),
             wanted: told.then(|| Wanted::of(&head.method, &head.headers)).flatten(),
@@ -175,6 +178,11 @@ impl<'a> Asked<'a> {
             Verdict::Stale { since } => lifetime.min(stored.age(since)),
             Verdict::Gone => Duration::ZERO,
         }
+    }
+
+    /// The head of an answer from what is stored.
+    pub(super) fn head(&self, stored: &Stored, now: u64) -> response::Parts {
+        stored.head(now, self.rule, self.lifetime(stored))
     }
 
     /// Older than the policy serves, whoever asks and whatever has become of the upstream.

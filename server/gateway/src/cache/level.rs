@@ -8,6 +8,7 @@ use sluice_contract::calls::CacheOutcome;
 use super::flight::{Flight, Stage};
 use super::judge::Asked;
 use super::labels::Labels;
+use super::made_tag::Making;
 use super::purges::{Stamp, Verdict};
 use super::second::{Location, Response, Sharing, count};
 use super::stored::{Stored, Written};
@@ -61,7 +62,10 @@ impl Asked<'_> {
             count(&second.stats().outdated);
             return None;
         }
+        let makes_tag = self.rule.make_etags && !self.by_body;
+        let making = makes_tag.then(|| Making::begin(status, &headers)).flatten();
         let stored = Stored {
+            made_tag: making.map(|making| making.of(&body)),
             key: key.bytes.into(),
             labels,
             status,

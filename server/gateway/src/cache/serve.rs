@@ -17,6 +17,7 @@ use super::invalidate;
 use super::judge::{Asked, Found};
 use super::key::Digest;
 use super::labels;
+use super::made_tag;
 use super::purges::{Stamp, Verdict};
 use super::rules::Audience;
 use super::status::{Did, Forward, forwarded, say, write_hit};
@@ -51,14 +52,14 @@ pub(crate) async fn serve(
         return without_tags(rule, answer);
     }
     if rule.strong {
-        return bypass(call, snapshot, authorised, rule, outbound).await;
+        return bypass(call, snapshot, authorised, rule, outbound, None).await;
     }
     let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound, body);
     if asked.directives.no_store
         || (call.told.to_caches && conditional::is_for_upstream(&outbound.head.headers))
         || (body.is_none() && !outbound.body.is_empty())
     {
-        return bypass(call, snapshot, authorised, rule, outbound).await;
+        return bypass(call, snapshot, authorised, rule, outbound, Some(&asked)).await;
     }
     let now = call.moment();
     let found = asked.look_up(&outbound.head.headers, now);
@@ -78,8 +79,11 @@ pub(crate) async fn serve(
             return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
         }
         // A part alone is not stored, and to fetch the whole for it could cost far more than was asked for.
-        _ if asked.wanted.is_some() => return bypass(call, snapshot, authorised, rule, outbound).await,
+        _ if asked.wanted.is_some() && !is_of_made_version(rule, &mut outbound.head.headers) => {
+            return bypass(call, snapshot, authorised, rule, outbound, Some(&asked)).await;
+        }
         _ => {
+            asked.wanted = None;
             asked.conditions = Conditions::take(&mut outbound.head.headers);
             asked.headers = outbound.head.headers.clone();
         }
@@ -98,6 +102,11 @@ pub(crate) async fn serve(
     }
 }
 
+/// Whether a part is wanted of a version that only gateways know: then the whole is fetched, which tells anew what it is.
+fn is_of_made_version(rule: &CacheRule, headers: &mut HeaderMap) -> bool {
+    rule.make_etags && made_tag::take_out_range(headers)
+}
+
 /// Tags are between the upstream and the cache, unless the policy passes them on.
 fn without_tags(rule: &CacheRule, answer: Outcome<Answer>) -> Outcome<Answer> {
     let mut answer = answer?;
@@ -113,10 +122,18 @@ async fn bypass(
     snapshot: &Snapshot,
     authorised: &Authorised,
     rule: &CacheRule,
-    outbound: Outbound,
+    mut outbound: Outbound,
+    asked: Option<&Asked<'_>>,
 ) -> Outcome<Answer> {
+    if rule.make_etags {
+        made_tag::take_out_range(&mut outbound.head.headers);
+        made_tag::take_out_conditions(&mut outbound.head.headers);
+    }
     let mut answer = Box::pin(forward(call, snapshot, authorised, outbound)).await?;
     forwarded(&mut answer.head.headers, Forward::Bypass);
+    if let Some(asked) = asked {
+        asked.tell_of_passing(&mut answer.head);
+    }
     without_tags(rule, Ok(answer))
 }
 
@@ -225,13 +242,14 @@ impl Asked<'_> {
         second_level: bool,
         spare: HeaderMap,
     ) -> Answer {
+        let lifetime = self.lifetime(stored);
         if self.plain
-            && let Some(fields) = stored.written()
+            && let Some(fields) = stored.written(self.rule, lifetime)
         {
-            return plain_answer(stored, fields, self.lifetime(stored), (now, second_level), spare);
+            return plain_answer(stored, fields, lifetime, (now, second_level), spare);
         }
-        let mut head = stored.head(now);
-        let ttl = self.lifetime(stored).as_secs() as i64 - stored.age(now).as_secs() as i64;
+        let mut head = stored.head(now, self.rule, lifetime);
+        let ttl = lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
         say(&mut head.headers, Did::Hit { ttl, second_level });
         let mut body = stored.body.clone();
         // §13.2.2: conditions come before ranges.

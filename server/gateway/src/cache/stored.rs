@@ -14,8 +14,9 @@ use sluice_policies::cache::CacheRule;
 
 use super::judge::MAX_STALE;
 use super::labels::{self, Labels};
+use super::made_tag::MadeTag;
 use super::purges::Stamp;
-use super::rules::Storable;
+use super::rules::{Audience, Storable};
 use super::vary::Selecting;
 use crate::http1::fields;
 use crate::pipeline::{RATE_FIELDS, REQUEST_ID, add_via};
@@ -52,13 +53,23 @@ pub(crate) struct Stored {
     /// How old it was then.
     pub(super) initial_age: Duration,
     pub(super) storable: Storable,
+    /// What it is known by where the upstream sends no validator.
+    pub(super) made_tag: Option<MadeTag>,
     pub(super) written: Written,
 }
 
 /// The fields of a stored response as HTTP/1 writes them, but for those that are said anew in each answer. Made when the
 /// response is first served.
 #[derive(Debug, Default)]
-pub(super) struct Written(OnceLock<Option<Bytes>>);
+pub(super) struct Written(OnceLock<Block>);
+
+#[derive(Debug)]
+struct Block {
+    /// Which words of the policy's it has in place of the upstream's; zero: none.
+    telling: u64,
+    /// None when it depends on the call which fields it gets.
+    bytes: Option<Bytes>,
+}
 
 impl Stored {
     /// A response to everybody's `GET`, fresh for a minute.
@@ -89,6 +100,7 @@ impl Stored {
             arrived: 0,
             initial_age: Duration::ZERO,
             storable,
+            made_tag: None,
             written: Written::default(),
         }
     }
@@ -119,30 +131,60 @@ impl Stored {
         320 + self.labels.bytes() + self.key.len() + self.body.len() + headers + self.selecting.bytes()
     }
 
-    /// Its fields with this gateway's `Via`, as HTTP/1 writes them. None when it depends on the call which of them it gets.
-    pub(super) fn written(&self) -> Option<&Bytes> {
-        let said_anew = [&AGE, &CONTENT_LENGTH, &REQUEST_ID];
-        let write = || {
-            let mut headers = self.headers.clone();
-            if RATE_FIELDS.iter().any(|name| headers.contains_key(*name)) {
-                return None;
+    /// Its fields with this gateway's `Via`, as HTTP/1 writes them. None when it depends on the call which of them it gets, or
+    /// the policy's words have changed since they were written, or a soft purge has changed its lifetime that they name.
+    pub(super) fn written(&self, rule: &CacheRule, lifetime: Duration) -> Option<&Bytes> {
+        let block = self.written.0.get_or_init(|| self.write(rule));
+        let same = match &rule.telling {
+            None => block.telling == 0,
+            Some(telling) => {
+                telling.id == block.telling
+                    && (lifetime == self.storable.lifetime || !telling.is_within_freshness())
             }
-            add_via(&mut headers, Version::HTTP_11);
-            let mut bytes = BytesMut::new();
-            fields::write(&headers, &mut bytes, |name| !said_anew.contains(&name));
-            Some(bytes.freeze())
         };
-        self.written.0.get_or_init(write).as_ref()
+        block.bytes.as_ref().filter(|_| same)
     }
 
-    /// The head of an answer from it, with its age.
-    pub(super) fn head(&self, now: u64) -> response::Parts {
+    fn write(&self, rule: &CacheRule) -> Block {
+        let said_anew = [&AGE, &CONTENT_LENGTH, &REQUEST_ID];
+        let telling = rule.telling.as_ref().map_or(0, |telling| telling.id);
+        let mut headers = self.headers.clone();
+        if RATE_FIELDS.iter().any(|name| headers.contains_key(*name)) {
+            return Block { telling, bytes: None };
+        }
+        self.say(&mut headers, rule, self.storable.lifetime);
+        add_via(&mut headers, Version::HTTP_11);
+        let mut bytes = BytesMut::new();
+        fields::write(&headers, &mut bytes, |name| !said_anew.contains(&name));
+        Block { telling, bytes: Some(bytes.freeze()) }
+    }
+
+    /// The head of an answer from it, with its age; it is fresh for so long.
+    pub(super) fn head(&self, now: u64, rule: &CacheRule, lifetime: Duration) -> response::Parts {
         let (mut head, ()) = http::Response::new(()).into_parts();
         head.status = self.status;
         head.version = Version::HTTP_11;
         head.headers = self.headers.clone();
         head.headers.insert(AGE, HeaderValue::from(self.age(now).as_secs()));
+        self.say(&mut head.headers, rule, lifetime);
         head
+    }
+
+    /// What callers are told that is not among the upstream's fields.
+    fn say(&self, headers: &mut HeaderMap, rule: &CacheRule, lifetime: Duration) {
+        if let Some(tag) = self.made_tag {
+            tag.say(headers);
+        }
+        tell(headers, rule, &Storable { lifetime, ..self.storable });
+    }
+}
+
+/// Says to caches downstream what the policy would have them know of a response that is stored so.
+pub(super) fn tell(headers: &mut HeaderMap, rule: &CacheRule, storable: &Storable) {
+    if let Some(telling) = &rule.telling {
+        // What is validated before each use is never fresh.
+        let lifetime = if storable.no_cache { Duration::ZERO } else { storable.lifetime };
+        telling.write(headers, lifetime, storable.audience == Audience::Caller);
     }
 }
 

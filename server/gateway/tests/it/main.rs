@@ -5,6 +5,7 @@ mod access;
 mod bodies;
 mod cache;
 mod cache_coalescing;
+mod cache_downstream;
 mod cache_keys;
 mod cache_memory;
 mod cache_policy;

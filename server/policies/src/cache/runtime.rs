@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
 
+use super::downstream::Telling;
 use super::origin::{CallerDirectives, OriginSays, TtlRule};
 use super::query::QueryRule;
 use super::spec::{Cache, Separate};
@@ -47,6 +48,10 @@ pub struct CacheRule {
     pub each_release: bool,
     /// Callers see the upstream's tags.
     pub pass_tags: bool,
+    /// Responses without a validator get one.
+    pub make_etags: bool,
+    /// What caches downstream are told; None: what the upstream says.
+    pub telling: Option<Telling>,
     pub max_body_bytes: u64,
 }
 
@@ -81,6 +86,9 @@ impl CacheRule {
             epoch,
             each_release,
             pass_tags,
+            make_etags,
+            browsers,
+            cdns,
             max_body_bytes,
             // For people who save it: what was released is served.
             confirmed: _,
@@ -114,6 +122,8 @@ impl CacheRule {
             epoch,
             each_release,
             pass_tags,
+            make_etags,
+            telling: Telling::new(&browsers, &cdns),
             max_body_bytes,
         })
     }

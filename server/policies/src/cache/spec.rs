@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sluice_contract::problem::FieldProblem;
 use sluice_contract::rest::policy_types::PolicyScope;
 
+use super::downstream::Downstream;
 use super::origin::{CallerDirectives, OriginSays, TtlRule, origin_says, status_problems};
 use super::sharing::Sharing;
 use crate::policy::Policy;
@@ -107,6 +108,16 @@ pub struct Cache {
     /// Pass `Surrogate-Key` and `Cache-Tag` of responses on to callers. Off, they stay between the upstream and the cache.
     #[schemars(title = "Pass tags on to callers")]
     pub pass_tags: bool,
+    /// Give responses an `ETag` whose upstream sends neither `ETag` nor `Last-Modified`, made of the stored bytes: callers that
+    /// have them already get 304. The upstream never sees it.
+    #[schemars(title = "Make ETags")]
+    pub make_etags: bool,
+    /// What browsers and other caches of callers are told by `Cache-Control` about responses that are stored here.
+    #[schemars(title = "Cache-Control for browsers")]
+    pub browsers: Downstream,
+    /// What CDNs in front of the gateway are told about them by `CDN-Cache-Control` and `Surrogate-Control`.
+    #[schemars(title = "Cache-Control for CDNs")]
+    pub cdns: Downstream,
     /// Bytes of the largest response that is stored.
     #[schemars(title = "Largest response (bytes)", range(min = 1))]
     pub max_body_bytes: u64,
@@ -173,6 +184,9 @@ impl Default for Cache {
             epoch: 0,
             each_release: false,
             pass_tags: false,
+            make_etags: false,
+            browsers: Downstream::Keep,
+            cdns: Downstream::Keep,
             max_body_bytes: 8 << 20,
             confirmed: Vec::new(),
         }
@@ -218,6 +232,9 @@ impl Policy for Cache {
             epoch: _,
             each_release: _,
             pass_tags: _,
+            make_etags: _,
+            browsers,
+            cdns,
             max_body_bytes,
             // Asked for by `said_once`.
             confirmed: _,
@@ -270,6 +287,8 @@ impl Policy for Cache {
             let message = "A request body in the key has between 1 byte and 1 MiB.";
             problems.push(FieldProblem::new("/post_max_body_bytes", "out_of_range", message));
         }
+        problems.extend(browsers.problems("/browsers"));
+        problems.extend(cdns.problems("/cdns"));
         if !(1..=1 << 30).contains(max_body_bytes) {
             let message = "The largest response is between 1 byte and 1 GiB.";
             problems.push(FieldProblem::new("/max_body_bytes", "out_of_range", message));
