@@ -20,6 +20,8 @@ mod labels;
 mod level;
 mod made_tag;
 #[cfg(test)]
+mod parsing;
+#[cfg(test)]
 mod properties;
 mod purges;
 mod range;

@@ -99,16 +99,17 @@ fn delta(value: Option<&str>) -> u64 {
     digits.parse().unwrap_or(MAX_DELTA).min(MAX_DELTA)
 }
 
-/// Directives of a list; commas in quoted strings do not separate.
+/// Directives of a list; commas in quoted strings do not separate, nor end these at a quote behind a backslash (RFC 9110 §5.6.4).
 fn split(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let mut quoted = false;
+        let (mut quoted, mut escaped) = (false, false);
         let end = rest.bytes().position(|byte| {
-            quoted ^= byte == b'"';
+            quoted ^= byte == b'"' && !escaped;
+            escaped = quoted && byte == b'\\' && !escaped;
             byte == b',' && !quoted
         });
         let (item, after) = end.map_or((rest, ""), |end| (&rest[..end], &rest[end + 1..]));
@@ -135,6 +136,7 @@ mod tests {
         let found = of(" Max-Age=60 ,S-MAXAGE=\"30\", private=\"set-cookie, x\",, unknown=a,no-cache=\"a\"");
         assert_eq!((found.max_age, found.s_maxage), (Some(60), Some(30)));
         assert!(found.private && found.no_cache && !found.no_store);
+        assert!(of("x=\"\\\"\", no-store").no_store, "a quote in quotes does not end them");
         assert!(!of("x=\"a, no-store, b\", max-age=5").no_store, "a comma in quotes separates nothing");
     }
 
