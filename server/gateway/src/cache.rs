@@ -7,6 +7,7 @@
 
 mod account;
 mod conditional;
+mod decode;
 mod directives;
 mod fetch;
 mod fill;
@@ -25,6 +26,7 @@ mod parsing;
 mod properties;
 mod purges;
 mod range;
+mod represent;
 mod rules;
 mod second;
 mod serve;
@@ -34,6 +36,7 @@ mod store;
 mod stored;
 mod targeted;
 mod vary;
+mod watch;
 
 pub use account::Shares;
 pub(crate) use fill::FillReader;

@@ -7,26 +7,24 @@ use bytes::Bytes;
 use http::header::{DATE, TRAILER};
 use http::{HeaderMap, Method, StatusCode, response};
 use sluice_contract::calls::CacheOutcome;
+use sluice_policies::cache::Found as Refusal;
 
 use super::conditional;
 use super::fill::{Fill, Recipe};
-use super::flight::{Boarding, Flight, Flights, Stage};
+use super::flight::{Flight, Flights, Part, Stage};
 use super::freshness;
 use super::judge::{Asked, Found};
 use super::key::{self, Key};
 use super::labels;
 use super::level::Shared;
-use super::made_tag::Making;
 use super::purges::{Stamp, Verdict};
 use super::rules::{Audience, Given, Storable, storable};
-use super::status::{Did, Forward, forwarded, say};
+use super::status::{Did, Forward, Kept, say};
 use super::stored::{Stored, Written, stored_headers, tell, updated_headers};
 use super::vary::Selecting;
-use crate::body::Origin;
+use super::watch::Watch;
+use crate::body::{Origin, UpstreamBody};
 use crate::pipeline::{Answer, Call, Fetched, Outbound, Outcome, fetch};
-
-/// How long to wait for another's fetch before fetching oneself.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// When a fetch began and how long its head took.
 #[derive(Clone, Copy)]
@@ -57,37 +55,27 @@ impl Asked<'_> {
             return self.fetch_alone(call, outbound, stored, why, None).await;
         }
         let own = self.keys.own();
-        let until = tokio::time::Instant::now() + PATIENCE;
-        while !self.cache().is_uncacheable(own.hash) {
-            match Flights::board(self.cache(), own.hash, own.bytes) {
-                Boarding::Leader(flight) => {
-                    // Another's fetch may have ended between the look at the store and this one's beginning.
-                    let now = self.now();
-                    if let Found::Fresh(stored) = self.look_up(&self.headers, now) {
-                        call.cache = CacheOutcome::Coalesced;
-                        return Ok(self.answer(&stored, now));
-                    }
-                    let stored = match self.second_level(call, &flight).await {
-                        Some(Shared::Usable(answer)) => return Ok(*answer),
-                        Some(Shared::Stale(shared)) => Some(shared),
-                        None => stored,
-                    };
-                    return self.fetch_alone(call, outbound, stored, why, Some(flight)).await;
+        match Flights::take_part(self.cache(), own.hash, own.bytes).await {
+            Part::Leads(flight) => {
+                // Another's fetch may have ended between the look at the store and this one's beginning.
+                let now = self.now();
+                if let Found::Fresh(stored) = self.look_up(&self.headers, now) {
+                    call.cache = CacheOutcome::Coalesced;
+                    return Ok(self.answer(&stored, now));
                 }
-                Boarding::Follower(mut stage) => {
-                    let waiting = stage.wait_for(|stage| !matches!(stage, Stage::Waiting));
-                    let stage = match tokio::time::timeout_at(until, waiting).await {
-                        Ok(Ok(stage)) => stage.clone(),
-                        // Whoever fetched has gone: try again, perhaps as who fetches.
-                        Ok(Err(_)) => continue,
-                        Err(_) => break,
-                    };
-                    match self.join(call, stage, why) {
-                        Some(answer) => return Ok(answer),
-                        None => break,
-                    }
+                let stored = match self.second_level(call, &flight).await {
+                    Some(Shared::Usable(answer)) => return Ok(*answer),
+                    Some(Shared::Stale(shared)) => Some(shared),
+                    None => stored,
+                };
+                return self.fetch_alone(call, outbound, stored, why, Some(flight)).await;
+            }
+            Part::Joins(stage) => {
+                if let Some(answer) = self.join(call, stage, why) {
+                    return Ok(answer);
                 }
             }
+            Part::Alone => {}
         }
         self.fetch_alone(call, outbound, stored, why, None).await
     }
@@ -110,7 +98,7 @@ impl Asked<'_> {
             _ => return None,
         };
         call.cache = CacheOutcome::Coalesced;
-        say(&mut answer.head.headers, Did::Forwarded { why, status: None, stored: false, collapsed: true });
+        say(&mut answer.head.headers, Did::Forwarded { why, status: None, kept: Kept::No, collapsed: true });
         Some(self.conditioned(answer))
     }
 
@@ -145,18 +133,37 @@ impl Asked<'_> {
         if let Some(stored) = stored.filter(|_| self.head_only && head.status == StatusCode::OK) {
             self.described(&stored, &head, timing);
         }
-        let Some(plan) = self.plan(&Method::GET, &head, &body) else {
-            forwarded(&mut head.headers, why);
-            self.tell_of_passing(&mut head);
-            if let Some(flight) = flight {
-                self.cache().remember_uncacheable(self.keys.own().hash);
-                flight.is_now(Stage::Uncacheable);
+        let plan = match self.plan(&Method::GET, &head, &body) {
+            Ok(plan) => plan,
+            Err(why_not) => {
+                self.tell_of_passing(&mut head);
+                let (answer, kept) = self.pass(head, body, why_not, flight);
+                return Ok(self.conditioned(said(answer, why, kept)));
             }
-            return Ok(self.conditioned(Answer::new(head, body.into_origin())));
         };
-        let mut answer = self.store(head, body, plan, timing, flight);
-        say(&mut answer.head.headers, Did::Forwarded { why, status: None, stored: true, collapsed: false });
-        Ok(self.conditioned(answer))
+        let (answer, kept) = self.store(head, body, plan, timing, flight);
+        Ok(self.conditioned(said(answer, why, kept)))
+    }
+
+    /// Passes a response on that is not stored, and tells those who wait for it; there may be something in it that forbids it.
+    pub(super) fn pass(
+        &self,
+        head: response::Parts,
+        body: Fetched,
+        why_not: Option<Refusal>,
+        flight: Option<Flight>,
+    ) -> (Answer, Kept) {
+        let hash = self.keys.own().hash;
+        let answer = Answer::new(head, body.into_origin());
+        if let Some(found) = why_not {
+            self.cache().refuse(hash, found, flight.as_ref());
+            return (answer, Kept::Refused(found));
+        }
+        if let Some(flight) = flight {
+            self.cache().remember_uncacheable(hash);
+            flight.is_now(Stage::Uncacheable);
+        }
+        (answer, Kept::No)
     }
 
     /// Taken before a fetch: what a purge covers from then on is older than it.
@@ -168,30 +175,46 @@ impl Asked<'_> {
         Timing { stamp, took: Duration::from_nanos(self.now().saturating_sub(stamp.at)) }
     }
 
-    /// How a response that has a body of its own is stored, if it is.
-    pub(super) fn plan(&self, method: &Method, head: &response::Parts, body: &Fetched) -> Option<Storable> {
+    /// How a response that has a body of its own is stored, or what it has that forbids it, or None: it is not to be stored
+    /// anyway.
+    pub(super) fn plan(
+        &self,
+        method: &Method,
+        head: &response::Parts,
+        body: &Fetched,
+    ) -> Result<Storable, Option<Refusal>> {
         if self.head_only || body.announced().is_some_and(|length| length > self.rule.max_body_bytes) {
-            return None;
+            return Err(None);
         }
         self.storable(method, head.status, &head.headers)
     }
 
-    fn storable(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> Option<Storable> {
-        let plan = storable(Given { method, status, headers }, self.keys.caller().is_some(), self.rule)?;
+    fn storable(
+        &self,
+        method: &Method,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Storable, Option<Refusal>> {
+        let given = Given { method, status, headers };
+        let plan = storable(given, self.keys.caller().is_some(), self.rule).ok_or(None)?;
+        if let Some(forbidden) = &self.rule.forbidden {
+            forbidden.check_fields(headers).map_err(Some)?;
+        }
         let draw = key::hash(&self.now().to_le_bytes());
-        Some(Storable { lifetime: self.rule.jittered(plan.lifetime, draw), ..plan })
+        Ok(Storable { lifetime: self.rule.jittered(plan.lifetime, draw), ..plan })
     }
 
-    /// Caches downstream are told the same of what could have been stored: by HEAD, in part, too large.
+    /// Caches downstream are told the same of what could have been stored: by HEAD, in part, too large. But not of what would have
+    /// had to be looked at first.
     pub(super) fn tell_of_passing(&self, head: &mut response::Parts) {
-        if self.rule.telling.is_none() {
+        if self.rule.telling.is_none() || self.rule.forbidden.is_some() {
             return;
         }
         let status = match head.status {
             StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => StatusCode::OK,
             status => status,
         };
-        if let Some(plan) = self.storable(&Method::GET, status, &head.headers) {
+        if let Ok(plan) = self.storable(&Method::GET, status, &head.headers) {
             tell(&mut head.headers, self.rule, &plan);
         }
     }
@@ -214,7 +237,7 @@ impl Asked<'_> {
             updated_headers(&stored.headers, &only_date, self.rule)
         };
         let plan = self.storable(&Method::GET, stored.status, &headers);
-        let may_store = plan.is_some();
+        let may_store = plan.is_ok();
         let plan = plan.unwrap_or(Storable { lifetime: Duration::ZERO, no_cache: true, ..stored.storable });
         let tags = labels::tags(&head.headers);
         let fresh = Arc::new(self.renewed(stored, headers, tags, plan, timing));
@@ -227,7 +250,8 @@ impl Asked<'_> {
         }
         let mut head = self.head(&fresh, self.now());
         let status = Some(StatusCode::NOT_MODIFIED.as_u16());
-        let did = Did::Forwarded { why: Forward::Stale, status, stored: may_store, collapsed: false };
+        let kept = if may_store { Kept::Yes } else { Kept::No };
+        let did = Did::Forwarded { why: Forward::Stale, status, kept, collapsed: false };
         say(&mut head.headers, did);
         self.conditioned(Answer::new(head, Origin::of(fresh.body.clone())))
     }
@@ -239,7 +263,7 @@ impl Asked<'_> {
             Storable { lifetime: Duration::ZERO, while_revalidate: Duration::ZERO, ..stored.storable };
         let renewed = if conditional::describes(&head.headers, &stored.headers, stored.body.len()) {
             let headers = updated_headers(&stored.headers, &head.headers, self.rule);
-            let Some(plan) = self.storable(&Method::GET, stored.status, &headers) else { return };
+            let Ok(plan) = self.storable(&Method::GET, stored.status, &headers) else { return };
             self.renewed(stored, headers, labels::tags(&head.headers), plan, timing)
         } else {
             self.renewed(stored, stored.headers.clone(), None, stale, timing)
@@ -282,7 +306,8 @@ impl Asked<'_> {
         self.share(stored);
     }
 
-    /// Stores the response while the client, and those who wait for the same, read it.
+    /// Stores the response while the client, and those who wait for the same, read it; unless it has something that must not be
+    /// stored.
     pub(super) fn store(
         &self,
         mut head: response::Parts,
@@ -290,9 +315,67 @@ impl Asked<'_> {
         plan: Storable,
         timing: Timing,
         flight: Option<Flight>,
-    ) -> Answer {
+    ) -> (Answer, Kept) {
+        let watch = match Watch::new(self.rule, &head, !self.by_body) {
+            Ok(watch) => watch,
+            Err(found) => return self.pass(head, body, Some(found), flight),
+        };
+        let here = match body {
+            Fetched::Body(upstream) => {
+                return self.store_arriving(head, *upstream, (plan, watch), timing, flight);
+            }
+            Fetched::Here(bytes) => bytes,
+            Fetched::Empty => Bytes::new(),
+        };
+        let made_tag = match watch.whole(&here) {
+            Ok(made_tag) => made_tag,
+            Err(found) => return self.pass(head, Fetched::Here(here), Some(found), flight),
+        };
+        let recipe = self.recipe(&head, plan, timing);
+        // Memory of its own: these bytes are part of a larger buffer.
+        recipe.store(Bytes::copy_from_slice(&here), made_tag, flight.as_ref());
+        self.say_stored(&mut head, &plan);
+        if let Some(tag) = made_tag {
+            tag.say(&mut head.headers);
+        }
+        (Answer::new(head, Origin::of(here)), Kept::Yes)
+    }
+
+    fn store_arriving(
+        &self,
+        mut head: response::Parts,
+        upstream: UpstreamBody,
+        (plan, watch): (Storable, Watch),
+        timing: Timing,
+        flight: Option<Flight>,
+    ) -> (Answer, Kept) {
+        let recipe = self.recipe(&head, plan, timing);
+        let kept = if watch.is_looking() { Kept::Perhaps } else { Kept::Yes };
+        if kept == Kept::Yes {
+            self.say_stored(&mut head, &plan);
+        }
+        head.headers.remove(TRAILER);
+        let fill = Fill::new(head.clone(), &recipe, upstream.size_hint().exact(), self.rule);
+        let open = kept == Kept::Yes && fill.is_open_to_others();
+        if let Some(flight) = flight.as_ref().filter(|_| open) {
+            flight.is_now(Stage::Arriving(Arc::clone(&fill)));
+        }
+        let reader = fill.reader();
+        let (cache, own) = (Arc::clone(self.cache()), self.keys.own().hash);
+        tokio::task::spawn_local(async move {
+            let keep = |kept| match kept {
+                Ok((whole, made_tag)) => recipe.store(whole, made_tag, flight.as_ref()),
+                Err(found) => cache.refuse(own, found, flight.as_ref()),
+            };
+            fill.pump(upstream, watch, keep).await;
+            drop(flight);
+        });
+        (Answer::new(head, Origin::Fill(reader)), kept)
+    }
+
+    fn recipe(&self, head: &response::Parts, plan: Storable, timing: Timing) -> Recipe {
         let key = self.key_for(plan.audience);
-        let recipe = Recipe {
+        Recipe {
             cache: Arc::clone(self.cache()),
             hash: key.hash,
             key: key.bytes.into(),
@@ -307,40 +390,14 @@ impl Asked<'_> {
             account: self.account(),
             clock: self.worker.shared.clock,
             shared: self.context(),
-        };
-        // After what is stored, by which later responses are judged, has been taken from it.
-        tell(&mut head.headers, self.rule, &plan);
-        let makes_tag = self.rule.make_etags && !self.by_body;
-        let making = makes_tag.then(|| Making::begin(head.status, &head.headers)).flatten();
-        // Trailers are not stored, and nobody who reads along gets them (RFC 9110 §6.5.1).
-        head.headers.remove(TRAILER);
-        let upstream = match body {
-            Fetched::Empty => {
-                let tag = making.map(Making::finish);
-                recipe.store(Bytes::new(), tag, flight.as_ref());
-                tag.inspect(|tag| tag.say(&mut head.headers));
-                return Answer::new(head, Origin::Empty);
-            }
-            Fetched::Here(bytes) => {
-                // Memory of its own: these bytes are part of a larger buffer.
-                let tag = making.map(|making| making.of(&bytes));
-                recipe.store(Bytes::copy_from_slice(&bytes), tag, flight.as_ref());
-                tag.inspect(|tag| tag.say(&mut head.headers));
-                return Answer::new(head, Origin::Full(bytes));
-            }
-            Fetched::Body(upstream) => upstream,
-        };
-        let length = upstream.size_hint().exact();
-        let fill = Fill::new(head.clone(), &recipe, length, self.rule);
-        if let Some(flight) = flight.as_ref().filter(|_| fill.is_open_to_others()) {
-            flight.is_now(Stage::Arriving(Arc::clone(&fill)));
         }
-        let reader = fill.reader();
-        tokio::task::spawn_local(async move {
-            fill.pump(*upstream, making, |whole, tag| recipe.store(whole, tag, flight.as_ref())).await;
-            drop(flight);
-        });
-        Answer::new(head, Origin::Fill(reader))
+    }
+
+    /// What the first caller is told of what is stored, as those who come later are. Trailers are not stored, and nobody who
+    /// reads along gets them (RFC 9110 §6.5.1).
+    fn say_stored(&self, head: &mut response::Parts, plan: &Storable) {
+        tell(&mut head.headers, self.rule, plan);
+        head.headers.remove(TRAILER);
     }
 
     fn key_for(&self, audience: Audience) -> Key<'_> {
@@ -349,4 +406,10 @@ impl Asked<'_> {
             Audience::Caller => self.keys.own(),
         }
     }
+}
+
+/// Says what the cache did with a response of the upstream.
+pub(super) fn said(mut answer: Answer, why: Forward, kept: Kept) -> Answer {
+    say(&mut answer.head.headers, Did::Forwarded { why, status: None, kept, collapsed: false });
+    answer
 }

@@ -11,17 +11,18 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, response};
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
-use sluice_policies::cache::CacheRule;
+use sluice_policies::cache::{CacheRule, Found};
 
 use super::account::Account;
 use super::flight::{Flight, Stage};
 use super::labels::Labels;
-use super::made_tag::{MadeTag, Making};
+use super::made_tag::MadeTag;
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::second::Sharing;
 use super::stored::{Stored, Written, tell};
 use super::vary::Selecting;
+use super::watch::Watch;
 use crate::body::{BodyError, UpstreamBody};
 use crate::clock::Clock;
 
@@ -55,7 +56,8 @@ struct State {
     /// Bytes that the one reader has taken, when nothing is stored any more.
     taken: u64,
     end: Option<Result<(), BodyError>>,
-    too_large: bool,
+    /// Nothing is stored any more: it is too large, or has what must not be stored.
+    unkept: bool,
     readers: usize,
     wakers: Vec<Waker>,
     source: Option<Waker>,
@@ -93,24 +95,27 @@ impl Fill {
         FillReader { fill: Arc::clone(self), next: 0, read: 0 }
     }
 
-    /// Reads the upstream to its end. `store` is called with the whole body, before any reader can see its end: who
-    /// has read a response finds it stored. `making` sees all of it.
+    /// Reads the upstream to its end. `keep` is called with the whole body, before any reader can see its end: who has read a
+    /// response finds it stored. Or it is called with what `watch` has found in the body, as soon as it has.
     pub(super) async fn pump(
         &self,
         mut body: UpstreamBody,
-        mut making: Option<Making>,
-        store: impl FnOnce(Bytes, Option<MadeTag>),
+        watch: Watch,
+        keep: impl FnOnce(Result<(Bytes, Option<MadeTag>), Found>),
     ) {
+        let mut keeping = Some((watch, keep));
         loop {
             let frame = body.next().await;
             let last = body.is_end_stream();
             match frame {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
-                    if let Some(making) = &mut making {
-                        making.add(&data);
-                    }
+                    let seen = keeping.as_mut().map_or(Ok(()), |(watch, _)| watch.see(&data));
                     self.push(data, last);
+                    if let (Err(found), Some((_, keep))) = (seen, keeping.take_if(|_| seen.is_err())) {
+                        self.state.lock().unkept = true;
+                        keep(Err(found));
+                    }
                     if last {
                         break;
                     }
@@ -122,8 +127,8 @@ impl Fill {
                 None => break,
             }
         }
-        if let Some(whole) = self.whole() {
-            store(whole, making.map(Making::finish));
+        if let (Some(whole), Some((watch, keep))) = (self.whole(), keeping) {
+            keep(watch.finish().map(|tag| (whole, tag)));
         }
         self.end(Ok(()));
     }
@@ -133,7 +138,7 @@ impl Fill {
         let mut state = self.state.lock();
         state.bytes += data.len() as u64;
         state.pieces.push(data);
-        state.too_large |= state.bytes > self.limit;
+        state.unkept |= state.bytes > self.limit;
         if !last {
             state.wake();
         }
@@ -142,7 +147,7 @@ impl Fill {
     /// In one piece of memory of its own: pieces point into larger buffers of the connection. None: it is too large.
     fn whole(&self) -> Option<Bytes> {
         let state = self.state.lock();
-        (!state.too_large).then(|| Bytes::from(state.pieces.concat()))
+        (!state.unkept).then(|| Bytes::from(state.pieces.concat()))
     }
 
     fn end(&self, end: Result<(), BodyError>) {
@@ -155,7 +160,7 @@ impl Fill {
     async fn room(&self) -> bool {
         std::future::poll_fn(|context| {
             let mut state = self.state.lock();
-            if !state.too_large {
+            if !state.unkept {
                 return Poll::Ready(true);
             }
             if state.readers == 0 {
@@ -178,7 +183,7 @@ impl State {
 
     /// What has been read is not needed for the store any more.
     fn drop_read(&mut self, next: usize) {
-        if self.too_large && self.readers == 1 {
+        if self.unkept && self.readers == 1 {
             let read = next - self.dropped;
             self.taken += self.pieces.drain(..read).map(|piece| piece.len() as u64).sum::<u64>();
             self.dropped = next;

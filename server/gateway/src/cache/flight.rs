@@ -1,6 +1,7 @@
 //! Fetches in flight: equal requests that miss at the same time share one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -8,6 +9,9 @@ use tokio::sync::watch;
 
 use super::fill::Fill;
 use super::stored::Stored;
+
+/// How long to wait for another's fetch before fetching oneself.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What has become of a fetch.
 #[derive(Clone, Default)]
@@ -37,6 +41,16 @@ pub(super) enum Boarding {
     Follower(watch::Receiver<Stage>),
 }
 
+/// What a request that misses has to do.
+pub(super) enum Part {
+    /// Fetch, for all who ask for the same.
+    Leads(Flight),
+    /// Take what another's fetch has brought, if it can be taken.
+    Joins(Stage),
+    /// Fetch, for itself.
+    Alone,
+}
+
 /// A fetch. Dropping it frees those who wait to try again.
 pub(super) struct Flight {
     cache: Arc<super::Cache>,
@@ -57,6 +71,30 @@ impl Flights {
         Boarding::Leader(Flight { cache: Arc::clone(cache), hash, key: key.into(), stage })
     }
 
+    /// Waits until it is clear who fetches, or what has been fetched.
+    pub(super) async fn take_part(cache: &Arc<super::Cache>, hash: u64, key: &[u8]) -> Part {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while !cache.is_uncacheable(hash) {
+            let mut stage = match Self::board(cache, hash, key) {
+                Boarding::Leader(flight) => return Part::Leads(flight),
+                Boarding::Follower(stage) => stage,
+            };
+            let waiting = stage.wait_for(|stage| !matches!(stage, Stage::Waiting));
+            match tokio::time::timeout_at(until, waiting).await {
+                Ok(Ok(stage)) => return Part::Joins(stage.clone()),
+                // Whoever fetched has gone: try again, perhaps as who fetches.
+                Ok(Err(_)) => {}
+                Err(_) => break,
+            }
+        }
+        Part::Alone
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
     fn shard(&self, hash: u64) -> &Shard {
         &self.shards[hash as usize % self.shards.len()]
     }
@@ -74,3 +112,6 @@ impl Drop for Flight {
         self.cache.flights.shard(self.hash).lock().remove(&self.key);
     }
 }
+
+#[cfg(test)]
+mod model;

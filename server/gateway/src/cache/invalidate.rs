@@ -1,11 +1,10 @@
 //! Unsafe methods that succeed make what is stored of the same URLs unusable (RFC 9111 §4.4).
 
-use http::header::{CONTENT_LOCATION, EXPIRES, HeaderValue, LOCATION};
+use http::header::{CONTENT_LOCATION, HeaderValue, LOCATION};
 use http::uri::Authority;
-use http::{HeaderMap, Method, StatusCode, Uri, response};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use sluice_policies::cache::CacheRule;
 
-use super::directives::Directives;
 use crate::pipeline::{Authorised, Call, path};
 
 /// Forgets the request's URL, and those that the response names on the same host.
@@ -35,21 +34,8 @@ pub(super) fn after(
     }
 }
 
-/// Whether the response to a POST is what its own URL stands for, and says how long it is fresh (RFC 9110 §9.3.3).
-pub(super) fn is_own_representation(call: &Call, authorised: &Authorised, head: &response::Parts) -> bool {
-    let directives = Directives::of_response(&head.headers);
-    let expires = head.headers.contains_key(EXPIRES) && !directives.targeted;
-    let explicit = directives.s_maxage.or(directives.max_age).is_some() || expires;
-    let named = head.headers.get(CONTENT_LOCATION).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
-    let is_own = named.is_some_and(|uri| {
-        let same_query = uri.query().unwrap_or_default() == call.query().unwrap_or_default();
-        same_query && same_host(call, authorised, &uri).iter().any(|path| **path == *authorised.matched.path)
-    });
-    head.status == StatusCode::OK && explicit && is_own
-}
-
 /// Its path below the API's base, when the URI is on the host that the client or the gateway asked.
-fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<String> {
+pub(super) fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<String> {
     if let Some(authority) = uri.authority() {
         let client = call.host.as_ref().is_some_and(|host| is_same(host, authority));
         let upstream = authorised.matched.route().upstream.as_ref();

@@ -107,7 +107,7 @@ impl Keys {
         text.clear();
         text.extend_from_slice(api.0.as_bytes());
         text.push(u8::from(*https) | u8::from(body.is_some()) << 1 | u8::from(revision.is_some()) << 2);
-        text.extend_from_slice(&rule.epoch.to_le_bytes());
+        text.extend_from_slice(&rule.generation.to_le_bytes());
         text.extend_from_slice(&revision.unwrap_or_default().to_le_bytes());
         text.extend_from_slice(body.as_ref().map_or(&[], |body| &body[..]));
         for part in [route.as_bytes(), host, path.as_bytes()] {

@@ -19,6 +19,7 @@ use super::key::Digest;
 use super::labels;
 use super::made_tag;
 use super::purges::{Stamp, Verdict};
+use super::represent;
 use super::rules::Audience;
 use super::status::{Did, Forward, forwarded, say, write_hit};
 use super::stored::Stored;
@@ -137,8 +138,8 @@ async fn bypass(
     without_tags(rule, Ok(answer))
 }
 
-/// A method that may change things: what is stored of the same URLs is forgotten. What a POST returns may answer a later
-/// GET, when it says for how long and that it is what its own URL stands for (RFC 9110 §9.3.3).
+/// A method that may change things: what is stored of the same URLs is forgotten. What it returns may answer a later GET, when it
+/// is what its own URL stands for from now on (RFC 9110 §9.3.3), by its own word or the policy's.
 async fn write(
     call: &mut Call,
     snapshot: &Snapshot,
@@ -147,9 +148,10 @@ async fn write(
     outbound: Outbound,
 ) -> Outcome<Answer> {
     let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound, None);
+    let method = outbound.head.method.clone();
     // Where the policy says that POST asks, it changes nothing, however long its body is.
-    let asks = outbound.head.method == Method::POST && rule.post_max_body_bytes.is_some();
-    let may_store = outbound.head.method == Method::POST
+    let asks = method == Method::POST && rule.post_max_body_bytes.is_some();
+    let may_store = represent::may(&method, rule)
         && !asks
         && !rule.strong
         && !asked.directives.no_store
@@ -164,18 +166,14 @@ async fn write(
     if !asks {
         invalidate::after(call, authorised, rule, head.status, &head.headers);
     }
-    let represents = may_store && !purged && invalidate::is_own_representation(call, authorised, &head);
-    let plan = represents.then(|| asked.plan(&Method::POST, &head, &body)).flatten();
-    let Some(plan) = plan else {
+    let represents = may_store && !purged && represent::does(call, authorised, rule, &head, &body);
+    if !represents {
         forwarded(&mut head.headers, Forward::Method);
         return Ok(Answer::new(head, body.into_origin()));
-    };
+    }
     // Younger than what it has just invalidated itself.
     let timing = asked.timing(stamp).since(Stamp { at: asked.now() + 1, ..stamp });
-    let mut answer = asked.store(head, body, plan, timing, None);
-    let did = Did::Forwarded { why: Forward::Method, status: None, stored: true, collapsed: false };
-    say(&mut answer.head.headers, did);
-    Ok(answer)
+    Ok(asked.store_representation(&method, head, body, timing))
 }
 
 /// Fetches a response anew behind an answer that was stale (RFC 5861 §3); one at a time for each key.

@@ -3,6 +3,7 @@
 use bytes::{BufMut as _, BytesMut};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use sluice_policies::cache::Found;
 
 const OWN: &str = "sluice; ";
 const HIT: &str = "hit; ttl=";
@@ -17,7 +18,18 @@ pub(super) enum Did {
     /// gateways share.
     Hit { ttl: i64, second_level: bool },
     /// Went to the upstream.
-    Forwarded { why: Forward, status: Option<u16>, stored: bool, collapsed: bool },
+    Forwarded { why: Forward, status: Option<u16>, kept: Kept, collapsed: bool },
+}
+
+/// Whether a response is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    No,
+    Yes,
+    /// It depends on what its body has, which is passed on while it is looked at.
+    Perhaps,
+    /// It has this.
+    Refused(Found),
 }
 
 /// Why a request went to the upstream (RFC 9211 §2.2).
@@ -55,7 +67,7 @@ pub(super) fn write_hit(ttl: i64, second_level: bool, into: &mut BytesMut) {
 
 /// Says that a request went to the upstream and nothing was stored.
 pub(super) fn forwarded(headers: &mut HeaderMap, why: Forward) {
-    say(headers, Did::Forwarded { why, status: None, stored: false, collapsed: false });
+    say(headers, Did::Forwarded { why, status: None, kept: Kept::No, collapsed: false });
 }
 
 /// Says it, after what caches nearer to the origin say (RFC 9211 §2).
@@ -68,18 +80,26 @@ pub(super) fn say(headers: &mut HeaderMap, did: Did) {
             text.push_str(itoa::Buffer::new().format(ttl));
             text.push_str(if second_level { FROM_SECOND_LEVEL } else { "" });
         }
-        Did::Forwarded { why, status, stored, collapsed } => {
+        Did::Forwarded { why, status, kept, collapsed } => {
             text.push_str("fwd=");
             text.push_str(why.token());
             if let Some(status) = status {
                 text.push_str("; fwd-status=");
                 text.push_str(itoa::Buffer::new().format(status));
             }
-            if stored {
+            if kept == Kept::Yes {
                 text.push_str("; stored");
             }
             if collapsed {
                 text.push_str("; collapsed");
+            }
+            match kept {
+                Kept::No | Kept::Yes => {}
+                Kept::Perhaps => text.push_str("; detail=looking"),
+                Kept::Refused(found) => {
+                    text.push_str("; detail=forbidden:");
+                    text.push_str(found.name());
+                }
             }
         }
     }

@@ -8,9 +8,10 @@ use http::header::DATE;
 use moka::sync::Cache as Moka;
 use sluice_contract::ids::ApiId;
 use sluice_contract::link::CacheHealth;
+use sluice_policies::cache::Found;
 
 use super::account::{Account, Ledger, Owner, Reason, Shares};
-use super::flight::Flights;
+use super::flight::{Flight, Flights, Stage};
 use super::freshness::date;
 use super::index::{Amount, Covered};
 use super::key;
@@ -18,6 +19,7 @@ use super::purges::{ApiPurges, Purges, Verdict};
 use super::second::SecondLevel;
 use super::shelves::{Change, Eviction, Kept, Shelves, Variants};
 use super::stored::Stored;
+use super::watch::Refusals;
 
 /// Responses of one key that differ by `Vary` at most; the oldest goes.
 const MAX_VARIANTS: usize = 32;
@@ -57,6 +59,7 @@ pub struct Cache {
     /// Keys whose last response could not be stored: requests for them do not wait for one another.
     uncacheable: Moka<u64, (), ahash::RandomState>,
     pub(super) flights: Flights,
+    refusals: Refusals,
     /// What gateways share, where there is something.
     second: Option<Arc<SecondLevel>>,
 }
@@ -74,6 +77,7 @@ impl Cache {
                 .time_to_live(UNCACHEABLE_FOR)
                 .build_with_hasher(ahash::RandomState::new()),
             flights: Flights::default(),
+            refusals: Refusals::default(),
             second: None,
         }
     }
@@ -246,6 +250,20 @@ impl Cache {
             self.ledger.count(reason, now.kept.len() - kept.len());
             self.keep(hash, kept)
         });
+    }
+
+    /// A response of this key has something that must not be stored: nobody waits for it any more.
+    pub(super) fn refuse(&self, hash: u64, found: Found, flight: Option<&Flight>) {
+        self.refusals.count(found);
+        self.remember_uncacheable(hash);
+        if let Some(flight) = flight {
+            flight.is_now(Stage::Uncacheable);
+        }
+    }
+
+    /// How many responses were not stored for what they have, by what that was.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refusals.by_reason()
     }
 
     pub(super) fn is_uncacheable(&self, hash: u64) -> bool {

@@ -107,6 +107,7 @@ fn metrics(shared: &Shared) -> String {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
     first_level(&shared.cache.health(), &mut text);
+    refused(shared.cache.refused(), &mut text);
     if let Some(second) = shared.cache.second_level() {
         second_level(&second.health(), &mut text);
     }
@@ -132,6 +133,18 @@ fn first_level(health: &CacheHealth, text: &mut String) {
     );
     for CacheUse { api, slug: _, tenant, entries: _, bytes } in apis {
         let _ = writeln!(text, "sluice_cache_api_bytes{{tenant=\"{tenant}\",api=\"{api}\"}} {bytes}");
+    }
+}
+
+/// Responses that the policy forbids to store for what they have.
+fn refused(counts: impl Iterator<Item = (&'static str, u64)>, text: &mut String) {
+    let _ = write!(
+        text,
+        "# HELP sluice_cache_forbidden_total Responses that were not stored for what they have.\n\
+         # TYPE sluice_cache_forbidden_total counter\n"
+    );
+    for (reason, count) in counts {
+        let _ = writeln!(text, "sluice_cache_forbidden_total{{reason=\"{reason}\"}} {count}");
     }
 }
 

@@ -1,14 +1,16 @@
 //! The cache policy as the gateway's cache asks it: which query belongs to the key, which headers vary, how long.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
 
 use super::downstream::Telling;
+use super::forbidden::ForbiddenRule;
 use super::origin::{CallerDirectives, OriginSays, TtlRule};
 use super::query::QueryRule;
-use super::spec::{Cache, Separate};
+use super::spec::{Cache, Separate, WriteThrough};
 use crate::policy::Policy;
 use crate::validate::SettingsError;
 
@@ -43,7 +45,8 @@ pub struct CacheRule {
     pub separate: Separate,
     /// Bytes of the largest body of a `POST` that is part of a key; None: `POST` is not cached.
     pub post_max_body_bytes: Option<u64>,
-    pub epoch: u32,
+    /// Part of the key: the policy's epoch, and what must not be stored. What was stored by other rules has not been looked at.
+    pub generation: u64,
     /// The revision is part of the key.
     pub each_release: bool,
     /// Callers see the upstream's tags.
@@ -52,6 +55,9 @@ pub struct CacheRule {
     pub make_etags: bool,
     /// What caches downstream are told; None: what the upstream says.
     pub telling: Option<Telling>,
+    /// What is not stored; None: nothing is looked for.
+    pub forbidden: Option<Arc<ForbiddenRule>>,
+    pub write_through: WriteThrough,
     pub max_body_bytes: u64,
 }
 
@@ -89,6 +95,9 @@ impl CacheRule {
             make_etags,
             browsers,
             cdns,
+            forbidden,
+            forbidden_max_bytes,
+            write_through,
             max_body_bytes,
             // For people who save it: what was released is served.
             confirmed: _,
@@ -97,6 +106,8 @@ impl CacheRule {
             HeaderName::from_bytes(text.as_bytes())
                 .map_err(|error| SettingsError { kind: Cache::KIND, reason: error.to_string() })
         };
+        let forbidden = ForbiddenRule::compile(&forbidden, forbidden_max_bytes)
+            .map_err(|reason| SettingsError { kind: Cache::KIND, reason })?;
         Ok(Self {
             ttl: ttl_s.map(Duration::from_secs),
             heuristic,
@@ -119,11 +130,13 @@ impl CacheRule {
             cookies: cookies.into_iter().map(String::into_boxed_str).collect(),
             separate,
             post_max_body_bytes,
-            epoch,
+            generation: u64::from(epoch) | forbidden.as_ref().map_or(0, |rule| u64::from(rule.id)) << 32,
             each_release,
             pass_tags,
             make_etags,
             telling: Telling::new(&browsers, &cdns),
+            forbidden,
+            write_through,
             max_body_bytes,
         })
     }

@@ -6,6 +6,7 @@ use sluice_contract::problem::FieldProblem;
 use sluice_contract::rest::policy_types::PolicyScope;
 
 use super::downstream::Downstream;
+use super::forbidden::{self, Forbidden};
 use super::origin::{CallerDirectives, OriginSays, TtlRule, origin_says, status_problems};
 use super::sharing::Sharing;
 use crate::policy::Policy;
@@ -118,6 +119,16 @@ pub struct Cache {
     /// What CDNs in front of the gateway are told about them by `CDN-Cache-Control` and `Surrogate-Control`.
     #[schemars(title = "Cache-Control for CDNs")]
     pub cdns: Downstream,
+    /// A response that has any of this in its text or fields is not stored.
+    #[schemars(title = "Never store what has")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forbidden: Vec<Forbidden>,
+    /// So many bytes of a text are looked at for it, decoded. What is larger, or cannot be read, is not stored then.
+    #[schemars(title = "Look at texts of up to (bytes)", range(min = 1, max = 67_108_864))]
+    pub forbidden_max_bytes: u64,
+    /// Whether the response to a change is stored in place of what it has changed.
+    #[schemars(title = "Answers to changes")]
+    pub write_through: WriteThrough,
     /// Bytes of the largest response that is stored.
     #[schemars(title = "Largest response (bytes)", range(min = 1))]
     pub max_body_bytes: u64,
@@ -154,6 +165,19 @@ pub enum Separate {
     Application,
 }
 
+/// Whether the response to a successful `PUT`, `POST` or `PATCH` answers later `GET`s of its URL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteThrough {
+    /// Only that of a `POST` which names its own URL in `Content-Location` and says how long it is fresh.
+    #[default]
+    Explicit,
+    /// One that names its own URL in `Content-Location`, for as long as the response to a `GET` would be stored.
+    Named,
+    /// Every one: this upstream answers a change with what is there from now on.
+    Always,
+}
+
 /// The largest request body that can be part of a key.
 const MAX_POST_BODY: u64 = 1 << 20;
 
@@ -187,6 +211,9 @@ impl Default for Cache {
             make_etags: false,
             browsers: Downstream::Keep,
             cdns: Downstream::Keep,
+            forbidden: Vec::new(),
+            forbidden_max_bytes: 1 << 20,
+            write_through: WriteThrough::Explicit,
             max_body_bytes: 8 << 20,
             confirmed: Vec::new(),
         }
@@ -235,6 +262,9 @@ impl Policy for Cache {
             make_etags: _,
             browsers,
             cdns,
+            forbidden,
+            forbidden_max_bytes,
+            write_through: _,
             max_body_bytes,
             // Asked for by `said_once`.
             confirmed: _,
@@ -289,6 +319,11 @@ impl Policy for Cache {
         }
         problems.extend(browsers.problems("/browsers"));
         problems.extend(cdns.problems("/cdns"));
+        problems.extend(forbidden::problems(forbidden, "/forbidden"));
+        if !(1..=forbidden::MOST_BYTES).contains(forbidden_max_bytes) {
+            let message = "Between 1 byte and 64 MiB of a text are looked at.";
+            problems.push(FieldProblem::new("/forbidden_max_bytes", "out_of_range", message));
+        }
         if !(1..=1 << 30).contains(max_body_bytes) {
             let message = "The largest response is between 1 byte and 1 GiB.";
             problems.push(FieldProblem::new("/max_body_bytes", "out_of_range", message));

@@ -1,0 +1,125 @@
+//! Responses to changes that take the place of what is stored, where the policy says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{Method, Request};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use crate::support::{Rig, Upstream, text};
+
+/// A gateway with `/acme/c`, whose upstream counts in its body and answers changes as the path says: `/{status}/{named}`.
+async fn rig(settings: Value) -> (Rig, Upstream) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::new(move |request: Request<Incoming>| {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        let path = request.uri().path().to_owned();
+        let changes = request.method() != Method::GET;
+        async move {
+            let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+            let status = if changes { parts[0].parse().unwrap() } else { 200 };
+            let named = match parts[1] {
+                "own" => path.as_str(),
+                "other" => "/200/elsewhere",
+                _ => "",
+            };
+            let mut fields = vec![("cache-control", "max-age=60"), ("vary", "accept")];
+            if changes && !named.is_empty() {
+                fields.push(("content-location", named));
+            }
+            if status == 201 {
+                fields.push(("location", &path));
+            }
+            let body = if parts[1] == "empty" { String::new() } else { number.to_string() };
+            text(status, &fields, body)
+        }
+    })
+    .await;
+    let mut rig = Rig::start();
+    let policies = json!({ "policies": [{ "type": "cache", "settings": settings }] });
+    rig.api("c", upstream.address, policies);
+    (rig, upstream)
+}
+
+/// Whether a GET that was stored is answered by the response to the change afterwards; if not it is fetched anew.
+async fn replaces(mode: &str, method: Method, path: &str) -> bool {
+    let (rig, upstream) = rig(json!({ "write_through": mode })).await;
+    let path = format!("/acme/c{path}");
+    assert_eq!(rig.get(&path, &[]).await.body.len(), usize::from(!path.contains("empty")));
+    let change = rig.send(method, &path, &[], "x").await;
+    assert_eq!(change.status.as_str(), &path[8..11], "the caller sees the status of the change");
+    let stored = change.header("cache-status").ends_with("; stored");
+    let after = rig.get(&path, &[]).await;
+    assert_eq!(after.status, 200);
+    assert_eq!(after.header("location"), "", "a GET has not created anything");
+    assert_eq!(upstream.count(), if stored { 2 } else { 3 });
+    assert_eq!(after.body == change.body && after.header("cache-status").contains("hit"), stored);
+    stored
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_change_replaces_what_is_stored_where_the_policy_says_so() {
+    use Method as M;
+    for (method, path, explicit, named, always) in [
+        (M::PUT, "/200/own", false, true, true),
+        (M::PUT, "/200/unnamed", false, false, true),
+        (M::PUT, "/200/other", false, false, false),
+        (M::PUT, "/201/own", false, true, true),
+        (M::PUT, "/201/unnamed", false, false, true),
+        (M::PUT, "/202/own", false, false, false),
+        (M::PUT, "/200/empty", false, false, false),
+        (M::POST, "/200/own", true, true, true),
+        (M::POST, "/200/unnamed", false, false, true),
+        (M::POST, "/201/unnamed", false, false, false),
+        (M::POST, "/500/own", false, false, false),
+        (M::PATCH, "/200/own", false, true, true),
+        (M::DELETE, "/200/own", false, false, false),
+    ] {
+        if path.starts_with("/500") {
+            let (rig, upstream) = rig(json!({ "write_through": "always" })).await;
+            rig.get("/acme/c/500/own", &[]).await;
+            rig.send(method, "/acme/c/500/own", &[], "x").await;
+            rig.get("/acme/c/500/own", &[]).await;
+            assert_eq!(upstream.count(), 2, "what failed has changed nothing");
+            continue;
+        }
+        for (mode, expected) in [("explicit", explicit), ("named", named), ("always", always)] {
+            assert_eq!(replaces(mode, method.clone(), path).await, expected, "{mode} {method} {path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_change_is_for_those_who_would_have_got_it() {
+    let (rig, upstream) = rig(json!({ "write_through": "always" })).await;
+    let json_wanted = ("accept", "application/json");
+    let one = [("authorization", "Bearer one"), json_wanted];
+    rig.send(Method::PUT, "/acme/c/200/own", &one, "x").await;
+    assert_eq!(rig.get("/acme/c/200/own", &one).await.body, "1", "their own copy");
+    assert_eq!(rig.get("/acme/c/200/own", &[("authorization", "Bearer two"), json_wanted]).await.body, "2");
+    let other = [("authorization", "Bearer one"), ("accept", "text/html")];
+    assert_eq!(rig.get("/acme/c/200/own", &other).await.body, "3", "another variant");
+    assert_eq!(upstream.count(), 3);
+    // Two's change forgets the copies of everybody.
+    rig.send(Method::PUT, "/acme/c/200/own", &[("authorization", "Bearer two")], "x").await;
+    assert_eq!(rig.get("/acme/c/200/own", &one).await.body, "5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_made_tag_is_said_of_what_a_change_left_and_not_of_the_change() {
+    let (rig, upstream) = rig(json!({ "write_through": "named", "make_etags": true })).await;
+    assert_eq!(rig.send(Method::PUT, "/acme/c/201/own", &[], "x").await.header("etag"), "");
+    assert!(rig.get("/acme/c/201/own", &[]).await.header("etag").starts_with("\"sluice-"));
+    assert_eq!(upstream.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_not_be_stored_is_not_stored_of_a_change_either() {
+    let settings =
+        json!({ "write_through": "always", "forbidden": [{ "what": "pattern", "expression": "[0-9]" }] });
+    let (rig, _upstream) = rig(settings).await;
+    let change = rig.send(Method::PUT, "/acme/c/200/own", &[], "x").await;
+    assert_eq!(change.header("cache-status"), "sluice; fwd=method; detail=forbidden:pattern");
+    assert_eq!(rig.shared.cache.entries(), 0);
+}
