@@ -16,3 +16,4 @@ pub mod problem;
 pub mod questions;
 pub mod rest;
 pub mod rollup;
+pub mod warming;

@@ -17,6 +17,7 @@ mod shared;
 pub mod state;
 pub mod telemetry;
 mod upstream;
+pub mod warming;
 mod worker;
 
 pub use listen::{Gateway, GatewayOptions, Running};

@@ -31,7 +31,7 @@ use crate::listen::{Connection, Upgraded, Violation};
 use crate::state::Snapshot;
 use crate::worker::Worker;
 
-pub(crate) use address::is_https;
+pub(crate) use address::{X_FORWARDED_PROTO, is_https, stands_for_https};
 pub(crate) use authenticate::rule as key_rule;
 pub(crate) use authorise::Authorised;
 pub(crate) use call::Call;
@@ -53,6 +53,13 @@ pub(crate) struct Arrived {
     pub(crate) upgrade: Option<oneshot::Receiver<Upgraded>>,
     /// Why the head cannot be believed.
     pub(crate) violation: Option<Violation>,
+}
+
+impl Arrived {
+    /// A request that the gateway makes itself.
+    pub(crate) fn without_body(head: Parts) -> Self {
+        Self { head, body: ClientStream::Nothing, upgrade: None, violation: None }
+    }
 }
 
 /// Answers a request, whatever becomes of it.

@@ -71,6 +71,7 @@ impl RunningGateway {
             Link::start(settings.clone(), Arc::clone(&shared), Arc::clone(&telemetry), boot).map_err(data)?;
         let options = GatewayOptions {
             threads: settings.threads,
+            public_url: settings.public_url.as_ref().map(url::Url::to_string),
             ..GatewayOptions::new(settings.listen, settings.status_listen)
         };
         match Gateway::start(options, shared) {

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::compile::Compiler;
 use crate::state::Snapshot;
 use crate::telemetry::Recorders;
+use crate::warming::Warming;
 
 /// Everything that threads share. The link writes, calls read.
 pub struct Shared {
@@ -31,6 +32,7 @@ pub struct Shared {
     pub plain_keys: bool,
     pub switches: Switches,
     pub stats: Stats,
+    pub warming: Warming,
     /// Purges whose responses are still in memory.
     unforgotten: purging::Unforgotten,
     /// Calls in flight are no longer waited for.
@@ -71,6 +73,7 @@ impl Shared {
             plain_keys: false,
             switches: Switches::default(),
             stats: Stats::default(),
+            warming: Warming::default(),
             unforgotten: purging::Unforgotten::default(),
             stopping: AtomicBool::new(false),
         }

@@ -24,6 +24,8 @@ pub struct Worker {
     pub(crate) ids: Ids,
     /// Microseconds since the Unix epoch when the gateway's clock was at zero.
     epoch: Cell<i64>,
+    /// Calls here are the gateway's own: nobody is asked for a key, charged or counted.
+    pub(crate) internal: bool,
     snapshot: RefCell<Rc<LocalSnapshot>>,
 }
 
@@ -45,7 +47,8 @@ impl Worker {
         let recorder = shared.recorders.recorder();
         let pools = Rc::default();
         let (ids, epoch) = (Ids::new(), Cell::new(0));
-        let worker = Self { shared, recorder, pools, tls, resolver, ids, epoch, snapshot };
+        let internal = false;
+        let worker = Self { shared, recorder, pools, tls, resolver, ids, epoch, internal, snapshot };
         worker.set_time();
         Rc::new(worker)
     }
@@ -61,6 +64,19 @@ impl Worker {
     /// since it was last looked at.
     pub(crate) fn unix_us(&self, moment: u64) -> i64 {
         self.epoch.get() + micros(moment)
+    }
+
+    /// For calls that the gateway makes itself.
+    pub(crate) fn internal(
+        shared: Arc<Shared>,
+        tls: TlsConnectors,
+        resolver: Arc<dyn Resolver>,
+    ) -> Rc<Self> {
+        let mut worker = Self::new(shared, tls, resolver);
+        if let Some(worker) = Rc::get_mut(&mut worker) {
+            worker.internal = true;
+        }
+        worker
     }
 
     /// What calls are decided with now.

@@ -24,6 +24,7 @@ pub(crate) enum RequestBody {
 
 /// What a client sends behind the head of a request.
 pub(crate) enum ClientStream {
+    Nothing,
     Http1(Http1Body),
     Http2(Incoming),
 }
@@ -173,6 +174,7 @@ impl ClientStream {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let broken = |_| BodyFault::Broken;
         match self {
+            Self::Nothing => Poll::Ready(None),
             Self::Http1(body) => body.poll_frame(context).map(|frame| Some(frame?.map_err(broken))),
             Self::Http2(body) => {
                 let frame = Pin::new(body).poll_frame(context);
@@ -183,6 +185,7 @@ impl ClientStream {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Nothing => true,
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
         }
@@ -190,6 +193,7 @@ impl ClientStream {
 
     pub(crate) fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Nothing => SizeHint::with_exact(0),
             Self::Http1(body) => body.size_hint(),
             Self::Http2(body) => body.size_hint(),
         }

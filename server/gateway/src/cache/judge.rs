@@ -18,7 +18,9 @@ use super::range::Wanted;
 use super::rules::{Audience, Storable};
 use super::status::Forward;
 use super::stored::Stored;
-use crate::pipeline::{Authorised, Call, Fetched, Outbound, Outcome, changes_responses, is_https, key_rule};
+use crate::pipeline::{
+    Authorised, Call, Fetched, Outbound, Outcome, changes_responses, is_https, key_rule, stands_for_https,
+};
 use crate::state::Snapshot;
 use crate::worker::Worker;
 
@@ -71,7 +73,8 @@ impl<'a> Asked<'a> {
             api: matched.api.id,
             revision: rule.each_release.then_some(matched.api.revision),
             route: &matched.route().id,
-            https: is_https(snapshot, call.peer, &head.headers),
+            https: is_https(snapshot, call.peer, &head.headers)
+                || stands_for_https(&call.worker, &head.headers),
             host: head.client_host.as_ref().map(HeaderValue::as_bytes).unwrap_or_default(),
             path: &head.path,
             query: head.query.as_deref(),
@@ -89,7 +92,7 @@ impl<'a> Asked<'a> {
             snapshot,
             rule,
             keys: Keys::new(&named, who, rule),
-            directives: if told && rule.obeys_callers {
+            directives: if told && (rule.obeys_callers || call.worker.internal) {
                 Directives::of_request(&head.headers)
             } else {
                 Directives::default()

@@ -305,6 +305,11 @@ impl Lead {
         self.request_id = Some(request_id.clone());
     }
 
+    /// Whether the answer came from the second level just now.
+    pub(super) fn is_from_second_level(&self) -> bool {
+        self.second_level
+    }
+
     /// Writes them, a `Date` among them, as HTTP/1 does.
     pub(crate) fn write(&self, into: &mut BytesMut) {
         into.put_slice(&self.written);

@@ -5,6 +5,8 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use sluice_policies::cache::Found;
 
+use super::serve::Lead;
+
 const OWN: &str = "sluice; ";
 const HIT: &str = "hit; ttl=";
 const FROM_SECOND_LEVEL: &str = "; detail=L2";
@@ -105,5 +107,38 @@ pub(super) fn say(headers: &mut HeaderMap, did: Did) {
     }
     if let Ok(value) = HeaderValue::from_str(&text) {
         headers.append(CACHE_STATUS.clone(), value);
+    }
+}
+
+/// What the cache did, as its own answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CacheStatus {
+    /// From the store, or along with another's fetch.
+    Hit {
+        second_level: bool,
+    },
+    /// Fetched or validated, and stored.
+    Stored,
+    /// Fetched, and not stored.
+    Passed,
+}
+
+impl CacheStatus {
+    /// None: the answer has not passed the cache.
+    pub(crate) fn of(headers: &HeaderMap, lead: Option<&Lead>) -> Option<Self> {
+        if let Some(lead) = lead {
+            return Some(Self::Hit { second_level: lead.is_from_second_level() });
+        }
+        // Ours stands behind what caches nearer to the origin say.
+        let said = headers.get_all(&CACHE_STATUS).iter().next_back()?.to_str().ok()?;
+        let did = said.strip_prefix(OWN)?;
+        let says = |parameter| did.split("; ").any(|one| one == parameter);
+        Some(if did.starts_with(HIT) || says("collapsed") {
+            Self::Hit { second_level: did.ends_with(FROM_SECOND_LEVEL) }
+        } else if says("stored") {
+            Self::Stored
+        } else {
+            Self::Passed
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! What is known of a client connection, apart from its requests.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -40,6 +40,12 @@ pub(super) struct ConnectionState {
 impl Connection {
     pub(super) fn new(peer: SocketAddr, state: Rc<ConnectionState>, tick: Rc<Cell<u64>>) -> Self {
         Self { peer, client: Client::new(peer.ip().to_canonical()), state, tick }
+    }
+
+    /// For calls that the gateway makes itself.
+    pub(crate) fn internal() -> Self {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::new(peer, Rc::default(), Rc::default())
     }
 
     /// A call begins: the connection is in use until its last byte has left.

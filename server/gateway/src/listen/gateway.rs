@@ -19,6 +19,7 @@ use super::watch::Watch;
 use super::{protocol, status};
 use crate::shared::Shared;
 use crate::upstream::{Resolver, SystemResolver, TlsConnectors};
+use crate::warming;
 use crate::worker::Worker;
 
 /// Connections that wait to be accepted.
@@ -34,6 +35,8 @@ pub struct GatewayOptions {
     pub listen: SocketAddr,
     /// Where `/healthz`, `/readyz` and `/metrics` answer.
     pub status_listen: SocketAddr,
+    /// Where callers reach this gateway; the address that it listens on unless set.
+    pub public_url: Option<String>,
     pub threads: usize,
     /// How long a client's connection may be open without a call.
     pub keep_alive: Duration,
@@ -51,6 +54,7 @@ impl GatewayOptions {
         Self {
             listen,
             status_listen,
+            public_url: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             keep_alive: Duration::from_secs(75),
             stalled: Duration::from_secs(60),
@@ -79,8 +83,16 @@ impl Gateway {
     /// # Errors
     /// When an address cannot be bound, a certificate authority is not one, or a thread cannot be started.
     pub fn start(options: GatewayOptions, shared: Arc<Shared>) -> io::Result<Running> {
-        let GatewayOptions { listen, status_listen, threads, keep_alive, stalled, resolver, upstream_roots } =
-            options;
+        let GatewayOptions {
+            listen,
+            status_listen,
+            public_url,
+            threads,
+            keep_alive,
+            stalled,
+            resolver,
+            upstream_roots,
+        } = options;
         let tls = TlsConnectors::new(&upstream_roots).map_err(io::Error::other)?;
         let (stop, stopped) = watch::channel(false);
         // Ports are taken before any thread starts, so that a taken one is one clear error.
@@ -101,6 +113,16 @@ impl Gateway {
             let serve = move || serve_thread(listener, watch, shared, tls, resolver, stopped);
             running.threads.push(spawn(&format!("serve-{number}"), serve)?);
         }
+        let own_url: Arc<str> = public_url.unwrap_or_else(|| format!("http://{address}")).into();
+        let (shared, warmed_until) = (Arc::clone(&running.shared), stopped.clone());
+        let jobs = shared.warming.open();
+        let warm = move || {
+            on_this_thread(async move {
+                let worker = Worker::internal(shared, tls, resolver);
+                warming::run(worker, own_url, jobs, warmed_until).await;
+            });
+        };
+        running.threads.push(spawn("warm", warm)?);
         let shared = Arc::clone(&running.shared);
         let serve = move || {
             on_this_thread(async move {

@@ -106,6 +106,14 @@ fn metrics(shared: &Shared) -> String {
     for (name, help, kind, value) in counters {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
+    let _ = write!(
+        text,
+        "# HELP sluice_warming_urls_total URLs that were warmed; they are not among the calls.\n\
+         # TYPE sluice_warming_urls_total counter\n"
+    );
+    for (outcome, count) in shared.warming.by_outcome() {
+        let _ = writeln!(text, "sluice_warming_urls_total{{outcome=\"{outcome}\"}} {count}");
+    }
     first_level(&shared.cache.health(), &mut text);
     refused(shared.cache.refused(), &mut text);
     if let Some(second) = shared.cache.second_level() {

@@ -6,8 +6,9 @@ use http::header::{FORWARDED, HeaderMap, HeaderName};
 
 use crate::listen::Connection;
 use crate::state::Snapshot;
+use crate::worker::Worker;
 
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The client's address. Reading from the right, each address was added by the proxy before it; the first that is not a
@@ -38,6 +39,11 @@ pub(super) fn is_private(snapshot: &Snapshot, peer: IpAddr, client: IpAddr, head
 /// Whether the client called over HTTPS, as far as the upstream will be told so.
 pub(crate) fn is_https(snapshot: &Snapshot, peer: IpAddr, headers: &HeaderMap) -> bool {
     snapshot.settings.trusts(peer) && says_https(headers)
+}
+
+/// Whether a call that the gateway makes itself stands for one over HTTPS.
+pub(crate) fn stands_for_https(worker: &Worker, headers: &HeaderMap) -> bool {
+    worker.internal && says_https(headers)
 }
 
 /// What the nearest proxy says: the last element that there is.

@@ -34,7 +34,7 @@ pub(super) fn caller(
     let rule = rule(snapshot, matched);
     // Whatever comes of it, a key in the query reaches neither upstream, cache key nor record.
     call.clean_query = rule.strip_query(head.uri.query());
-    let public = matched.route().access == Access::Public;
+    let public = matched.route().access == Access::Public || call.worker.internal;
     let refuse = |kind, detail| if public { Ok(None) } else { Err(refusal(rule, kind, detail)) };
     let Some(found) = rule.find(&head.headers, head.uri.query()) else {
         return refuse(Kind::MissingKey, "Send a key with the request.");

@@ -111,7 +111,7 @@ impl Call {
         Self {
             worker: Rc::clone(worker),
             connection: Rc::clone(connection),
-            open: Some(worker.recorder.open()),
+            open: (!worker.internal).then(|| worker.recorder.open()),
             busy: Some(connection.busy()),
             id,
             at_us,

@@ -24,6 +24,9 @@ pub(crate) struct RateFields {
 
 /// Takes one request from every limit that holds for the call, or none from any.
 pub(super) fn take(snapshot: &Snapshot, call: &mut Call, authorised: &Authorised) -> Outcome<()> {
+    if call.worker.internal {
+        return Ok(());
+    }
     let now = call.moment();
     let mut taken: Vec<(&BoundLimit, Taken<'_>)> = Vec::new();
     let mut tightest: Option<(&BoundLimit, u64, u64)> = None;

@@ -66,7 +66,7 @@ pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) 
 pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Authorised, head: &mut Head) {
     let headers = &mut head.headers;
     // `Host` stays until the target is known, which has a name of its own.
-    headers::strip_request(headers, snapshot.settings.trusts(call.peer));
+    headers::strip_request(headers, call.worker.internal || snapshot.settings.trusts(call.peer));
     headers::strip_console_cookie(headers);
     authenticate::rule(snapshot, &authorised.matched).strip_headers(headers, authorised.key_place());
     forwarded::add(&call.connection, head.client_host.as_ref(), headers);

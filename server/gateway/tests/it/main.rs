@@ -18,3 +18,4 @@ mod http1;
 mod second_level;
 mod support;
 mod upstream_http1;
+mod warming;
