@@ -78,6 +78,10 @@ ids! {
     PurgeId,
     /// A question to gateways.
     QuestionId,
+    /// One warming of an API's cache.
+    WarmingId,
+    /// A handful of URLs of a warming that one gateway is given.
+    WarmJobId,
     /// A line of the audit log.
     AuditId,
     /// One request through a gateway; what clients see as `x-request-id` when they send none.

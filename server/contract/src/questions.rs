@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{QuestionId, TenantId};
+use crate::ids::{QuestionId, TenantId, WarmJobId};
 use crate::journal::PurgeScope;
 use crate::rest::purges::PurgeAmount;
+use crate::warming::{WarmAnswer, WarmAsk};
 
 /// How long answers are waited for.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,6 +36,8 @@ pub struct Question {
 pub enum Ask {
     /// How much a purge would cover.
     PurgeAmount { scope: PurgeScope },
+    /// Begins, looks after or stops a job of warming: what it fetches lasts in the cache, as if callers had asked for it.
+    Warm { job: WarmJobId, what: WarmAsk },
     /// What a newer control plane asks.
     #[serde(other)]
     Unknown,
@@ -54,6 +57,9 @@ pub struct Answer {
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
     PurgeAmount(PurgeAmount),
+    Warm {
+        answer: WarmAnswer,
+    },
     /// The gateway answers as many questions as it does at a time.
     Busy,
     /// The gateway does not know the question; or the answer is a newer gateway's, to nothing that was asked.

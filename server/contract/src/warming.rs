@@ -3,6 +3,7 @@
 //! A gateway keeps no warming of its own: it is given a handful of URLs at a time, and asked again when it has answered.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,6 +13,8 @@ use crate::journal::Position;
 
 /// Most URLs of one [`WarmJob`].
 pub const WARM_JOB_MAX: usize = 200;
+/// After how long a job ends that nobody asks about.
+pub const ABANDONED: Duration = Duration::from_secs(20);
 
 /// URLs that a gateway is to have in its cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,17 +62,38 @@ pub struct Pace {
     pub concurrency: u32,
 }
 
-/// A gateway's answer to a [`WarmJob`].
+impl Default for Pace {
+    fn default() -> Self {
+        Self { per_second: 20, concurrency: 4 }
+    }
+}
+
+/// What is asked of a gateway about one job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "result", rename_all = "snake_case")]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum WarmAsk {
+    /// Begin it. Asked again, it is not begun a second time.
+    Begin(Box<WarmJob>),
+    /// How far it is. A job that nobody asks about for [`ABANDONED`] ends by itself.
+    Look,
+    /// Begin no more requests.
+    Stop,
+}
+
+/// A gateway's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum WarmAnswer {
+    /// It goes on; what has become of URLs so far.
+    Running(WarmReport),
+    /// It has ended.
     Done(WarmReport),
     /// The job's position is not applied yet: ask again.
     Behind,
     /// The gateway does not serve the API.
     UnknownApi,
-    /// The gateway is starting or stopping.
-    NotServing,
+    /// The gateway knows no such job, or is starting or stopping.
+    UnknownJob,
 }
 
 /// What became of URLs.
@@ -86,7 +110,7 @@ pub struct WarmReport {
     /// Were not asked for or not stored, because that would be of no use.
     pub skipped: u64,
     /// Why URLs failed or were skipped, with how many: an error code of gateways, `status_<number>`, `timed_out`,
-    /// `invalid_path`; `not_cached`, `never_stored` (the policy demands strong consistency), `not_shared` (the route needs a key and the
+    /// `invalid_path`, `stopped`; `not_cached`, `never_stored` (the policy demands strong consistency), `not_shared` (the route needs a key and the
     /// policy does not share between callers), `not_storable` (the upstream's answer).
     pub reasons: BTreeMap<String, u64>,
 }

@@ -47,6 +47,6 @@ pub use purges::{ApiPurges, Purges, Stamp, Strength};
 pub(crate) use second::Location;
 pub use second::{SecondLevel, SecondLevelSettings};
 pub(crate) use serve::{Lead, serve};
-pub(crate) use status::CacheStatus;
 pub use shelves::{Eviction, UnknownEviction};
+pub(crate) use status::CacheStatus;
 pub use store::{Cache, CacheLimits};

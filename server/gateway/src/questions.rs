@@ -17,6 +17,9 @@ pub async fn answer(shared: &Arc<Shared>, tenant: TenantId, ask: Ask) -> Reply {
             tokio::task::spawn_blocking(move || Reply::PurgeAmount(purge_amount(&shared, &scope, tenant)))
                 .await
         }
+        Ask::Warm { job, what } => {
+            return Reply::Warm { answer: shared.warming.ask(&shared, tenant, job, what) };
+        }
         Ask::Unknown => return Reply::Unknown,
     };
     looked.unwrap_or(Reply::Unknown)

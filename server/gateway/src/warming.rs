@@ -8,24 +8,28 @@ mod target;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body::Body as _;
-use sluice_contract::warming::{Pace, WarmAnswer, WarmJob, WarmReport};
-use tokio::sync::{mpsc, oneshot, watch};
+use parking_lot::Mutex;
+use sluice_contract::ids::{TenantId, WarmJobId};
+use sluice_contract::warming::{ABANDONED, Pace, WARM_JOB_MAX, WarmAnswer, WarmAsk, WarmJob, WarmReport};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::compile::Api;
 use crate::listen::Connection;
 use crate::pipeline::{Arrived, answer};
+use crate::shared::Shared;
 use crate::worker::Worker;
 use outcome::Outcome;
 use target::Aim;
 
-/// Jobs that wait for the thread.
-const QUEUE: usize = 16;
+/// Jobs that are remembered, so that who asks late learns how they ended.
+const REMEMBERED: usize = 64;
 /// How often connections to upstreams that nobody uses are closed.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// Requests at a time, and a second, whatever a job says.
@@ -36,6 +40,8 @@ const MOST_A_SECOND: u32 = 10_000;
 #[derive(Default)]
 pub struct Warming {
     orders: OnceLock<mpsc::Sender<Order>>,
+    /// The newest last.
+    known: Mutex<VecDeque<(WarmJobId, Arc<State>)>>,
     counts: Counts,
 }
 
@@ -49,20 +55,67 @@ struct Counts {
     skipped: AtomicU64,
 }
 
+/// How a job is.
+#[derive(Default)]
+struct State {
+    report: Mutex<WarmReport>,
+    ended: AtomicBool,
+    asked: Notify,
+    stop: Notify,
+}
+
 struct Order {
+    api: Arc<Api>,
     job: WarmJob,
-    reply: oneshot::Sender<WarmAnswer>,
+    state: Arc<State>,
 }
 
 impl Warming {
-    /// Does a job: returns when each of its URLs is done with, or its time is over.
-    pub async fn warm(&self, job: WarmJob) -> WarmAnswer {
-        let Some(orders) = self.orders.get() else { return WarmAnswer::NotServing };
-        let (reply, answer) = oneshot::channel();
-        if orders.send(Order { job, reply }).await.is_err() {
-            return WarmAnswer::NotServing;
+    /// Begins, looks after or stops a job of a tenant.
+    pub(crate) fn ask(&self, shared: &Shared, tenant: TenantId, id: WarmJobId, what: WarmAsk) -> WarmAnswer {
+        let known = self.find(id);
+        match (what, known) {
+            (WarmAsk::Begin(job), None) => self.begin(shared, tenant, id, *job),
+            (_, None) => WarmAnswer::UnknownJob,
+            (WarmAsk::Stop, Some(state)) => {
+                state.stop.notify_one();
+                state.answer()
+            }
+            (WarmAsk::Begin(_) | WarmAsk::Look, Some(state)) => {
+                state.asked.notify_one();
+                state.answer()
+            }
         }
-        answer.await.unwrap_or(WarmAnswer::NotServing)
+    }
+
+    fn begin(&self, shared: &Shared, tenant: TenantId, id: WarmJobId, mut job: WarmJob) -> WarmAnswer {
+        let (Some(orders), true) = (self.orders.get(), shared.is_ready()) else {
+            return WarmAnswer::UnknownJob;
+        };
+        let snapshot = shared.snapshot();
+        if snapshot.position < job.position {
+            return WarmAnswer::Behind;
+        }
+        let Some(api) = snapshot.apis.get(job.api).filter(|api| api.tenant == tenant) else {
+            return WarmAnswer::UnknownApi;
+        };
+        job.targets.truncate(WARM_JOB_MAX);
+        let state = Arc::<State>::default();
+        let order = Order { api: Arc::clone(api), job, state: Arc::clone(&state) };
+        if orders.try_send(order).is_err() {
+            return WarmAnswer::UnknownJob;
+        }
+        let mut known = self.known.lock();
+        if known.len() >= REMEMBERED {
+            known.pop_front();
+        }
+        known.push_back((id, Arc::clone(&state)));
+        state.answer()
+    }
+
+    fn find(&self, id: WarmJobId) -> Option<Arc<State>> {
+        let known = self.known.lock();
+        known.iter().find(|(one, _)| *one == id).map(|(_, state)| Arc::clone(state))
     }
 
     /// Each outcome with how many URLs had it since the gateway started.
@@ -80,7 +133,7 @@ impl Warming {
 
     /// Takes jobs from now on; they are done by [`run`].
     pub(crate) fn open(&self) -> Jobs {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (sender, receiver) = mpsc::channel(REMEMBERED);
         // A second data path over the same state would find it taken: its jobs go to the first.
         let _ = self.orders.set(sender);
         Jobs(receiver)
@@ -92,6 +145,19 @@ impl Warming {
         for (counter, count) in [(s, stored), (t, taken_over), (h, held), (f, failed), (k, skipped)] {
             counter.fetch_add(*count, Ordering::Relaxed);
         }
+    }
+}
+
+impl State {
+    fn answer(&self) -> WarmAnswer {
+        // In this order: what has ended has its whole report.
+        let ended = self.ended.load(Ordering::Acquire);
+        let report = self.report.lock().clone();
+        if ended { WarmAnswer::Done(report) } else { WarmAnswer::Running(report) }
+    }
+
+    fn note(&self, outcome: Outcome) {
+        outcome.note(&mut self.report.lock());
     }
 }
 
@@ -111,49 +177,40 @@ pub(crate) async fn run(
             _ = stopped.wait_for(|stopped| *stopped) => return,
             _ = sweep.tick() => worker.pools.sweep(),
             order = jobs.0.recv() => {
-                let Some(Order { job, reply }) = order else { return };
-                let (worker, own_url) = (Rc::clone(&worker), Arc::clone(&own_url));
-                tokio::task::spawn_local(async move {
-                    let answer = warm(&worker, &own_url, job).await;
-                    // Nobody waits any more: what is warm stays warm.
-                    let _ = reply.send(answer);
-                });
+                let Some(order) = order else { return };
+                tokio::task::spawn_local(warm(Rc::clone(&worker), Arc::clone(&own_url), order));
             }
         }
     }
 }
 
-async fn warm(worker: &Rc<Worker>, own_url: &str, job: WarmJob) -> WarmAnswer {
-    if !worker.shared.is_ready() {
-        return WarmAnswer::NotServing;
-    }
-    let snapshot = worker.snapshot();
-    if snapshot.position < job.position {
-        return WarmAnswer::Behind;
-    }
-    let Some(api) = snapshot.apis.get(job.api) else { return WarmAnswer::UnknownApi };
+async fn warm(worker: Rc<Worker>, own_url: Arc<str>, order: Order) {
+    let Order { api, job, state } = order;
     let WarmJob { api: _, position: _, targets, as_callers, renew_s, pace, within_ms } = job;
-    let aim = Rc::new(Aim::new(Arc::clone(api), as_callers, own_url, renew_s));
+    let aim = Aim::new(api, as_callers, &own_url, renew_s);
     let until = Instant::now() + Duration::from_millis(within_ms);
-    let report = Run { worker: Rc::clone(worker), aim, until }.all(targets.into(), pace).await;
-    worker.shared.warming.count(&report);
-    WarmAnswer::Done(report)
+    let shared = Arc::clone(&worker.shared);
+    Run { worker, aim, until, state: &state }.all(targets.into(), pace).await;
+    state.ended.store(true, Ordering::Release);
+    shared.warming.count(&state.report.lock());
 }
 
 /// A job in the doing.
-struct Run {
+struct Run<'j> {
     worker: Rc<Worker>,
-    aim: Rc<Aim>,
+    aim: Aim,
     until: Instant,
+    state: &'j State,
 }
 
-impl Run {
+impl Run<'_> {
     /// Begins requests as fast as the pace allows.
-    async fn all(self, mut targets: VecDeque<String>, pace: Pace) -> WarmReport {
-        let (mut report, mut running) = (WarmReport::default(), JoinSet::new());
+    async fn all(self, mut targets: VecDeque<String>, pace: Pace) {
+        let mut running = JoinSet::new();
         let at_a_time = pace.concurrency.clamp(1, MOST_AT_A_TIME) as usize;
         let between = Duration::from_secs(1) / pace.per_second.clamp(1, MOST_A_SECOND);
-        let mut next = Instant::now();
+        let (mut next, mut asked) = (Instant::now(), Instant::now());
+        let mut why = "timed_out";
         while !(targets.is_empty() && running.is_empty()) {
             let may_begin = running.len() < at_a_time && !targets.is_empty();
             tokio::select! {
@@ -161,20 +218,22 @@ impl Run {
                     let Some(target) = targets.pop_front() else { continue };
                     match self.begin(&target, &mut running) {
                         // What needs no request takes no turn.
-                        Some(known) => known.note(&mut report),
+                        Some(known) => self.state.note(known),
                         None => next = next.max(Instant::now()) + between,
                     }
                 }
                 Some(ended) = running.join_next() => {
-                    ended.unwrap_or(Outcome::Failed("broke_off".to_owned())).note(&mut report);
+                    self.state.note(ended.unwrap_or(Outcome::Failed("broke_off".to_owned())));
                 }
+                () = self.state.asked.notified() => asked = Instant::now(),
                 () = tokio::time::sleep_until(self.until) => break,
+                () = tokio::time::sleep_until(asked + ABANDONED) => { why = "stopped"; break }
+                () = self.state.stop.notified() => { why = "stopped"; break }
             }
         }
         let left = targets.len() + running.len();
         running.shutdown().await;
-        (0..left).for_each(|_| Outcome::timed_out().note(&mut report));
-        report
+        (0..left).for_each(|_| self.state.note(Outcome::Failed(why.to_owned())));
     }
 
     /// Sends one request on its way. An outcome where none is needed.
@@ -190,7 +249,9 @@ impl Run {
             let (head, mut body) = response.into_parts();
             let mut reading = outcome::Reading::of(&head, &body);
             // To its end, since only a whole response is stored.
-            while let Some(frame) = std::future::poll_fn(|c| std::pin::Pin::new(&mut body).poll_frame(c)).await {
+            while let Some(frame) =
+                std::future::poll_fn(|c| std::pin::Pin::new(&mut body).poll_frame(c)).await
+            {
                 reading.read(frame);
             }
             reading.outcome()

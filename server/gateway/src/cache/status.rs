@@ -114,9 +114,7 @@ pub(super) fn say(headers: &mut HeaderMap, did: Did) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CacheStatus {
     /// From the store, or along with another's fetch.
-    Hit {
-        second_level: bool,
-    },
+    Hit { second_level: bool },
     /// Fetched or validated, and stored.
     Stored,
     /// Fetched, and not stored.

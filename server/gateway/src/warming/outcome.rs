@@ -28,10 +28,6 @@ impl Outcome {
         Self::Failed("invalid_path".to_owned())
     }
 
-    pub(super) fn timed_out() -> Self {
-        Self::Failed("timed_out".to_owned())
-    }
-
     /// Counts it.
     pub(super) fn note(self, report: &mut WarmReport) {
         let reason = match self {
@@ -86,7 +82,9 @@ impl Reading {
             return Outcome::Failed("upstream_closed".to_owned());
         }
         if !self.status.is_success() && !self.status.is_redirection() {
-            return Outcome::Failed(self.code().unwrap_or_else(|| format!("status_{}", self.status.as_u16())));
+            return Outcome::Failed(
+                self.code().unwrap_or_else(|| format!("status_{}", self.status.as_u16())),
+            );
         }
         match self.did {
             Some(CacheStatus::Stored) => Outcome::Stored,

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sluice_contract::ids::ApiId;
-use sluice_contract::warming::{AsCallers, Pace, WarmAnswer, WarmHeader, WarmJob, WarmReport};
+use sluice_contract::ids::{ApiId, TenantId, WarmJobId};
+use sluice_contract::questions::{Ask, Reply};
+use sluice_contract::warming::{AsCallers, Pace, WarmAnswer, WarmAsk, WarmHeader, WarmJob, WarmReport};
+use sluice_gateway::questions::answer;
 
-use crate::support::{Rig, Upstream, text};
+use crate::support::{Rig, Upstream, eventually, text};
 
 fn cached(settings: Value) -> Value {
     json!({ "policies": [{ "type": "cache", "settings": settings }] })
@@ -36,11 +38,32 @@ fn as_callers(address: &str) -> AsCallers {
     AsCallers { address: Some(address.to_owned()), headers: Vec::new() }
 }
 
-async fn warm(rig: &Rig, job: WarmJob) -> WarmReport {
-    match rig.shared.warming.warm(job).await {
-        WarmAnswer::Done(report) => report,
-        other => panic!("not warmed: {other:?}"),
+async fn ask(rig: &Rig, job: WarmJobId, what: WarmAsk) -> WarmAnswer {
+    match answer(&rig.shared, rig.tenant, Ask::Warm { job, what }).await {
+        Reply::Warm { answer } => answer,
+        other => panic!("another answer: {other:?}"),
     }
+}
+
+async fn begin(rig: &Rig, job: WarmJob) -> (WarmJobId, WarmAnswer) {
+    let id = WarmJobId::generate();
+    (id, ask(rig, id, WarmAsk::Begin(Box::new(job))).await)
+}
+
+async fn ended(rig: &Rig, id: WarmJobId) -> WarmReport {
+    loop {
+        match ask(rig, id, WarmAsk::Look).await {
+            WarmAnswer::Done(report) => return report,
+            WarmAnswer::Running(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            other => panic!("not warmed: {other:?}"),
+        }
+    }
+}
+
+async fn warm(rig: &Rig, job: WarmJob) -> WarmReport {
+    let (id, begun) = begin(rig, job).await;
+    assert!(matches!(begun, WarmAnswer::Running(_) | WarmAnswer::Done(_)), "{begun:?}");
+    ended(rig, id).await
 }
 
 fn reasons(report: &WarmReport) -> Vec<(&str, u64)> {
@@ -121,7 +144,9 @@ async fn what_cannot_be_warmed_is_counted_with_its_reason() {
     assert_eq!(reasons(&warm(&rig, job(plain, &["/a"])).await), [("not_cached", 1)]);
     assert_eq!(reasons(&warm(&rig, job(strong, &["/a"])).await), [("never_stored", 1)]);
     assert_eq!(reasons(&warm(&rig, job(gone, &["/a"])).await), [("upstream_refused", 1)]);
-    assert_eq!(rig.shared.warming.warm(job(ApiId::generate(), &["/a"])).await, WarmAnswer::UnknownApi);
+    assert_eq!(begin(&rig, job(ApiId::generate(), &["/a"])).await.1, WarmAnswer::UnknownApi);
+    rig.tenant = TenantId::generate();
+    assert_eq!(begin(&rig, job(api, &["/a"])).await.1, WarmAnswer::UnknownApi, "it is another tenant's");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +199,8 @@ async fn requests_keep_to_the_pace_and_to_the_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_callers_send_tells_stored_responses_apart() {
     let upstream =
-        Upstream::new(async |_| text(200, &[("cache-control", "max-age=60"), ("vary", "accept")], "body")).await;
+        Upstream::new(async |_| text(200, &[("cache-control", "max-age=60"), ("vary", "accept")], "body"))
+            .await;
     let mut rig = Rig::start();
     rig.settings(json!({ "trusted_proxies": ["127.0.0.0/8"] }));
     let api = rig.api("warm", upstream.address, cached(json!({})));
@@ -192,8 +218,9 @@ async fn what_callers_send_tells_stored_responses_apart() {
         let seen = rig.get("/acme/warm/a", headers).await;
         assert_eq!(seen.header("cache-status").contains("hit"), hit, "{headers:?}");
     }
-    rig.api("own", upstream.address, json!({ "hosts": ["own.test"], "policies": [{ "type": "cache", "settings": {} }] }));
-    let api = rig.api("own", upstream.address, json!({ "hosts": ["own.test"], "policies": [{ "type": "cache", "settings": {} }] }));
+    let mut own = cached(json!({}));
+    own["hosts"] = json!(["own.test"]);
+    let api = rig.api("own", upstream.address, own);
     let report = warm(&rig, WarmJob { as_callers: AsCallers::default(), ..job(api, &["/a"]) }).await;
     assert_eq!(report.stored, 1, "{report:?}");
     let seen = rig.get("/a", &[("host", "own.test")]).await;
@@ -217,6 +244,28 @@ async fn a_gateway_that_is_behind_says_so() {
     let mut rig = Rig::start();
     let api = rig.api("warm", upstream.address, cached(json!({})));
     let ahead = WarmJob { position: 1_000, ..job(api, &["/a"]) };
-    assert_eq!(rig.shared.warming.warm(ahead).await, WarmAnswer::Behind);
+    assert_eq!(begin(&rig, ahead).await.1, WarmAnswer::Behind);
     assert_eq!(upstream.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_stopped_begins_no_more_requests() {
+    let upstream = fresh().await;
+    let mut rig = Rig::start();
+    let api = rig.api("warm", upstream.address, cached(json!({})));
+    let targets: Vec<String> = (0..100).map(|number| format!("/{number}")).collect();
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    let slowly = WarmJob { pace: Pace { per_second: 10, concurrency: 1 }, ..job(api, &targets) };
+    let (id, _) = begin(&rig, slowly.clone()).await;
+    eventually("the first is stored", async || match ask(&rig, id, WarmAsk::Look).await {
+        WarmAnswer::Running(report) => report.stored > 0,
+        other => panic!("it goes on: {other:?}"),
+    })
+    .await;
+    ask(&rig, id, WarmAsk::Begin(Box::new(slowly))).await;
+    ask(&rig, id, WarmAsk::Stop).await;
+    let report = ended(&rig, id).await;
+    assert_eq!(report.done(), 100, "{report:?}");
+    assert!(report.reasons["stopped"] > 50, "{report:?}");
+    assert_eq!(upstream.count() as u64, report.stored, "it was begun once, and nothing after its end");
 }
