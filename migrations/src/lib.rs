@@ -12,6 +12,7 @@ mod m20261121_000003_journal;
 mod m20261122_000004_owners;
 mod m20261122_000005_sign_in_failures;
 mod m20261122_000006_purge_scopes;
+mod m20261122_000008_warming;
 mod tools;
 
 /// All migrations, oldest first.
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_owners::Migration),
             Box::new(m20261122_000005_sign_in_failures::Migration),
             Box::new(m20261122_000006_purge_scopes::Migration),
+            Box::new(m20261122_000008_warming::Migration),
         ]
     }
 }

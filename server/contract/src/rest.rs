@@ -24,3 +24,4 @@ pub mod subscriptions;
 pub mod teams;
 pub mod tenants;
 pub mod users;
+pub mod warmings;

@@ -58,6 +58,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::credentials::router())
         .merge(crate::subscriptions::router())
         .merge(crate::purges::router())
+        .merge(crate::warmings::router())
 }
 
 /// The API and its document.

@@ -57,6 +57,7 @@ mod subscriptions;
 mod teams;
 mod tenants;
 mod users;
+mod warmings;
 
 pub use api::document;
 pub use configuration::{ControlSettings, PasswordCost};

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::problem::ApiError;
 use crate::state::App;
-use crate::{api, console, health, jobs, link, middleware, reference, telemetry_jobs};
+use crate::{api, console, health, jobs, link, middleware, reference, telemetry_jobs, warmings};
 
 /// All routes of the console's listener.
 pub fn router(app: &App) -> Router {
@@ -38,6 +38,7 @@ pub async fn serve(
     jobs::start(&app);
     app.link.run(&app);
     telemetry_jobs::start(&app);
+    warmings::start(&app);
     let stopping = app.stopping.clone();
     let shutdown = async move {
         shutdown.await;

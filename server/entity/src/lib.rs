@@ -36,3 +36,7 @@ pub mod team_members;
 pub mod teams;
 pub mod tenants;
 pub mod users;
+pub mod warming_gateways;
+pub mod warming_plans;
+pub mod warming_urls;
+pub mod warmings;

@@ -41,6 +41,7 @@ pub mod telemetry;
 pub mod tenants;
 pub mod text;
 pub mod users;
+pub mod warmings;
 
 pub use connection::{DatabaseUrl, Store};
 pub use error::{Error, Result, in_use, not_unique};

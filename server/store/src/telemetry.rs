@@ -6,6 +6,7 @@
 mod compact;
 mod dialect;
 mod focus;
+mod hottest;
 mod ingest;
 mod log;
 mod matcher;
@@ -35,6 +36,7 @@ use crate::connection::DatabaseUrl;
 use crate::error::Result;
 use dialect::Dialect;
 
+pub use hottest::Hottest;
 pub use matcher::Matcher;
 
 /// The store of calls and rollups.
@@ -66,6 +68,10 @@ pub trait Telemetry: Send + Sync {
     /// # Errors
     /// [`crate::Error::NotFound`] when there is none, or it is another tenant's.
     async fn call(&self, tenant: TenantId, call: CallId) -> Result<StoredCall>;
+
+    /// The URLs of an API that were asked for most with GET and answered with 2xx, as clients sent their paths and queries: those
+    /// that passed the cache first. The newest [`hottest::LOOKED_AT`] calls are looked at.
+    async fn hottest(&self, tenant: TenantId, wanted: &Hottest) -> Result<Vec<(String, Option<String>)>>;
 
     /// Traffic of a tenant over a time range, from rollups only.
     ///
@@ -193,6 +199,10 @@ impl<D: Dialect> Telemetry for SqlTelemetry<D> {
 
     async fn call(&self, tenant: TenantId, call: CallId) -> Result<StoredCall> {
         log::find(&self.reads, tenant, call).await
+    }
+
+    async fn hottest(&self, tenant: TenantId, wanted: &Hottest) -> Result<Vec<(String, Option<String>)>> {
+        hottest::hottest(&self.reads, D::QUERY, tenant, wanted).await
     }
 
     async fn traffic(&self, tenant: TenantId, query: &TrafficQuery) -> Result<Traffic> {

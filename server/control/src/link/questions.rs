@@ -58,6 +58,11 @@ impl Questions {
         Listening { questions: Arc::clone(questions), gateway: gateway.id, number, receiver }
     }
 
+    /// Whether the gateway could be asked here.
+    pub(crate) fn is_listening(&self, gateway: GatewayId) -> bool {
+        locked(&self.streams).contains_key(&gateway)
+    }
+
     /// Asks these gateways, on behalf of a tenant, and waits until all have answered or [`PATIENCE`] is over. `read` takes the
     /// answer out of the reply that belongs to the question.
     ///

@@ -10,3 +10,4 @@ mod restore;
 mod simulated;
 mod stream;
 mod tls;
+mod warmings;

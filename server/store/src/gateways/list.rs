@@ -116,6 +116,21 @@ pub async fn lately_seen(
     Ok(found.into_iter().map(|(id, name)| (GatewayId(id), name)).collect())
 }
 
+/// All gateways that an environment ever had.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_environment(db: &impl ConnectionTrait, environment: EnvironmentId) -> Result<Vec<GatewayId>> {
+    let ids: Vec<Uuid> = gateways::Entity::find()
+        .select_only()
+        .column(gateways::Column::Id)
+        .filter(gateways::Column::EnvironmentId.eq(environment.0))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.into_iter().map(GatewayId).collect())
+}
+
 /// Gateways that were removed since then.
 ///
 /// # Errors

@@ -44,7 +44,7 @@ pub async fn live(
 }
 
 /// The revision that an environment serves.
-pub(super) async fn revision(
+pub(crate) async fn revision(
     db: &impl ConnectionTrait,
     environment: EnvironmentId,
     api: ApiId,

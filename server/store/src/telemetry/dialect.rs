@@ -16,6 +16,9 @@ pub(super) trait Dialect: Send + Sync + 'static {
     /// Inserts or replaces cells from one JSON array of [`super::compact::CellRow`].
     const SAVE_CELLS: &'static str;
 
+    /// The query of a call.
+    const QUERY: &'static str;
+
     /// Makes room for calls of these days.
     async fn prepare_days(&self, db: &DatabaseConnection, days: &[NaiveDate]) -> Result<()>;
 

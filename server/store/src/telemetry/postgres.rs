@@ -57,6 +57,7 @@ async fn lock(tx: &DatabaseTransaction, name: i64) -> Result<()> {
 
 #[async_trait]
 impl Dialect for Postgres {
+    const QUERY: &'static str = "(detail::json ->> 'query')";
     const INSERT_CALLS: &'static str = "INSERT INTO calls \
          (id, at, tenant, api, route, application, gateway, method, status, class, cache, path, request_id, \
          duration_us, detail) \

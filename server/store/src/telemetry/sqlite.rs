@@ -50,6 +50,7 @@ fn options(path: &Path, connections: u32) -> ConnectOptions {
 
 #[async_trait]
 impl Dialect for Sqlite {
+    const QUERY: &'static str = "json_extract(detail, '$.query')";
     const INSERT_CALLS: &'static str = "INSERT OR IGNORE INTO calls \
          (id, at, tenant, api, route, application, gateway, method, status, class, cache, path, request_id, \
          duration_us, detail) \

@@ -7,13 +7,15 @@ use axum::extract::ConnectInfo;
 use http::Method;
 use serde_json::{Value, json};
 use sluice_contract::calls::{Call, CallBatch};
-use sluice_contract::ids::{BootId, CallId, EnvironmentId, GatewayId};
+use sluice_contract::ids::{ApiId, BootId, CallId, EnvironmentId, GatewayId, WarmingId};
 use sluice_contract::link::{ENROL_PATH, EnrolRequest, EnrolResponse, EnrolmentToken, PROTOCOL};
 use sluice_contract::rest::environments::Environment;
 use sluice_contract::rest::gateways::CreatedEnrolmentToken;
 use sluice_contract::rest::session::Session;
 use sluice_contract::rest::subscriptions::Subscription;
 use sluice_contract::rest::users::Role;
+use sluice_contract::rest::warmings::{WarmingCause, WarmingPlan};
+use sluice_store::warmings::{self, What};
 use sluice_testkit::TestApp;
 
 use crate::publishing;
@@ -24,7 +26,11 @@ pub async fn make(app: &TestApp) -> BTreeMap<&'static str, String> {
     things.extend(published(app).await);
     let (environment, gateway) = gateway(app).await;
     let call = call(app, environment, gateway).await;
-    things.extend([("gateway", gateway.to_string()), ("call", call.to_string())]);
+    things.extend([
+        ("environment", environment.to_string()),
+        ("gateway", gateway.to_string()),
+        ("call", call.to_string()),
+    ]);
     things
 }
 
@@ -58,7 +64,18 @@ async fn published(app: &TestApp) -> BTreeMap<&'static str, String> {
         ("credential", key.credential.id.to_string()),
         ("subscription", subscription.id.to_string()),
         ("purge", id(&purge["id"])),
+        ("warming", warming(app, api).await.to_string()),
     ])
+}
+
+/// A warming that could not begin.
+async fn warming(app: &TestApp, api: ApiId) -> WarmingId {
+    let environment = publishing::production(app).await;
+    let what = What { tenant: app.tenant, api, environment, cause: WarmingCause::Schedule };
+    let tx = app.database.store.begin().await.unwrap();
+    let id = warmings::create_failed(&tx, what, &WarmingPlan::default(), "nobody is up".to_owned()).await;
+    tx.commit().await.unwrap();
+    id.unwrap()
 }
 
 /// A gateway of an environment that is the first tenant's own.
