@@ -175,7 +175,10 @@ pub(crate) async fn run(
     loop {
         tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => return,
-            _ = sweep.tick() => worker.pools.sweep(),
+            _ = sweep.tick() => {
+                worker.set_time();
+                worker.pools.sweep();
+            }
             order = jobs.0.recv() => {
                 let Some(order) = order else { return };
                 tokio::task::spawn_local(warm(Rc::clone(&worker), Arc::clone(&own_url), order));

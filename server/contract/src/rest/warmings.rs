@@ -11,7 +11,7 @@ use crate::warming::{Pace, WarmHeader, WarmReport};
 pub const MOST_URLS: usize = 10_000;
 
 /// What an API's cache is warmed with in an environment, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WarmingPlan {
     /// URLs of all sources together, each once.
@@ -36,20 +36,6 @@ pub struct WarmingPlan {
     /// Warm by the clock.
     #[serde(default)]
     pub schedule: Option<WarmingSchedule>,
-}
-
-impl Default for WarmingPlan {
-    fn default() -> Self {
-        Self {
-            sources: Vec::new(),
-            pace: Pace::default(),
-            address: None,
-            headers: Vec::new(),
-            renew_s: 0,
-            on_release: false,
-            schedule: None,
-        }
-    }
 }
 
 /// Where URLs come from.
