@@ -282,8 +282,9 @@ impl Applier {
                 }
             }
             _ => {
-                shared.drop_cache(taken.position);
-                // For what other gateways have stored and shared.
+                // All that is in memory is older than this moment. What other gateways have stored and shared is judged by the
+                // purges that the snapshot has, so that a gateway that is new need not begin cold.
+                shared.drop_cache(taken.purges_from.max(1));
                 for entry in &taken.purges {
                     if let Change::Purge(purge) = &entry.change {
                         shared.purge_unseen(purge, entry.position);
