@@ -243,6 +243,8 @@ pub struct CacheUse {
 /// How the second level of a gateway's cache is; counts are since start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SecondLevelHealth {
+    #[serde(default)]
+    pub kind: SecondLevelKind,
     pub state: SecondLevelState,
     /// Questions that were answered with a response, and without.
     pub hits: u64,
@@ -259,6 +261,12 @@ pub struct SecondLevelHealth {
     pub written: u64,
     pub dropped: u64,
     pub refused: u64,
+    /// Not written because they are larger than what the server takes.
+    #[serde(default)]
+    pub too_large: u64,
+    /// Bytes of the bodies that came from there.
+    #[serde(default)]
+    pub hit_bytes: u64,
     /// Bytes of responses that wait to be written, and how many may.
     #[serde(default)]
     pub queued_bytes: u64,
@@ -266,8 +274,28 @@ pub struct SecondLevelHealth {
     pub queue_max_bytes: u64,
     /// Microseconds that an answer takes, the newest weighing most.
     pub latency_us: u64,
-    /// What the server says of itself.
+    /// What the server says of itself; several Memcached together.
     pub server: Option<SecondLevelServer>,
+    /// Of Memcached, each server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<SecondLevelNode>,
+}
+
+/// What a second level is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondLevelKind {
+    #[default]
+    Redis,
+    Memcached,
+}
+
+/// One of the servers that share what is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecondLevelNode {
+    /// Host and port.
+    pub name: String,
+    pub state: SecondLevelState,
 }
 
 /// Whether the second level is asked.
@@ -281,7 +309,7 @@ pub enum SecondLevelState {
     Tripped,
 }
 
-/// What Redis says of itself (`INFO`).
+/// What Redis (`INFO`) or Memcached (`stats`) says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SecondLevelServer {
     pub memory_bytes: u64,
@@ -295,4 +323,9 @@ pub struct SecondLevelServer {
     /// Kilobytes in and out each second.
     pub network_kbps: u64,
     pub connections: u64,
+    /// Questions that it had a value for, and that it had none for, since its start: of all who use it.
+    #[serde(default)]
+    pub hits: u64,
+    #[serde(default)]
+    pub misses: u64,
 }

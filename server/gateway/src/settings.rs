@@ -264,7 +264,7 @@ mod tests {
         assert_eq!((level.urls.len(), level.key, level.budget.as_millis()), (2, Some([0; 32]), 9));
         assert!(!format!("{given:?}").contains("secret"));
         let InvalidSettings(problems) = load(&["--cache-l2-url", "http://:secret@a"]).unwrap_err();
-        assert!(problems[0].message.contains("neither redis") && !problems[0].message.contains("secret"));
+        assert!(problems[0].message.contains("none of redis") && !problems[0].message.contains("secret"));
     }
 
     #[test]

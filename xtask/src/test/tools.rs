@@ -17,9 +17,10 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const FOR_RUST: [Need; 2] = [
+const FOR_RUST: [Need; 3] = [
     Need { met: || postgres_folder().is_some(), packages: &["postgresql"] },
     Need { met: || on_path("redis-server"), packages: &["redis-server"] },
+    Need { met: || on_path("memcached"), packages: &["memcached"] },
 ];
 
 const FOR_BROWSER: [Need; 6] = [

@@ -1,7 +1,9 @@
 //! The second level of a gateway's cache: whether it is asked, what it gives, how its server is.
 
 use leptos::prelude::*;
-use sluice_contract::link::{SecondLevelHealth, SecondLevelServer, SecondLevelState};
+use sluice_contract::link::{
+    SecondLevelHealth, SecondLevelKind, SecondLevelNode, SecondLevelServer, SecondLevelState,
+};
 
 use crate::components::{Badge, Panel, Stat, Tone};
 use crate::format;
@@ -9,6 +11,7 @@ use crate::format;
 /// Its figures.
 pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
     let SecondLevelHealth {
+        kind,
         state,
         hits,
         misses,
@@ -19,10 +22,13 @@ pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
         written,
         dropped,
         refused,
+        too_large,
+        hit_bytes,
         queued_bytes,
         queue_max_bytes,
         latency_us,
         server,
+        nodes,
     } = health;
     let (tone, label) = match state {
         SecondLevelState::Unknown => (Tone::Idle, "not heard of"),
@@ -33,10 +39,15 @@ pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
     let ratio = format::share(hits, asked).unwrap_or_else(|| "–".to_owned());
     let unused = format!("{} too old, {} damaged", format::grouped(outdated), format::grouped(damaged));
     let failed = format!("{} late, {} refused or broken", format::grouped(late), format::grouped(errors));
-    let writes = format!("{} dropped, {} refused", format::grouped(dropped), format::grouped(refused));
+    let unwritten = [(dropped, "dropped"), (refused, "refused"), (too_large, "too large")];
+    let writes = unwritten.map(|(count, why)| format!("{} {why}", format::grouped(count))).join(", ");
     let answers_in = if asked > 0 { format::micros(latency_us) } else { "–".to_owned() };
     let waits = format!("of {} may wait to be written", format::bytes(queue_max_bytes));
-    let answers = format!("of {} answers", format::grouped(asked));
+    let answers = format!("of {} answers, {} of bodies", format::grouped(asked), format::bytes(hit_bytes));
+    let title = match kind {
+        SecondLevelKind::Redis => "Redis",
+        SecondLevelKind::Memcached => "Memcached",
+    };
     view! {
         <Panel title="Second level of the cache" actions=move || view! { <Badge tone text=label dot=true /> }>
             <div class="stats">
@@ -46,12 +57,27 @@ pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
                 {stat("Not usable", format::count(outdated + damaged), unused)}
                 {stat("Written", format::count(written), writes)}
                 {stat("Queue", format::bytes(queued_bytes), waits)}
+                {stat("Server", title.to_owned(), servers(&nodes))}
                 {match server {
                     Some(server) => server_stats(server).into_any(),
-                    None => stat("Server", "–".to_owned(), "says nothing of itself".to_owned()).into_any(),
+                    None => ().into_any(),
                 }}
             </div>
         </Panel>
+    }
+}
+
+/// Which of several are not asked.
+fn servers(nodes: &[SecondLevelNode]) -> String {
+    let tripped = nodes.iter().filter(|node| node.state == SecondLevelState::Tripped);
+    let tripped: Vec<&str> = tripped.map(|node| node.name.as_str()).collect();
+    let count = match nodes.len() {
+        0 => return String::new(),
+        count => format::plural(count, "server", "servers"),
+    };
+    match &tripped[..] {
+        [] => count,
+        tripped => format!("{count}, without {}", tripped.join(" and ")),
     }
 }
 
@@ -64,14 +90,18 @@ fn server_stats(server: SecondLevelServer) -> impl IntoView {
         cpu_ms,
         network_kbps,
         connections,
+        hits,
+        misses,
     } = server;
     let most = match max_memory_bytes {
         0 => "no limit set".to_owned(),
         most => format!("of {}", format::bytes(most)),
     };
+    let ratio = format::share(hits, hits + misses).unwrap_or_else(|| "–".to_owned());
     let traffic = format!("{} kB/s in and out", format::grouped(network_kbps));
     view! {
         {stat("Server's memory", format::bytes(memory_bytes), most)}
+        {stat("Server's hits", ratio, "of all who use it".to_owned())}
         {stat("Server's evictions", format::count(evicted), "since it started".to_owned())}
         {stat("Server's operations", format!("{}/s", format::grouped(operations_per_s)), traffic)}
         {stat(

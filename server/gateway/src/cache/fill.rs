@@ -298,7 +298,7 @@ impl Recipe {
         });
         cache.put(hash, Arc::clone(&stored), account);
         if let (Some(second), Some(shared)) = (cache.second_level(), shared) {
-            second.write(shared, &stored, arrived);
+            second.write(shared, &stored, clock.now());
         }
         if let Some(flight) = flight {
             flight.is_now(Stage::Stored(stored));

@@ -1,10 +1,14 @@
-//! The second level: responses in a Redis that gateways share, asked when this gateway has none.
+//! The second level: responses in a Redis or in Memcached that gateways share, asked when this gateway has none.
 //!
 //! All of its work is done on a thread of its own. A call hands over a question and waits for the answer no longer than the
 //! budget; a response that was fetched is handed over to be written and not waited for. What comes back may be old, damaged or
 //! another's: [`seal`] and [`wire`] find that, and the journal position in each value tells what purges cover it.
 
 mod breaker;
+mod era;
+mod memcached;
+mod nodes;
+mod redis;
 mod seal;
 mod server;
 mod settings;
@@ -19,13 +23,14 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use sluice_contract::ids::{ApiId, EnvironmentId, IncarnationId};
-use sluice_contract::link::SecondLevelHealth;
+use sluice_contract::link::{SecondLevelHealth, SecondLevelKind};
 use tokio::sync::{mpsc, oneshot};
 
 use super::purges::{ApiPurges, Stamp, Verdict};
 use super::stored::Stored;
 use super::vary::Selecting;
-use breaker::Breaker;
+use era::Era;
+use nodes::{Node, Nodes};
 pub use settings::SecondLevelSettings;
 use stats::Stats;
 pub(super) use stats::count;
@@ -40,6 +45,8 @@ const QUEUE: usize = 1_024;
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// How far the clocks of gateways may be apart.
 const CLOCKS: Duration = Duration::from_secs(2);
+/// What took longer to arrive is not handed on: nobody remembers for so long that its URL has changed meanwhile.
+const LONGEST_FETCH: Duration = Duration::from_secs(60);
 
 /// Where all copies of one URL stand, so that a purge of it is one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +57,7 @@ pub struct SecondLevel {
     orders: mpsc::Sender<Order>,
     questions: mpsc::Sender<Question>,
     state: Arc<State>,
+    kind: SecondLevelKind,
     budget: Duration,
     queue_max_bytes: u64,
     /// Names this life of the gateway.
@@ -57,9 +65,8 @@ pub struct SecondLevel {
 }
 
 /// What the thread and its callers share.
-#[derive(Default)]
 struct State {
-    breaker: Breaker,
+    nodes: Nodes,
     stats: Stats,
     /// Bytes of responses that wait to be written.
     queued: AtomicU64,
@@ -81,8 +88,15 @@ type Field = [u8; 32];
 
 /// What is done when there is time.
 enum Order {
-    Write { location: Location, stored: Arc<Stored>, origin: Origin, seconds: u64 },
+    Write {
+        location: Location,
+        stored: Arc<Stored>,
+        origin: Origin,
+        seconds: u64,
+    },
     Forget(Location),
+    /// What was fetched before is not for this URL any more.
+    Begin(Location, Era),
 }
 
 /// What a gateway knows about the URL and the journal of a response that it is about to store.
@@ -116,7 +130,8 @@ impl SecondLevel {
     pub fn start(settings: &SecondLevelSettings) -> std::io::Result<Arc<Self>> {
         let (orders, order_receiver) = mpsc::channel(QUEUE);
         let (questions, question_receiver) = mpsc::channel(QUEUE);
-        let state = Arc::<State>::default();
+        let nodes = Nodes::new(settings.names());
+        let state = Arc::new(State { nodes, stats: Stats::default(), queued: AtomicU64::new(0) });
         let mut boot = [0; 8];
         getrandom::fill(&mut boot).map_err(std::io::Error::other)?;
         worker::start(settings, question_receiver, order_receiver, Arc::clone(&state))?;
@@ -124,6 +139,7 @@ impl SecondLevel {
             orders,
             questions,
             state,
+            kind: settings.kind(),
             budget: settings.budget,
             queue_max_bytes: settings.queue_max_bytes,
             boot: u64::from_le_bytes(boot),
@@ -135,7 +151,7 @@ impl SecondLevel {
         SecondLevelHealth {
             queued_bytes: self.state.queued.load(Ordering::Relaxed),
             queue_max_bytes: self.queue_max_bytes,
-            ..self.state.stats.health(self.state.breaker.is_open())
+            ..self.state.stats.health(self.kind, &self.state.nodes)
         }
     }
 
@@ -150,41 +166,46 @@ impl SecondLevel {
         keys: impl Iterator<Item = &[u8]>,
         headers: &HeaderMap,
     ) -> Option<Answer> {
-        let State { breaker, stats, .. } = &*self.state;
-        if breaker.is_open() {
-            return None;
-        }
+        let State { nodes, stats, .. } = &*self.state;
+        let node = nodes.of(&location).filter(|node| !node.breaker.is_open())?;
         let begun = Instant::now();
         let (reply, answer) = oneshot::channel();
         let fields = keys.map(field).collect();
         let question = Question { location, fields, headers: headers.clone(), reply };
         if self.questions.try_send(question).is_err() {
-            self.failed(&stats.late);
+            self.failed(node, &stats.late);
             return None;
         }
         match tokio::time::timeout(self.budget, answer).await {
             Ok(Ok(answer)) => {
                 stats.answered(begun.elapsed());
-                breaker.succeeded();
-                count(if answer.is_some() { &stats.hits } else { &stats.misses });
+                node.answering.store(true, Ordering::Relaxed);
+                node.breaker.succeeded();
+                match &answer {
+                    Some((_, response)) => stats.hit(response.body.len()),
+                    None => count(&stats.misses),
+                }
                 answer
             }
             // The connection broke, and the thread has said so.
             Ok(Err(_)) => {
-                self.failed(&stats.errors);
+                self.failed(node, &stats.errors);
                 None
             }
             Err(_) => {
-                self.failed(&stats.late);
+                self.failed(node, &stats.late);
                 None
             }
         }
     }
 
-    fn failed(&self, counter: &AtomicU64) {
+    fn failed(&self, node: &Node, counter: &AtomicU64) {
         count(counter);
-        if self.state.breaker.failed() {
-            tracing::warn!("the second level of the cache does not answer in time: calls go on without it");
+        if node.breaker.failed() {
+            tracing::warn!(
+                server = node.name,
+                "the second level of the cache does not answer in time: calls go on without it"
+            );
         }
     }
 
@@ -195,8 +216,10 @@ impl SecondLevel {
         if purges.verdict(&stored.labels.as_ref(), stored.stamp) != Verdict::Good {
             return count(&self.state.stats.outdated);
         }
+        let ago = Duration::from_nanos(now.saturating_sub(stored.stamp.at));
         let weight = stored.weight() as u64;
-        if self.state.breaker.is_open()
+        if ago > LONGEST_FETCH
+            || self.state.nodes.of(&location).is_none_or(|node| node.breaker.is_open())
             || self.state.queued.load(Ordering::Relaxed) + weight > self.queue_max_bytes
         {
             return count(&self.state.stats.dropped);
@@ -208,7 +231,7 @@ impl SecondLevel {
             position,
             boot: self.boot,
             at,
-            begun_ms: unix_ms().saturating_sub(ms(Duration::from_nanos(now.saturating_sub(at)))),
+            begun_ms: unix_ms().saturating_sub(ms(ago)),
             made_ms: unix_ms().saturating_sub(ms(stored.age(now))),
         };
         self.state.queued.fetch_add(weight, Ordering::Relaxed);
@@ -222,6 +245,15 @@ impl SecondLevel {
     /// Takes every copy of a URL out, when there is time. Nothing depends on it: values that a purge covers are refused.
     pub(crate) fn forget(&self, location: Location) {
         if self.orders.try_send(Order::Forget(location)).is_err() {
+            count(&self.state.stats.dropped);
+        }
+    }
+
+    /// The same when the URL has changed at this time of the gateway's clock: what others fetched before, and hand on later, is
+    /// refused too. Until then, and when this cannot be said there, they find out by the journal.
+    pub(crate) fn changed(&self, location: Location, at: u64) {
+        let order = Era::changed(self.boot, at).map(|era| Order::Begin(location, era));
+        if order.is_none_or(|order| self.orders.try_send(order).is_err()) {
             count(&self.state.stats.dropped);
         }
     }

@@ -1,5 +1,7 @@
 //! The status listener: alive, ready, metrics. On an address of its own, so that it is never open to clients.
 
+mod second_level;
+
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::TcpListener;
@@ -17,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
-use sluice_contract::link::{CacheHealth, CacheUse, SecondLevelHealth, SecondLevelServer, SecondLevelState};
+use sluice_contract::link::{CacheHealth, CacheUse};
 
 use crate::shared::Shared;
 
@@ -117,7 +119,7 @@ fn metrics(shared: &Shared) -> String {
     first_level(&shared.cache.health(), &mut text);
     refused(shared.cache.refused(), &mut text);
     if let Some(second) = shared.cache.second_level() {
-        second_level(&second.health(), &mut text);
+        second_level::write(&second.health(), &mut text);
     }
     text
 }
@@ -153,91 +155,5 @@ fn refused(counts: impl Iterator<Item = (&'static str, u64)>, text: &mut String)
     );
     for (reason, count) in counts {
         let _ = writeln!(text, "sluice_cache_forbidden_total{{reason=\"{reason}\"}} {count}");
-    }
-}
-
-fn second_level(health: &SecondLevelHealth, text: &mut String) {
-    let SecondLevelHealth {
-        state,
-        hits,
-        misses,
-        late,
-        errors,
-        damaged,
-        outdated,
-        written,
-        dropped,
-        refused,
-        queued_bytes,
-        queue_max_bytes: _,
-        latency_us,
-        server,
-    } = health;
-    let _ = write!(
-        text,
-        "# HELP sluice_cache_l2_asked_total Questions to the second level of the cache.\n\
-         # TYPE sluice_cache_l2_asked_total counter\n"
-    );
-    let asked = [("hit", hits), ("miss", misses), ("late", late), ("error", errors)];
-    for (result, count) in asked {
-        let _ = writeln!(text, "sluice_cache_l2_asked_total{{result=\"{result}\"}} {count}");
-    }
-    let _ = write!(
-        text,
-        "# HELP sluice_cache_l2_unused_total Values of the second level that could not be used.\n\
-         # TYPE sluice_cache_l2_unused_total counter\n\
-         sluice_cache_l2_unused_total{{reason=\"damaged\"}} {damaged}\n\
-         sluice_cache_l2_unused_total{{reason=\"outdated\"}} {outdated}\n"
-    );
-    let _ = write!(
-        text,
-        "# HELP sluice_cache_l2_writes_total Responses for the second level.\n\
-         # TYPE sluice_cache_l2_writes_total counter\n"
-    );
-    for (result, count) in [("written", written), ("dropped", dropped), ("refused", refused)] {
-        let _ = writeln!(text, "sluice_cache_l2_writes_total{{result=\"{result}\"}} {count}");
-    }
-    let open = u64::from(*state == SecondLevelState::Tripped);
-    let _ = write!(
-        text,
-        "# HELP sluice_cache_l2_breaker_open Whether calls go on without the second level.\n\
-         # TYPE sluice_cache_l2_breaker_open gauge\nsluice_cache_l2_breaker_open {open}\n\
-         # HELP sluice_cache_l2_latency_us Microseconds that an answer takes, the newest weighing most.\n\
-         # TYPE sluice_cache_l2_latency_us gauge\nsluice_cache_l2_latency_us {latency_us}\n\
-         # HELP sluice_cache_l2_queued_bytes Bytes of responses that wait to be written there.\n\
-         # TYPE sluice_cache_l2_queued_bytes gauge\nsluice_cache_l2_queued_bytes {queued_bytes}\n"
-    );
-    if let Some(server) = server {
-        second_level_server(server, text);
-    }
-}
-
-/// What Redis says of itself.
-fn second_level_server(server: &SecondLevelServer, text: &mut String) {
-    let SecondLevelServer {
-        memory_bytes,
-        max_memory_bytes,
-        evicted,
-        operations_per_s,
-        cpu_ms,
-        network_kbps,
-        connections,
-    } = server;
-    for (name, help, kind, value) in [
-        ("memory_bytes", "Memory that Redis uses.", "gauge", memory_bytes),
-        (
-            "max_memory_bytes",
-            "Memory that Redis may use; 0 is as much as there is.",
-            "gauge",
-            max_memory_bytes,
-        ),
-        ("evictions_total", "Values that Redis dropped for want of memory.", "counter", evicted),
-        ("operations_per_second", "Commands that Redis carries out.", "gauge", operations_per_s),
-        ("cpu_milliseconds_total", "User and system time of Redis.", "counter", cpu_ms),
-        ("network_kilobytes_per_second", "What Redis receives and sends.", "gauge", network_kbps),
-        ("connections", "Clients of Redis.", "gauge", connections),
-    ] {
-        let name = format!("sluice_cache_l2_server_{name}");
-        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
 }

@@ -48,9 +48,14 @@ pub const KEYS: &[Key] = &[
         "cache_l2_url",
         "URL,...",
         "",
-        "Redis that gateways share as second level of the cache: redis://user:password@host:6379 or rediss://; several are nodes of one cluster",
+        "Redis or Memcached that gateways share as second level of the cache: redis://user:password@host:6379 or rediss://, several of which are nodes of one cluster; or memcached://host:11211 or memcacheds://, several of which share what is stored",
     ),
-    key("cache_l2_ca_file", "FILE", "", "Certificates (PEM) that the Redis' own must come from"),
+    key(
+        "cache_l2_ca_file",
+        "FILE",
+        "",
+        "Certificates (PEM) that the server's own must come from (rediss, memcacheds)",
+    ),
     key(
         "cache_l2_key_file",
         "FILE",

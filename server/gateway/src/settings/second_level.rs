@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sluice_settings::Values;
+use url::Url;
 
 use crate::cache::SecondLevelSettings;
 
@@ -10,12 +11,8 @@ const FILE: &str = "Give the path of a readable file.";
 
 /// None: there is no second level. Its other settings are checked all the same.
 pub(super) fn take(values: &mut Values) -> Option<SecondLevelSettings> {
-    const URL: &str =
-        "Use redis://host:6379 or rediss://host:6379; user and password may stand before the host.";
-    let urls = values.with("cache_l2_url", URL, |text| {
-        let urls = text.split(',').map(str::trim).filter(|url| !url.is_empty());
-        urls.map(|url| checked(url).map(|()| url.to_owned())).collect::<Result<Vec<_>, _>>()
-    });
+    const URL: &str = "Use redis://host:6379 or memcached://host:11211, or rediss:// or memcacheds:// for TLS; user and password may stand before the host, several are separated by commas.";
+    let urls = values.with("cache_l2_url", URL, servers);
     let ca = values.with("cache_l2_ca_file", FILE, read);
     let key = values.with("cache_l2_key_file", "Make one with: openssl rand -base64 32", |path| {
         let text = read(path)?;
@@ -36,15 +33,104 @@ pub(super) fn take(values: &mut Values) -> Option<SecondLevelSettings> {
     })
 }
 
-/// A URL of Redis; what is wrong never shows its password.
-fn checked(url: &str) -> Result<(), String> {
-    let parsed = url::Url::parse(url).map_err(|error| format!("it is not a URL: {error}"))?;
-    match parsed.scheme() {
-        "redis" | "rediss" if parsed.has_host() => Ok(()),
-        other => Err(format!("`{other}` is neither redis nor rediss")),
+/// The servers that a text names, each by a URL of its own. What is wrong never shows a password.
+fn servers(text: &str) -> Result<Vec<String>, String> {
+    let mut servers: Vec<String> = Vec::new();
+    let mut before: Option<Url> = None;
+    for named in text.split(',').map(str::trim).filter(|named| !named.is_empty()) {
+        let url = match &before {
+            // Behind the first Memcached, host and port are enough.
+            Some(before) if is_memcached(before) && !named.contains("://") => {
+                Url::parse(&format!("{}://{}{named}", before.scheme(), user(before)))
+            }
+            _ => Url::parse(named),
+        };
+        let url = url.map_err(|error| format!("it is not a URL: {error}"))?;
+        if before.as_ref().is_some_and(|before| is_memcached(before) != is_memcached(&url)) {
+            return Err("it names both Redis and Memcached".to_owned());
+        }
+        let server = if is_memcached(&url) { memcached(&url)? } else { redis(&url, named)? };
+        if is_memcached(&url) && servers.contains(&server) {
+            return Err(format!("{} is named twice", address(&url)));
+        }
+        servers.push(server);
+        before = Some(url);
     }
+    Ok(servers)
+}
+
+fn redis(url: &Url, named: &str) -> Result<String, String> {
+    match url.scheme() {
+        "redis" | "rediss" if url.has_host() => Ok(named.to_owned()),
+        "redis" | "rediss" => Err("it names no host".to_owned()),
+        other => Err(format!("`{other}` is none of redis, rediss, memcached and memcacheds")),
+    }
+}
+
+/// In one form, so that gateways whose settings are written differently agree on who has what.
+fn memcached(url: &Url) -> Result<String, String> {
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("it names no host".to_owned());
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return Err("nothing may stand behind host and port of Memcached".to_owned());
+    }
+    if url.username().is_empty() == url.password().is_some() {
+        return Err("Memcached wants both a user and a password, or neither".to_owned());
+    }
+    Ok(format!("{}://{}{}", url.scheme(), user(url), address(url)))
+}
+
+fn is_memcached(url: &Url) -> bool {
+    matches!(url.scheme(), "memcached" | "memcacheds")
+}
+
+fn address(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default().to_ascii_lowercase(), url.port().unwrap_or(11_211))
+}
+
+/// User and password as they stand before the host.
+fn user(url: &Url) -> String {
+    url.password().map(|password| format!("{}:{password}@", url.username())).unwrap_or_default()
 }
 
 fn read(path: &str) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("`{path}` cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_by_urls_and_those_of_memcached_by_host_and_port_too() {
+        let named = |text: &str| servers(text).unwrap();
+        assert_eq!(named(" redis://a , rediss://:x@b:1/2 "), ["redis://a", "rediss://:x@b:1/2"]);
+        assert_eq!(named("memcached://A,b:1"), ["memcached://a:11211", "memcached://b:1"]);
+        let two = ["memcacheds://u:p@a:11211", "memcacheds://u:p@b:11211"];
+        assert_eq!(named("memcacheds://u:p@a/,b"), two);
+        assert_eq!(named("memcached://[::1]:7"), ["memcached://[::1]:7"]);
+        assert_eq!(named(""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_without_its_password() {
+        for (text, said) in [
+            ("http://:secret@a", "`http` is none of"),
+            ("a:11211", "`a` is none of"),
+            ("redis:a", "no host"),
+            ("memcached://", "no host"),
+            ("memcached://a/secret", "behind host and port"),
+            ("memcached://a?secret=1", "behind host and port"),
+            ("memcached://:secret@a", "both a user and a password"),
+            ("memcached://secret@a", "both a user and a password"),
+            ("memcached://a,redis://:secret@b", "both Redis and Memcached"),
+            ("redis://b,memcached://u:secret@a", "both Redis and Memcached"),
+            ("memcached://u:secret@a:11211,A", "a:11211 is named twice"),
+            ("memcached://a:secret", "not a URL"),
+        ] {
+            let problem = servers(text).unwrap_err();
+            assert!(problem.contains(said) && !problem.contains("secret"), "{text}: {problem}");
+        }
+    }
 }

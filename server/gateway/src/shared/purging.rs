@@ -114,22 +114,22 @@ impl Shared {
         }
     }
 
-    /// What an unsafe method has changed: forgotten here, and in what gateways share.
+    /// What an unsafe method has changed: forgotten here, and in what gateways share, where it is remembered too so that what
+    /// another gateway has begun to fetch before does not come back.
     pub(crate) fn purge_changed(&self, api: &Api, path: &str, query: &str) {
         let stamp = Stamp { position: 0, at: self.clock.now() };
         api.purges.label(Label::Url(crate::cache::key::url(path, query)), Strength::Hard, stamp);
-        self.forget_location(api.id, path, query);
-    }
-
-    fn forget_in_second_level(&self, api: ApiId, path: &str) {
-        for (path, query) in crate::cache::purged_urls(self.peek().apis.get(api).map(AsRef::as_ref), path) {
-            self.forget_location(api, &path, &query);
+        if let (Some(second), Some(environment)) = (self.cache.second_level(), self.environment()) {
+            second.changed(Location::new(environment, api.id, path, query.as_bytes()), stamp.at);
         }
     }
 
-    fn forget_location(&self, api: ApiId, path: &str, query: &str) {
-        if let (Some(second), Some(environment)) = (self.cache.second_level(), self.environment()) {
-            second.forget(Location::new(environment, api, path, query.as_bytes()));
+    fn forget_in_second_level(&self, api: ApiId, path: &str) {
+        let (Some(second), Some(environment)) = (self.cache.second_level(), self.environment()) else {
+            return;
+        };
+        for (path, query) in crate::cache::purged_urls(self.peek().apis.get(api).map(AsRef::as_ref), path) {
+            second.forget(Location::new(environment, api, &path, query.as_bytes()));
         }
     }
 

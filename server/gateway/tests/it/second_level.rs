@@ -1,136 +1,21 @@
 //! The cache's second level through the front door: gateways that share a real Redis.
 
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::Commands as _;
-use serde_json::{Value, json};
-use sluice_contract::ids::{EnvironmentId, IncarnationId, PurgeId};
-use sluice_contract::journal::{Change, Purge, PurgeScope};
+use serde_json::json;
+use sluice_contract::ids::IncarnationId;
+use sluice_contract::journal::PurgeScope;
 use sluice_contract::link::{SecondLevelHealth, SecondLevelState};
-use sluice_gateway::cache::{SecondLevel, SecondLevelSettings};
+use sluice_gateway::cache::SecondLevelSettings;
 
-use crate::support::{Rig, Seen, Start, Upstream, eventually, text};
-
-/// A Redis of a test, on a port of its own; ends with the test.
-struct Redis {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Redis {
-    async fn start(arguments: &[&str]) -> Self {
-        let address = crate::support::nobody().await;
-        Self::on(address, arguments).await
-    }
-
-    async fn on(address: SocketAddr, arguments: &[&str]) -> Self {
-        let process = Command::new("redis-server")
-            .args([
-                "--port",
-                &address.port().to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .args(arguments)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let redis = Self { process, address };
-        eventually("Redis answers", || async { TcpStream::connect(address).is_ok() }).await;
-        redis
-    }
-
-    fn url(&self) -> String {
-        format!("redis://{}", self.address)
-    }
-
-    fn client(&self) -> redis::Connection {
-        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
-    }
-
-    /// Sends a signal, by its number.
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Gateways of one environment behind which a Redis stands.
-struct Fleet {
-    environment: EnvironmentId,
-    incarnation: IncarnationId,
-}
-
-impl Fleet {
-    fn new() -> Self {
-        Self { environment: EnvironmentId::generate(), incarnation: IncarnationId::generate() }
-    }
-
-    /// Waiting longer than usual, so that a machine under load does not decide a test.
-    fn patient(url: String) -> SecondLevelSettings {
-        SecondLevelSettings { budget: Duration::from_secs(2), ..SecondLevelSettings::new(vec![url]) }
-    }
-
-    fn gateway(&self, settings: &SecondLevelSettings) -> Rig {
-        let second = SecondLevel::start(settings).unwrap();
-        let rig = Rig::with(Start { second_level: Some(second), ..Start::default() });
-        rig.shared.serve_environment(self.environment);
-        rig.shared.know_purges_from(0);
-        let mut snapshot = (*rig.shared.snapshot()).clone();
-        snapshot.incarnation = Some(self.incarnation);
-        rig.shared.publish(snapshot);
-        rig
-    }
-}
-
-fn cached(settings: Value) -> Value {
-    json!({ "policies": [{ "type": "cache", "settings": settings }] })
-}
-
-fn health(rig: &Rig) -> SecondLevelHealth {
-    rig.shared.cache.second_level().unwrap().health()
-}
-
-async fn written(rig: &Rig, count: u64) {
-    eventually("responses are written", || async { health(rig).written >= count }).await;
-}
-
-/// Answers with the number of the request, for a minute.
-async fn counting() -> Upstream {
-    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    Upstream::new(move |_| {
-        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
-        async move { text(200, &[("cache-control", "max-age=60"), ("x-own", "\u{fc}")], number.to_string()) }
-    })
-    .await
-}
-
-fn is_shared(seen: &Seen) -> bool {
-    let status = seen.header("cache-status");
-    status.starts_with("sluice; hit; ttl=") && status.ends_with("; detail=L2")
-}
-
-fn purge(scope: PurgeScope) -> Change {
-    Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft: false })
-}
+use crate::shared_cache::{Fleet, Server, cached, counting, health, is_shared, purge, written};
+use crate::support::{Rig, Upstream, eventually, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_gateway_fetched_another_serves_until_a_purge() {
-    let redis = Redis::start(&[]).await;
+    let redis = Server::redis(&[]).await;
     let upstream = counting().await;
     let fleet = Fleet::new();
     let settings = Fleet::patient(redis.url());
@@ -200,7 +85,7 @@ async fn what_one_gateway_fetched_another_serves_until_a_purge() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unsafe_method_and_purges_of_another_life_keep_old_copies_from_being_served() {
-    let redis = Redis::start(&[]).await;
+    let redis = Server::redis(&[]).await;
     let upstream = counting().await;
     let fleet = Fleet::new();
     let settings = Fleet::patient(redis.url());
@@ -256,7 +141,7 @@ async fn an_unsafe_method_and_purges_of_another_life_keep_old_copies_from_being_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn variants_and_callers_have_copies_of_their_own_there_too() {
-    let redis = Redis::start(&[]).await;
+    let redis = Server::redis(&[]).await;
     let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let upstream = Upstream::new(move |_| {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
@@ -294,7 +179,7 @@ async fn variants_and_callers_have_copies_of_their_own_there_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_data_is_a_miss_and_is_counted() {
-    let redis = Redis::start(&[]).await;
+    let redis = Server::redis(&[]).await;
     let upstream = counting().await;
     let fleet = Fleet::new();
     let settings = Fleet::patient(redis.url());
@@ -342,7 +227,7 @@ async fn wrong_data_is_a_miss_and_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_frozen_full_or_gone_fails_no_call_and_comes_back() {
-    let redis = Redis::start(&["--maxmemory-policy", "noeviction"]).await;
+    let redis = Server::redis(&["--maxmemory-policy", "noeviction"]).await;
     let upstream = counting().await;
     let fleet = Fleet::new();
     let settings = SecondLevelSettings::new(vec![redis.url()]);
@@ -385,7 +270,7 @@ async fn a_server_that_is_frozen_full_or_gone_fails_no_call_and_comes_back() {
     drop(redis);
     ask(&rig, 20).await;
     eventually("it trips", || async { health(&rig).state == SecondLevelState::Tripped }).await;
-    let _again = Redis::on(address, &[]).await;
+    let _again = Server::redis_on(address, &[]).await;
     eventually("it is asked again", || async { health(&rig).state == SecondLevelState::Up }).await;
     assert_eq!(upstream.count(), number, "every call was answered by the upstream");
 }
@@ -399,7 +284,7 @@ async fn a_gateway_starts_without_its_redis_and_uses_it_when_it_comes() {
     let mut a = fleet.gateway(&settings);
     a.api("l", upstream.address, cached(json!({})));
     assert_eq!(a.get("/acme/l/first", &[]).await.status.as_u16(), 200);
-    let _redis = Redis::on(address, &[]).await;
+    let _redis = Server::redis_on(address, &[]).await;
     let number = std::sync::atomic::AtomicUsize::new(0);
     eventually("responses are written", || async {
         let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
@@ -414,7 +299,7 @@ async fn a_cluster_is_asked_where_each_url_stands() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
     let cluster = ["--cluster-enabled", "yes", "--dir", folder];
-    let redis = Redis::start(&cluster).await;
+    let redis = Server::redis(&cluster).await;
     let mut connection = redis.client();
     redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16_383).exec(&mut connection).unwrap();
     let upstream = counting().await;
@@ -457,7 +342,7 @@ async fn a_redis_with_password_and_tls_is_used_by_who_knows_both_and_by_nobody_e
     let port = address.port().to_string();
     let tls = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no", "--requirepass", "secret"];
     let files = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &certificate];
-    let _redis = Redis::on(address, &[&tls[..], &files].concat()).await;
+    let _redis = Server::redis_on(address, &[&tls[..], &files].concat()).await;
     let with = |user: &str, ca: bool| SecondLevelSettings {
         ca: ca.then(|| cert.pem().into_bytes()),
         ..Fleet::patient(format!("rediss://{user}@{address}"))

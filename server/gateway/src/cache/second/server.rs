@@ -1,160 +1,111 @@
-//! The connection to Redis, one server or a cluster, and the few commands that are sent.
+//! The servers that a second level can be: what is asked of them, and what can come of it.
 
-use std::time::Duration;
+use sluice_contract::link::{SecondLevelKind, SecondLevelServer};
 
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::cluster::{ClusterClient, ClusterConfig};
-use redis::cluster_async::ClusterConnection;
-use redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, TlsCertificates};
-use sluice_contract::link::SecondLevelServer;
-
+use super::Location;
+use super::era::Era;
+use super::memcached::Memcached;
+use super::redis::Redis;
 use super::settings::SecondLevelSettings;
-
-/// How long anything may take before the connection counts as lost. Calls wait for much less.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// Copies of one URL, by callers and by `Vary`; past it all of them go.
-const MAX_COPIES: u64 = 256;
+use super::wire::Origin;
 
 /// A connection that comes back by itself. Clones share it.
 #[derive(Clone)]
 pub(super) enum Server {
-    One(ConnectionManager),
-    Cluster(ClusterConnection),
+    Redis(Redis),
+    Memcached(Memcached),
+}
+
+/// Why there is no answer, or none of use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The server has answered, although not with what was asked for: full, say, or read-only.
+    #[error("it refuses: {0}")]
+    Refused(String),
+    #[error("it takes no values of this size")]
+    TooLarge,
+    #[error("it does not answer: {0}")]
+    Lost(String),
+}
+
+/// What stands at a location.
+pub(super) struct Found {
+    /// None: the URL is not known to have changed.
+    pub(super) era: Option<Era>,
+    /// One for each field that was asked for.
+    pub(super) values: Vec<Option<Vec<u8>>>,
+}
+
+/// What became of a response that was to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrote {
+    Done,
+    /// The URL has changed since its fetch began.
+    Outdated,
 }
 
 impl Server {
     /// Connects when it is first used. Needs a runtime.
-    pub(super) fn new(settings: &SecondLevelSettings) -> RedisResult<Self> {
-        let SecondLevelSettings { urls, ca, .. } = settings;
-        let certificates = || TlsCertificates { client_tls: None, root_cert: ca.clone() };
-        if let [url] = &urls[..] {
-            let client = match ca {
-                Some(_) => Client::build_with_tls(url.as_str(), certificates())?,
-                None => Client::open(url.as_str())?,
-            };
-            let config = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(PATIENCE))
-                .set_response_timeout(Some(PATIENCE))
-                .set_max_delay(PATIENCE);
-            return Ok(Self::One(ConnectionManager::new_lazy_with_config(client, config)?));
+    pub(super) fn new(settings: &SecondLevelSettings) -> Result<Self, String> {
+        match settings.kind() {
+            SecondLevelKind::Redis => {
+                Redis::new(settings).map(Self::Redis).map_err(|error| error.to_string())
+            }
+            SecondLevelKind::Memcached => Memcached::new(settings).map(Self::Memcached),
         }
-        let mut builder = ClusterClient::builder(urls.clone())
-            .connection_timeout(PATIENCE)
-            .response_timeout(PATIENCE)
-            .retries(1);
-        if ca.is_some() {
-            builder = builder.certs(certificates());
-        }
-        Ok(Self::Cluster(builder.build()?.get_pending_async_connection_with_config(ClusterConfig::new())))
     }
 
     /// The values of fields of a location.
-    pub(super) async fn read(
-        &mut self,
-        location: &[u8],
-        fields: &[&[u8]],
-    ) -> RedisResult<Vec<Option<Vec<u8>>>> {
-        self.ask(redis::cmd("HMGET").arg(location).arg(fields)).await
+    pub(super) async fn read(&mut self, location: &Location, fields: &[&[u8]]) -> Result<Found, Failure> {
+        match self {
+            Self::Redis(redis) => redis.read(location, fields).await,
+            Self::Memcached(memcached) => memcached.read(location, fields).await,
+        }
     }
 
     /// Sets fields of a location, which is forgotten after so many seconds.
     pub(super) async fn write(
         &mut self,
-        location: &[u8],
+        location: &Location,
         fields: &[(&[u8], &[u8])],
         seconds: u64,
-    ) -> RedisResult<()> {
-        let mut commands = redis::pipe();
-        commands.cmd("HSET").arg(location);
-        for (field, value) in fields {
-            commands.arg(*field).arg(*value);
-        }
-        commands.ignore().cmd("EXPIRE").arg(location).arg(seconds).ignore().cmd("HLEN").arg(location);
-        let (copies,): (u64,) = self.ask_all(&commands).await?;
-        if copies > MAX_COPIES {
-            self.forget(location).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn forget(&mut self, location: &[u8]) -> RedisResult<()> {
-        self.ask(redis::cmd("UNLINK").arg(location)).await
-    }
-
-    pub(super) async fn ping(&mut self) -> RedisResult<()> {
-        self.ask(&redis::cmd("PING")).await
-    }
-
-    /// What the server says of itself; None of a cluster, whose nodes each say something else.
-    pub(super) async fn info(&mut self) -> RedisResult<Option<SecondLevelServer>> {
-        if matches!(self, Self::Cluster(_)) {
-            return Ok(None);
-        }
-        let text: String = self.ask(&redis::cmd("INFO")).await?;
-        Ok(Some(read_info(&text)))
-    }
-
-    async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        origin: &Origin,
+    ) -> Result<Wrote, Failure> {
         match self {
-            Self::One(connection) => command.query_async(connection).await,
-            Self::Cluster(connection) => command.query_async(connection).await,
+            Self::Redis(redis) => redis.write(location, fields, seconds).await,
+            Self::Memcached(memcached) => memcached.write(location, fields, seconds, origin).await,
         }
     }
 
-    async fn ask_all<T: FromRedisValue>(&mut self, commands: &Pipeline) -> RedisResult<T> {
-        async fn query<T: FromRedisValue>(
-            on: &mut impl ConnectionLike,
-            commands: &Pipeline,
-        ) -> RedisResult<T> {
-            commands.query_async(on).await
-        }
+    /// Takes out all that stands at a location.
+    pub(super) async fn forget(&mut self, location: &Location) -> Result<(), Failure> {
         match self {
-            Self::One(connection) => query(connection, commands).await,
-            Self::Cluster(connection) => query(connection, commands).await,
+            Self::Redis(redis) => redis.forget(location).await,
+            Self::Memcached(memcached) => memcached.forget(location).await,
         }
     }
-}
 
-/// Whether the server has answered, although not with what was asked for: full, say, or read-only.
-pub(super) fn is_answer(error: &RedisError) -> bool {
-    use redis::ErrorKind::{Extension, Parse, Server, UnexpectedReturnType};
-    matches!(error.kind(), Server(_) | Extension | UnexpectedReturnType | Parse)
-}
-
-fn read_info(text: &str) -> SecondLevelServer {
-    let number = |name: &str| {
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        value.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or_default()
-    };
-    SecondLevelServer {
-        memory_bytes: number("used_memory") as u64,
-        max_memory_bytes: number("maxmemory") as u64,
-        evicted: number("evicted_keys") as u64,
-        operations_per_s: number("instantaneous_ops_per_sec") as u64,
-        cpu_ms: ((number("used_cpu_user") + number("used_cpu_sys")) * 1_000.0) as u64,
-        network_kbps: (number("instantaneous_input_kbps") + number("instantaneous_output_kbps")) as u64,
-        connections: number("connected_clients") as u64,
+    /// The same, and what began to be fetched before this era is not for it any more.
+    pub(super) async fn begin(&mut self, location: &Location, era: &Era) -> Result<(), Failure> {
+        match self {
+            Self::Redis(redis) => redis.begin(location, era).await,
+            Self::Memcached(memcached) => memcached.begin(location, era).await,
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Whether the server of this index answers.
+    pub(super) async fn ping(&mut self, node: usize) -> Result<(), Failure> {
+        match self {
+            Self::Redis(redis) => redis.ping().await,
+            Self::Memcached(memcached) => memcached.ping(node).await,
+        }
+    }
 
-    #[test]
-    fn figures_are_read_from_what_redis_says_of_itself() {
-        let said = "# Memory\r\nused_memory:1048576\r\nused_memory_rss:9\r\nmaxmemory:2097152\r\nmaxmemory_policy:x\r\n\
-            evicted_keys:3\r\ninstantaneous_ops_per_sec:12\r\nused_cpu_sys:1.5\r\nused_cpu_user:2.25\r\n\
-            instantaneous_input_kbps:1.60\r\ninstantaneous_output_kbps:2.70\r\nconnected_clients:4\r\n";
-        let expected = SecondLevelServer {
-            memory_bytes: 1 << 20,
-            max_memory_bytes: 2 << 20,
-            evicted: 3,
-            operations_per_s: 12,
-            cpu_ms: 3_750,
-            network_kbps: 4,
-            connections: 4,
-        };
-        assert_eq!(read_info(said), expected);
+    /// What the server of this index says of itself; None of a Redis cluster, whose nodes each say something else.
+    pub(super) async fn figures(&mut self, node: usize) -> Result<Option<SecondLevelServer>, Failure> {
+        match self {
+            Self::Redis(redis) => redis.info().await,
+            Self::Memcached(memcached) => memcached.figures(node).await.map(Some),
+        }
     }
 }

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use sluice_contract::link::SecondLevelKind;
+
 /// Settings of the second level.
 #[derive(Clone)]
 pub struct SecondLevelSettings {
-    /// `redis://` or `rediss://`, with user and password where there are some; several are nodes of one cluster.
+    /// `redis://` or `rediss://`, with user and password where there are some; several are nodes of one cluster. Or
+    /// `memcached://host:port`, each a node of its own.
     pub urls: Vec<String>,
     /// Certificates (PEM) that the server's must come from, instead of those that everybody trusts.
     pub ca: Option<Vec<u8>>,
@@ -32,6 +35,26 @@ impl SecondLevelSettings {
             queue_max_bytes: 32 << 20,
         }
     }
+
+    /// What the URLs name.
+    pub(super) fn kind(&self) -> SecondLevelKind {
+        let is_memcached = self.urls.iter().any(|url| url.starts_with("memcached"));
+        if is_memcached { SecondLevelKind::Memcached } else { SecondLevelKind::Redis }
+    }
+
+    /// The servers by the names that people know them by, which show no password.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self.kind() {
+            SecondLevelKind::Redis => vec!["redis".to_owned()],
+            SecondLevelKind::Memcached => self.urls.iter().map(|url| name(url)).collect(),
+        }
+    }
+}
+
+/// What stands behind the scheme, user and password.
+fn name(url: &str) -> String {
+    let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
+    behind.rsplit_once('@').map_or(behind, |(_, host)| host).trim_end_matches('/').to_owned()
 }
 
 /// Shows neither passwords nor keys.

@@ -1,10 +1,11 @@
 //! What the second level did, counted, and how it is.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use sluice_contract::link::{SecondLevelHealth, SecondLevelServer, SecondLevelState};
+use sluice_contract::link::{SecondLevelHealth, SecondLevelKind, SecondLevelNode};
+
+use super::nodes::{Node, Nodes};
 
 /// Counted since start.
 #[derive(Debug, Default)]
@@ -24,13 +25,14 @@ pub(in crate::cache) struct Stats {
     /// Values that were not written: the queue was full, or nobody was asked at the time.
     pub(super) dropped: AtomicU64,
     pub(super) refused: AtomicU64,
+    /// Values that no server takes.
+    pub(super) too_large: AtomicU64,
+    /// Bytes of the bodies that came back.
+    pub(super) hit_bytes: AtomicU64,
     /// Of answers, all together.
     pub(super) answer_us: AtomicU64,
     /// Of answers, where the newest weigh most.
     recent_us: AtomicU64,
-    /// The last thing that was heard was an answer.
-    pub(super) answering: AtomicBool,
-    pub(super) server: Mutex<Option<SecondLevelServer>>,
 }
 
 /// Adds one.
@@ -45,21 +47,26 @@ impl Stats {
         self.answer_us.fetch_add(us, Ordering::Relaxed);
         let recent = |before: u64| Some(if before == 0 { us } else { (before * 15 + us) / 16 });
         let _ = self.recent_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, recent);
-        self.answering.store(true, Ordering::Relaxed);
+    }
+
+    /// A body of so many bytes came back.
+    pub(super) fn hit(&self, bytes: usize) {
+        count(&self.hits);
+        self.hit_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// All but the queue, of which nothing is known here.
-    pub(super) fn health(&self, breaker_open: bool) -> SecondLevelHealth {
+    pub(super) fn health(&self, kind: SecondLevelKind, nodes: &Nodes) -> SecondLevelHealth {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let state = if breaker_open {
-            SecondLevelState::Tripped
-        } else if self.answering.load(Ordering::Relaxed) {
-            SecondLevelState::Up
-        } else {
-            SecondLevelState::Unknown
+        let named = |node: &Node| SecondLevelNode { name: node.name.clone(), state: node.state() };
+        let named = match kind {
+            // However many there are, they are one here.
+            SecondLevelKind::Redis => Vec::new(),
+            SecondLevelKind::Memcached => nodes.iter().map(named).collect(),
         };
         SecondLevelHealth {
-            state,
+            kind,
+            state: nodes.state(),
             hits: read(&self.hits),
             misses: read(&self.misses),
             late: read(&self.late),
@@ -69,10 +76,13 @@ impl Stats {
             written: read(&self.written),
             dropped: read(&self.dropped),
             refused: read(&self.refused),
+            too_large: read(&self.too_large),
+            hit_bytes: read(&self.hit_bytes),
             queued_bytes: 0,
             queue_max_bytes: 0,
             latency_us: read(&self.recent_us),
-            server: self.server.lock().clone(),
+            server: nodes.figures(),
+            nodes: named,
         }
     }
 }

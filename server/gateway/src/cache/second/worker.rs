@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::RedisError;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 
 use super::seal::Seal;
-use super::server::{Server, is_answer};
+use super::server::{Failure, Found, Server, Wrote};
 use super::settings::SecondLevelSettings;
 use super::stats::count;
 use super::wire::{self, Origin, Value};
@@ -59,12 +59,14 @@ struct Worker {
 impl Worker {
     async fn run(self, mut questions: mpsc::Receiver<Question>, orders: mpsc::Receiver<Order>) {
         tokio::spawn(self.clone().carry_out(orders));
-        let watch = tokio::spawn(self.clone().watch());
+        let mut watches = JoinSet::new();
+        for (index, _) in self.state.nodes.iter().enumerate() {
+            watches.spawn(self.clone().watch(index));
+        }
         while let Some(question) = questions.recv().await {
             let mut worker = self.clone();
             tokio::spawn(async move { worker.answer(question).await });
         }
-        watch.abort();
     }
 
     async fn answer(&mut self, question: Question) {
@@ -75,7 +77,7 @@ impl Worker {
         }
         match self.look_up(&location, &fields, &headers).await {
             Ok(answer) => _ = reply.send(answer),
-            Err(error) if is_answer(&error) => {
+            Err(error @ (Failure::Refused(_) | Failure::TooLarge)) => {
                 count(&self.state.stats.errors);
                 tracing::debug!(%error, "the second level of the cache refuses");
                 let _ = reply.send(None);
@@ -90,9 +92,9 @@ impl Worker {
         location: &Location,
         fields: &[Field],
         headers: &http::HeaderMap,
-    ) -> Result<Option<Answer>, RedisError> {
+    ) -> Result<Option<Answer>, Failure> {
         let names: Vec<&[u8]> = fields.iter().map(|field| &field[..]).collect();
-        let values = self.server.read(&location.0, &names).await?;
+        let Found { era, values } = self.server.read(location, &names).await?;
         for (index, (field, value)) in fields.iter().zip(values).enumerate() {
             let Some(value) = self.open(location, field, value).await else { continue };
             let response = match value {
@@ -100,14 +102,16 @@ impl Worker {
                 Value::Varies(names) => {
                     let selecting = Selecting::of_request(&names, headers);
                     let variant = variant(field, &selecting);
-                    let value = self.server.read(&location.0, &[&variant]).await?.pop().flatten();
+                    let value = self.server.read(location, &[&variant]).await?.values.pop().flatten();
                     match self.open(location, &variant, value).await {
                         Some(Value::Response(response)) => response,
                         _ => continue,
                     }
                 }
             };
-            if response.selecting.matches(headers) {
+            if !era.is_none_or(|era| era.allows(&response.origin)) {
+                count(&self.state.stats.outdated);
+            } else if response.selecting.matches(headers) {
                 return Ok(Some((index, response)));
             }
         }
@@ -139,65 +143,70 @@ impl Worker {
 
     async fn do_one(&mut self, order: Order) {
         let done = match order {
-            Order::Forget(location) => self.server.forget(&location.0).await,
+            Order::Forget(location) => self.server.forget(&location).await,
+            Order::Begin(location, era) => self.server.begin(&location, &era).await,
             Order::Write { location, stored, origin, seconds } => {
                 let written = self.write(&location, &stored, origin, seconds).await;
                 self.state.queued.fetch_sub(stored.weight() as u64, Ordering::Relaxed);
-                if matches!(written, Ok(true)) {
-                    count(&self.state.stats.written);
+                match &written {
+                    Ok(Some(Wrote::Done)) => count(&self.state.stats.written),
+                    Ok(Some(Wrote::Outdated)) => count(&self.state.stats.outdated),
+                    Ok(None) | Err(_) => {}
                 }
                 written.map(|_| ())
             }
         };
         if let Err(error) = done {
-            count(&self.state.stats.refused);
+            let stats = &self.state.stats;
+            count(if matches!(error, Failure::TooLarge) { &stats.too_large } else { &stats.refused });
             tracing::debug!(%error, "the second level of the cache did not take a response");
         }
     }
 
-    /// False when the response cannot be packed.
+    /// None when the response cannot be packed.
     async fn write(
         &mut self,
         location: &Location,
         stored: &Arc<Stored>,
         origin: Origin,
         seconds: u64,
-    ) -> Result<bool, RedisError> {
+    ) -> Result<Option<Wrote>, Failure> {
         let large = stored.body.len() > LARGE;
         let (seal, at, packed) = (Arc::clone(&self.seal), location.clone(), Arc::clone(stored));
         let pack = move || pack(&seal, &at, &packed, origin);
         let packed = if large { tokio::task::spawn_blocking(pack).await.ok().flatten() } else { pack() };
-        let Some(packed) = packed else { return Ok(false) };
+        let Some(packed) = packed else { return Ok(None) };
         let fields: Vec<(&[u8], &[u8])> =
             packed.iter().map(|(field, value)| (&field[..], &value[..])).collect();
-        self.server.write(&location.0, &fields, seconds).await?;
-        Ok(true)
+        self.server.write(location, &fields, seconds, &origin).await.map(Some)
     }
 
-    /// Closes the breaker when the server answers in time again, and asks it how it is.
-    async fn watch(mut self) {
+    /// Closes the breaker of a server that answers in time again, and asks it how it is.
+    async fn watch(mut self, index: usize) {
+        let state = Arc::clone(&self.state);
+        let Some(node) = state.nodes.iter().nth(index) else { return };
         let (mut probes, mut figures) = (tokio::time::interval(PROBED), tokio::time::interval(FIGURES));
         loop {
             tokio::select! {
                 _ = probes.tick() => {
-                    if self.state.breaker.is_open() && self.answers_in_time().await {
-                        self.state.breaker.close();
-                        tracing::info!("the second level of the cache answers again");
+                    if node.breaker.is_open() && self.answers_in_time(index).await {
+                        node.breaker.close();
+                        tracing::info!(server = node.name, "the second level of the cache answers again");
                     }
                 }
                 _ = figures.tick() => {
-                    let info = self.server.info().await.ok().flatten();
-                    self.state.stats.answering.store(info.is_some(), Ordering::Relaxed);
-                    *self.state.stats.server.lock() = info;
+                    let said = self.server.figures(index).await.ok().flatten();
+                    node.answering.store(said.is_some(), Ordering::Relaxed);
+                    *node.server.lock() = said;
                 }
             }
         }
     }
 
     /// Several times: one quick answer among slow ones would only let calls wait again.
-    async fn answers_in_time(&mut self) -> bool {
+    async fn answers_in_time(&mut self, node: usize) -> bool {
         for _ in 0..3 {
-            if !matches!(tokio::time::timeout(self.budget, self.server.ping()).await, Ok(Ok(()))) {
+            if !matches!(tokio::time::timeout(self.budget, self.server.ping(node)).await, Ok(Ok(()))) {
                 return false;
             }
         }

@@ -1,0 +1,190 @@
+//! Redis as second level, one server or a cluster: one hash for each URL, with all of its variants and callers in it.
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::{ClusterClient, ClusterConfig};
+use redis::cluster_async::ClusterConnection;
+use redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, TlsCertificates};
+use sluice_contract::link::SecondLevelServer;
+
+use super::Location;
+use super::era::Era;
+use super::server::{Failure, Found, Wrote};
+use super::settings::SecondLevelSettings;
+
+/// How long anything may take before the connection counts as lost. Calls wait for much less.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Copies of one URL, by callers and by `Vary`; past it all of them go.
+const MAX_COPIES: u64 = 256;
+/// Seconds for which it is remembered that a URL has changed: longer than any response is on its way here.
+const REMEMBERED: u64 = 600;
+
+/// A connection that comes back by itself. Clones share it.
+#[derive(Clone)]
+pub(super) enum Redis {
+    One(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+impl Redis {
+    /// Connects when it is first used. Needs a runtime.
+    pub(super) fn new(settings: &SecondLevelSettings) -> RedisResult<Self> {
+        let SecondLevelSettings { urls, ca, .. } = settings;
+        let certificates = || TlsCertificates { client_tls: None, root_cert: ca.clone() };
+        if let [url] = &urls[..] {
+            let client = match ca {
+                Some(_) => Client::build_with_tls(url.as_str(), certificates())?,
+                None => Client::open(url.as_str())?,
+            };
+            let config = ConnectionManagerConfig::new()
+                .set_connection_timeout(Some(PATIENCE))
+                .set_response_timeout(Some(PATIENCE))
+                .set_max_delay(PATIENCE);
+            return Ok(Self::One(ConnectionManager::new_lazy_with_config(client, config)?));
+        }
+        let mut builder = ClusterClient::builder(urls.clone())
+            .connection_timeout(PATIENCE)
+            .response_timeout(PATIENCE)
+            .retries(1);
+        if ca.is_some() {
+            builder = builder.certs(certificates());
+        }
+        Ok(Self::Cluster(builder.build()?.get_pending_async_connection_with_config(ClusterConfig::new())))
+    }
+
+    pub(super) async fn read(&mut self, location: &Location, fields: &[&[u8]]) -> Result<Found, Failure> {
+        let mut commands = redis::pipe();
+        commands.cmd("GET").arg(changed(location)).cmd("HMGET").arg(&location.0[..]).arg(fields);
+        let (era, values): (Option<Vec<u8>>, Vec<Option<Vec<u8>>>) = self.ask_all(&commands).await?;
+        match era.map(|bytes| Era::decode(&bytes)) {
+            // Something has changed, and nobody knows when.
+            Some(None) => Ok(Found { era: None, values: vec![None; values.len()] }),
+            era => Ok(Found { era: era.flatten(), values }),
+        }
+    }
+
+    pub(super) async fn write(
+        &mut self,
+        location: &Location,
+        fields: &[(&[u8], &[u8])],
+        seconds: u64,
+    ) -> Result<Wrote, Failure> {
+        let place = &location.0[..];
+        let mut commands = redis::pipe();
+        commands.cmd("HSET").arg(place);
+        for (field, value) in fields {
+            commands.arg(*field).arg(*value);
+        }
+        commands.ignore().cmd("EXPIRE").arg(place).arg(seconds).ignore().cmd("HLEN").arg(place);
+        let (copies,): (u64,) = self.ask_all(&commands).await?;
+        if copies > MAX_COPIES {
+            self.forget(location).await?;
+        }
+        Ok(Wrote::Done)
+    }
+
+    pub(super) async fn forget(&mut self, location: &Location) -> Result<(), Failure> {
+        Ok(self.ask(redis::cmd("UNLINK").arg(&location.0[..])).await?)
+    }
+
+    /// The era stands beside the hash: one that expired with it would be gone before what is on its way arrives.
+    pub(super) async fn begin(&mut self, location: &Location, era: &Era) -> Result<(), Failure> {
+        let mut commands = redis::pipe();
+        let of = changed(location);
+        commands.atomic().cmd("SET").arg(of).arg(&era.encode()[..]).arg("EX").arg(REMEMBERED).ignore();
+        commands.cmd("UNLINK").arg(&location.0[..]).ignore();
+        Ok(self.ask_all::<()>(&commands).await?)
+    }
+
+    pub(super) async fn ping(&mut self) -> Result<(), Failure> {
+        Ok(self.ask(&redis::cmd("PING")).await?)
+    }
+
+    /// What the server says of itself; None of a cluster, whose nodes each say something else.
+    pub(super) async fn info(&mut self) -> Result<Option<SecondLevelServer>, Failure> {
+        if matches!(self, Self::Cluster(_)) {
+            return Ok(None);
+        }
+        let text: String = self.ask(&redis::cmd("INFO")).await?;
+        Ok(Some(read_info(&text)))
+    }
+
+    async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        match self {
+            Self::One(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => command.query_async(connection).await,
+        }
+    }
+
+    async fn ask_all<T: FromRedisValue>(&mut self, commands: &Pipeline) -> RedisResult<T> {
+        async fn query<T: FromRedisValue>(
+            on: &mut impl ConnectionLike,
+            commands: &Pipeline,
+        ) -> RedisResult<T> {
+            commands.query_async(on).await
+        }
+        match self {
+            Self::One(connection) => query(connection, commands).await,
+            Self::Cluster(connection) => query(connection, commands).await,
+        }
+    }
+}
+
+/// Where the era of a location stands: in the same slot of a cluster.
+fn changed(location: &Location) -> Vec<u8> {
+    [b"changed:{", &location.0[..], b"}"].concat()
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        use redis::ErrorKind::{Extension, Parse, Server, UnexpectedReturnType};
+        match error.kind() {
+            Server(_) | Extension | UnexpectedReturnType | Parse => Self::Refused(error.to_string()),
+            _ => Self::Lost(error.to_string()),
+        }
+    }
+}
+
+fn read_info(text: &str) -> SecondLevelServer {
+    let number = |name: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or_default()
+    };
+    SecondLevelServer {
+        memory_bytes: number("used_memory") as u64,
+        max_memory_bytes: number("maxmemory") as u64,
+        evicted: number("evicted_keys") as u64,
+        operations_per_s: number("instantaneous_ops_per_sec") as u64,
+        cpu_ms: ((number("used_cpu_user") + number("used_cpu_sys")) * 1_000.0) as u64,
+        network_kbps: (number("instantaneous_input_kbps") + number("instantaneous_output_kbps")) as u64,
+        connections: number("connected_clients") as u64,
+        hits: number("keyspace_hits") as u64,
+        misses: number("keyspace_misses") as u64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_from_what_redis_says_of_itself() {
+        let said = "# Memory\r\nused_memory:1048576\r\nused_memory_rss:9\r\nmaxmemory:2097152\r\nmaxmemory_policy:x\r\n\
+            evicted_keys:3\r\ninstantaneous_ops_per_sec:12\r\nused_cpu_sys:1.5\r\nused_cpu_user:2.25\r\n\
+            instantaneous_input_kbps:1.60\r\ninstantaneous_output_kbps:2.70\r\nconnected_clients:4\r\n\
+            keyspace_hits:8\r\nkeyspace_misses:2\r\n";
+        let expected = SecondLevelServer {
+            memory_bytes: 1 << 20,
+            max_memory_bytes: 2 << 20,
+            evicted: 3,
+            operations_per_s: 12,
+            cpu_ms: 3_750,
+            network_kbps: 4,
+            connections: 4,
+            hits: 8,
+            misses: 2,
+        };
+        assert_eq!(read_info(said), expected);
+    }
+}

@@ -1,0 +1,372 @@
+//! What must hold whatever server gateways share: each test runs with Redis and with Memcached.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::json;
+use sluice_contract::ids::ApiId;
+use sluice_contract::journal::PurgeScope;
+use sluice_contract::link::SecondLevelState;
+use sluice_gateway::cache::SecondLevelSettings;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::shared_cache::{Fleet, Server, cached, counting, health, is_shared, purge, written};
+use crate::support::{Rig, Upstream, eventually, nobody, text};
+
+async fn each_kind() -> [Server; 2] {
+    [Server::redis(&[]).await, Server::memcached(&[]).await]
+}
+
+/// A gateway with the API that others of the fleet have, which is cached.
+fn join(
+    fleet: &Fleet,
+    settings: &SecondLevelSettings,
+    with: Option<(&Rig, ApiId)>,
+    upstream: &Upstream,
+) -> (Rig, ApiId) {
+    let mut rig = fleet.gateway(settings);
+    if let Some((other, api)) = with {
+        rig.adopt(other, "k", api);
+    }
+    let api = rig.api("k", upstream.address, cached(json!({})));
+    (rig, api)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variants_and_callers_have_copies_of_their_own_and_nothing_of_them_shows() {
+    for server in each_kind().await {
+        let count = Arc::new(AtomicUsize::new(0));
+        let upstream =
+            Upstream::new(move |_| {
+                let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+                async move {
+                    text(200, &[("cache-control", "max-age=60"), ("vary", "accept")], number.to_string())
+                }
+            })
+            .await;
+        let fleet = Fleet::new();
+        let settings = SecondLevelSettings { key: Some([7; 32]), ..Fleet::patient(server.url()) };
+        let (a, api) = join(&fleet, &settings, None, &upstream);
+        let (b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        let requests: [&[(&str, &str)]; 4] = [
+            &[("accept", "a")],
+            &[("accept", "b")],
+            &[("accept", "a"), ("authorization", "ann")],
+            &[("accept", "a"), ("authorization", "bob")],
+        ];
+        for (number, headers) in requests.iter().enumerate() {
+            assert_eq!(a.get("/acme/k/a", headers).await.body, (number + 1).to_string());
+            written(&a, number as u64 + 1).await;
+        }
+        for (number, headers) in requests.iter().enumerate() {
+            let seen = b.get("/acme/k/a", headers).await;
+            assert!(is_shared(&seen) && seen.body == (number + 1).to_string(), "{headers:?}: {seen:?}");
+        }
+        assert_eq!(b.get("/acme/k/a", &[("accept", "c")]).await.body, "5");
+        assert_eq!(health(&b).hit_bytes, 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_purged_by_tag_or_prefix_never_comes_back() {
+    for server in each_kind().await {
+        let count = Arc::new(AtomicUsize::new(0));
+        let upstream = Upstream::new(move |request| {
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            let tags = if request.uri().path().starts_with("/red") { "red all" } else { "blue all" };
+            let headers = [("cache-control", "max-age=60"), ("surrogate-key", tags)];
+            async move { text(200, &headers, number.to_string()) }
+        })
+        .await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (mut a, api) = join(&fleet, &settings, None, &upstream);
+        let paths = ["/red/1", "/red/2", "/blue/1", "/blue/2/x"];
+        let read = async |rig: &Rig| {
+            let mut bodies = Vec::new();
+            for path in paths {
+                let before = health(rig).written;
+                let seen = rig.get(&format!("/acme/k{path}"), &[]).await;
+                if seen.header("cache-status").contains("stored") {
+                    eventually("it is written", || async { health(rig).written > before }).await;
+                }
+                bodies.push(seen.body);
+            }
+            bodies
+        };
+        let first = read(&a).await;
+        // Another takes all of it over, the tags with it.
+        let (mut b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        assert_eq!((read(&b).await, health(&b).hits), (first.clone(), 4));
+        let tag = PurgeScope::Tag { api: Some(api), tag: "red".to_owned() };
+        let prefix = PurgeScope::Prefix { api, path: "/blue/2".to_owned() };
+        let mut before = first;
+        for (scope, purged) in [(tag, [true, true, false, false]), (prefix, [false, false, false, true])] {
+            a.apply(purge(scope.clone()));
+            b.apply(purge(scope.clone()));
+            // Nothing in memory, as after a restart: all that it could serve is from the second level.
+            let (mut late, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+            while late.shared.snapshot().position + 1 < a.shared.snapshot().position {
+                late.settings(json!({}));
+            }
+            late.apply(purge(scope));
+            let after = read(&late).await;
+            for (number, purged) in purged.into_iter().enumerate() {
+                assert_eq!(before[number] != after[number], purged, "{}", paths[number]);
+            }
+            let came_back = purged.iter().filter(|purged| **purged).count() as u64;
+            assert_eq!(health(&late).outdated, came_back, "it stood there still");
+            for rig in [&a, &b] {
+                assert_eq!(read(rig).await, after, "who had it in memory takes the new one over");
+            }
+            before = after;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_was_restarted_or_came_later_starts_with_what_is_shared_but_not_with_what_was_purged()
+{
+    for server in each_kind().await {
+        let upstream = counting().await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (mut a, api) = join(&fleet, &settings, None, &upstream);
+        for (number, path) in ["/old", "/new"].iter().enumerate() {
+            if number == 1 {
+                a.apply(purge(PurgeScope::Prefix { api, path: "/old".to_owned() }));
+            }
+            a.get(&format!("/acme/k{path}"), &[]).await;
+            written(&a, number as u64 + 1).await;
+        }
+        let purged_at = a.shared.snapshot().position;
+        // As `Applier` does with a snapshot of the journal: its purges, then where knowledge begins.
+        let (mut late, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        while late.shared.snapshot().position < purged_at {
+            late.settings(json!({}));
+        }
+        let sluice_contract::journal::Change::Purge(known) =
+            purge(PurgeScope::Prefix { api, path: "/old".to_owned() })
+        else {
+            panic!("it is a purge")
+        };
+        late.shared.purge_unseen(&known, purged_at);
+        late.shared.know_purges_from(1);
+        assert!(is_shared(&late.get("/acme/k/new", &[]).await), "it begins warm");
+        assert_eq!(late.get("/acme/k/old", &[]).await.body, "3");
+        assert_eq!((health(&late).hits, health(&late).outdated), (2, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_parts_and_conditions_are_answered_from_what_another_gateway_has_fetched() {
+    for server in each_kind().await {
+        let upstream = Upstream::new(|_| async {
+            text(200, &[("cache-control", "max-age=60"), ("etag", "\"e\"")], "0123456789")
+        })
+        .await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (a, api) = join(&fleet, &settings, None, &upstream);
+        a.get("/acme/k/a", &[]).await;
+        written(&a, 1).await;
+        type Asked<'a> = (Method, &'a [(&'a str, &'a str)], u16, &'a str);
+        let requests: [Asked<'_>; 5] = [
+            (Method::HEAD, &[], 200, ""),
+            (Method::GET, &[("range", "bytes=2-4")], 206, "234"),
+            (Method::GET, &[("range", "bytes=7-")], 206, "789"),
+            (Method::GET, &[("cache-control", "only-if-cached")], 200, "0123456789"),
+            (Method::GET, &[("if-none-match", "\"e\"")], 304, ""),
+        ];
+        for (method, headers, status, body) in requests {
+            // One that has nothing in memory.
+            let (rig, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+            let seen = rig.send(method, "/acme/k/a", headers, "").await;
+            assert_eq!((seen.status.as_u16(), &seen.body[..]), (status, body.as_bytes()), "{headers:?}");
+            assert!(is_shared(&seen), "{headers:?}: {:?}", seen.headers);
+            let again = rig.get("/acme/k/a", &[]).await;
+            assert!(!is_shared(&again) && again.body == "0123456789", "it was taken over whole");
+        }
+        assert_eq!(upstream.count(), 1);
+        // What is not there goes its usual way.
+        let (rig, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        let only = rig.get("/acme/k/b", &[("cache-control", "only-if-cached")]).await;
+        assert_eq!((only.status.as_u16(), upstream.count()), (504, 1));
+        let part = rig.get("/acme/k/b", &[("range", "bytes=2-4")]).await;
+        assert!(part.header("cache-status").contains("fwd=bypass") && upstream.count() == 2);
+        assert_eq!(rig.send(Method::HEAD, "/acme/k/b", &[], "").await.status.as_u16(), 200);
+        assert_eq!(upstream.count(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_was_under_way_when_another_gateway_changed_the_url_is_not_shared() {
+    for server in each_kind().await {
+        let (gate, hold) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicBool::new(true)));
+        let (asked, state) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let upstream = {
+            let (gate, hold, asked) = (Arc::clone(&gate), Arc::clone(&hold), Arc::clone(&asked));
+            Upstream::new(move |request| {
+                let (gate, hold, state) = (Arc::clone(&gate), Arc::clone(&hold), Arc::clone(&state));
+                if request.method() == Method::PUT {
+                    state.fetch_add(1, Ordering::SeqCst);
+                }
+                // What a GET will say is settled when it arrives.
+                let now = state.load(Ordering::SeqCst).to_string();
+                asked.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    if request.method() == Method::GET && hold.load(Ordering::SeqCst) {
+                        gate.acquire().await.unwrap().forget();
+                    }
+                    text(200, &[("cache-control", "max-age=60")], now)
+                }
+            })
+            .await
+        };
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (a, api) = join(&fleet, &settings, None, &upstream);
+        let (b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        let (c, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        let slow = a.get("/acme/k/a", &[]);
+        let changing = async {
+            eventually("it is under way", || async { asked.load(Ordering::SeqCst) == 1 }).await;
+            assert_eq!(b.send(Method::PUT, "/acme/k/a", &[], "x").await.status.as_u16(), 200);
+            hold.store(false, Ordering::SeqCst);
+            // The change is told in the second level before the fetch ends: gateways have no queue in front of it.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            gate.add_permits(1);
+        };
+        let (old, ()) = tokio::join!(slow, changing);
+        assert_eq!(old.body, "0", "it began before");
+        eventually("its end has been dealt with", || async { health(&a).written + health(&a).outdated == 1 })
+            .await;
+        let seen = c.get("/acme/k/a", &[]).await;
+        assert_eq!((&seen.body[..], is_shared(&seen)), (&b"1"[..], false));
+        // Who has changed it knows when by its own clock, and what it fetches now is shared with itself at once.
+        assert_eq!(b.get("/acme/k/a", &[]).await.body, "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_before_an_unsafe_method_is_gone_for_all_who_ask_and_shared_again_later() {
+    for server in each_kind().await {
+        let upstream = counting().await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (a, api) = join(&fleet, &settings, None, &upstream);
+        let (b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        assert_eq!(a.get("/acme/k/a", &[]).await.body, "1");
+        written(&a, 1).await;
+        b.send(Method::DELETE, "/acme/k/a", &[], "").await;
+        eventually("nobody who asks gets it", || async {
+            let (c, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+            !is_shared(&c.get("/acme/k/a", &[]).await)
+        })
+        .await;
+        eventually("what is fetched after it is shared again", || async {
+            let (c, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+            let (d, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+            let seen = c.get("/acme/k/a", &[]).await;
+            for _ in 0..20 {
+                if health(&c).written + health(&c).outdated > 0 || is_shared(&seen) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            is_shared(&d.get("/acme/k/a", &[]).await)
+        })
+        .await;
+    }
+}
+
+/// Stands before a server and passes on what it says after a while.
+async fn slowed(server: SocketAddr, by: Arc<AtomicUsize>) -> SocketAddr {
+    let listener = TcpListener::bind(nobody().await).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let Ok(server) = TcpStream::connect(server).await else { continue };
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            let by = Arc::clone(&by);
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 64 << 10];
+                while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+                    tokio::time::sleep(Duration::from_millis(by.load(Ordering::SeqCst) as u64)).await;
+                    if to_client.write_all(&bytes[..count]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_slow_frozen_or_gone_fails_no_call_and_comes_back() {
+    for server in each_kind().await {
+        let upstream = counting().await;
+        let delay = Arc::new(AtomicUsize::new(0));
+        let address = slowed(server.address, Arc::clone(&delay)).await;
+        let url = server.url().replace(&server.address.to_string(), &address.to_string());
+        let budget = Duration::from_millis(20);
+        let settings = SecondLevelSettings { budget, ..SecondLevelSettings::new(vec![url]) };
+        let (rig, _) = join(&Fleet::new(), &settings, None, &upstream);
+        let asked = AtomicUsize::new(0);
+        let ask = async |count: usize| {
+            for _ in 0..count {
+                let number = asked.fetch_add(1, Ordering::SeqCst);
+                let begun = Instant::now();
+                let seen = rig.get(&format!("/acme/k/{number}"), &[]).await;
+                assert_eq!(seen.status.as_u16(), 200);
+                // The budget is much less; what is measured here is that nobody waits for the server's own second.
+                assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+            }
+        };
+        let up = async || {
+            eventually("it is asked", || async { health(&rig).state == SecondLevelState::Up }).await;
+            let before = health(&rig).written;
+            eventually("responses are written", || async {
+                ask(1).await;
+                health(&rig).written > before
+            })
+            .await;
+        };
+        let tripped = async || {
+            eventually("it trips", || async {
+                ask(5).await;
+                health(&rig).state == SecondLevelState::Tripped
+            })
+            .await;
+            let late = health(&rig).late;
+            ask(20).await;
+            assert_eq!(health(&rig).late, late, "nobody waits any more");
+        };
+        up().await;
+        delay.store(200, Ordering::SeqCst);
+        tripped().await;
+        delay.store(0, Ordering::SeqCst);
+        up().await;
+        server.signal("-STOP");
+        tripped().await;
+        server.signal("-CONT");
+        up().await;
+        let (address, is_redis) = (server.address, server.url().starts_with("redis"));
+        drop(server);
+        tripped().await;
+        let _again = match is_redis {
+            true => Server::redis_on(address, &[]).await,
+            false => Server::memcached_on(address, &[]).await,
+        };
+        up().await;
+        assert_eq!(upstream.count(), asked.load(Ordering::SeqCst), "every call was answered by the upstream");
+    }
+}
