@@ -50,8 +50,16 @@ impl Asked<'_> {
         why: Forward,
     ) -> Outcome<Answer> {
         let why = if self.directives.no_cache { Forward::Request } else { why };
-        // HEAD stores nothing, and who insists on validation cannot be served what another asked for earlier.
-        if self.head_only || self.directives.no_cache {
+        // Who insists on validation cannot be served what another asked for earlier, and HEAD stores nothing.
+        if self.directives.no_cache {
+            return self.fetch_alone(call, outbound, stored, why, None).await;
+        }
+        if self.head_only {
+            let stored = match self.second_level(call, None).await {
+                Some(Shared::Usable(answer)) => return Ok(*answer),
+                Some(Shared::Stale(shared)) => Some(shared),
+                None => stored,
+            };
             return self.fetch_alone(call, outbound, stored, why, None).await;
         }
         let own = self.keys.own();
@@ -63,7 +71,7 @@ impl Asked<'_> {
                     call.cache = CacheOutcome::Coalesced;
                     return Ok(self.answer(&stored, now));
                 }
-                let stored = match self.second_level(call, &flight).await {
+                let stored = match self.second_level(call, Some(&flight)).await {
                     Some(Shared::Usable(answer)) => return Ok(*answer),
                     Some(Shared::Stale(shared)) => Some(shared),
                     None => stored,

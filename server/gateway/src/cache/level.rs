@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use sluice_contract::calls::CacheOutcome;
 
+use super::conditional::Conditions;
 use super::flight::{Flight, Stage};
 use super::judge::Asked;
 use super::labels::Labels;
@@ -23,18 +24,36 @@ pub(super) enum Shared {
 }
 
 impl Asked<'_> {
-    /// Asks the second level on behalf of all who wait for the same. What it has is stored here too.
-    pub(super) async fn second_level(&self, call: &mut Call, flight: &Flight) -> Option<Shared> {
+    /// Asks the second level, on behalf of all who wait for the same where there are some. What it has is stored here too.
+    pub(super) async fn second_level(&self, call: &mut Call, flight: Option<&Flight>) -> Option<Shared> {
+        self.cache().second_level()?;
         let stored = Box::pin(self.take_over()).await;
         call.mark("second level");
         let (stored, now) = (stored?, call.moment());
         if !self.is_usable(&stored, now) {
             return Some(Shared::Stale(stored));
         }
-        flight.is_now(Stage::Stored(Arc::clone(&stored)));
+        if let Some(flight) = flight {
+            flight.is_now(Stage::Stored(Arc::clone(&stored)));
+        }
         let fresh = stored.age(now) <= self.lifetime(&stored);
         call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
         Some(Shared::Usable(Box::new(self.answer_from(&stored, now, true, HeaderMap::new()))))
+    }
+
+    /// The answer of the second level to a request for which nothing whole is fetched: for a part, or for what is stored
+    /// already and nothing else.
+    pub(super) async fn shared_alone(&mut self, call: &mut Call, headers: &HeaderMap) -> Option<Answer> {
+        self.cache().second_level()?;
+        self.headers.clone_from(headers);
+        self.conditions = Conditions::take(&mut self.headers);
+        if let Some(Shared::Usable(answer)) = self.second_level(call, None).await {
+            return Some(*answer);
+        }
+        // The request goes on as it came.
+        self.headers = HeaderMap::new();
+        self.conditions = Conditions::default();
+        None
     }
 
     async fn take_over(&self) -> Option<Arc<Stored>> {

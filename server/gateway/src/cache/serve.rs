@@ -17,6 +17,7 @@ use super::invalidate;
 use super::judge::{Asked, Found};
 use super::key::Digest;
 use super::labels;
+use super::level::Shared;
 use super::made_tag;
 use super::purges::{Stamp, Verdict};
 use super::represent;
@@ -76,14 +77,19 @@ pub(crate) async fn serve(
             let spare = std::mem::take(&mut outbound.head.headers);
             return Ok(asked.answer_from(stored, now, false, spare));
         }
-        _ if asked.directives.only_if_cached => {
-            return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
-        }
-        // A part alone is not stored, and to fetch the whole for it could cost far more than was asked for.
-        _ if asked.wanted.is_some() && !is_of_made_version(rule, &mut outbound.head.headers) => {
-            return bypass(call, snapshot, authorised, rule, outbound, Some(&asked)).await;
-        }
         _ => {
+            if (asked.directives.only_if_cached || asked.wanted.is_some())
+                && let Some(answer) = Box::pin(asked.shared_alone(call, &outbound.head.headers)).await
+            {
+                return Ok(answer);
+            }
+            if asked.directives.only_if_cached {
+                return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
+            }
+            // A part alone is not stored, and to fetch the whole for it could cost far more than was asked for.
+            if asked.wanted.is_some() && !is_of_made_version(rule, &mut outbound.head.headers) {
+                return bypass(call, snapshot, authorised, rule, outbound, Some(&asked)).await;
+            }
             asked.wanted = None;
             asked.conditions = Conditions::take(&mut outbound.head.headers);
             asked.headers = outbound.head.headers.clone();
@@ -193,6 +199,10 @@ async fn refresh(
     if let Boarding::Leader(flight) = Flights::board(asked.cache(), own.hash, own.bytes) {
         // Another's fetch may have ended between the look at the store and this one's beginning.
         if let Found::Fresh(_) = asked.look_up(&asked.headers, asked.now()) {
+            return;
+        }
+        // Another gateway may have fetched it meanwhile.
+        if let Some(Shared::Usable(_)) = asked.second_level(&mut call, Some(&flight)).await {
             return;
         }
         // Whoever asks next sees what came of it.
