@@ -2,7 +2,6 @@
 // each one's memory is and how their Redis does, and when Redis is killed no call fails.
 
 import assert from 'node:assert/strict';
-import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 
 import { launch } from '../lib/browser.mjs';
@@ -11,6 +10,7 @@ import { startFleet } from '../lib/fleet.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { Program } from '../lib/processes.mjs';
 import { callUntil, consume, publish } from '../lib/publishing.mjs';
+import { ask, figures } from '../lib/shared-cache.mjs';
 import { startUpstream } from '../lib/upstream.mjs';
 import { eventually } from '../lib/wait.mjs';
 
@@ -21,26 +21,6 @@ async function startRedis(port) {
   const program = new Program(`redis-${port}`, 'redis-server', settings, { env: { PATH: process.env.PATH } });
   await program.until('answer', () => /Ready to accept connections/.test(program.output));
   return program;
-}
-
-/** A call that names the same host to every gateway, as clients do who are sent to one of many; `fetch` names the address. */
-function ask(gateway, path, key) {
-  return new Promise((resolve, reject) => {
-    const sent = request(`${gateway.gateway}${path}`, { headers: { host: 'api.example', 'x-api-key': key } }, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8').on('data', (part) => { text += part; });
-      answer.on('end', () => resolve({ status: answer.statusCode, cache: answer.headers['cache-status'], text }));
-      answer.on('error', reject);
-    });
-    sent.on('error', reject);
-    sent.end();
-  });
-}
-
-/** The figures of a gateway's cache, by name and label. */
-async function figures(gateway) {
-  const text = await (await fetch(`${gateway.status}/metrics`)).text();
-  return (name) => Number(text.split('\n').find((line) => line.startsWith(`sluice_cache_${name} `))?.split(' ')[1]);
 }
 
 describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
@@ -124,6 +104,20 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     }, PATIENT);
     // Each answer of the upstream has another request id in it.
     for (const gateway of [two, one]) assert.notEqual((await ask(gateway, path('a'), key)).text, first.text);
+  });
+
+  it('forgets on all what an unsafe method has changed on one, in memory too, and keeps it out of the list of purges', async () => {
+    await share(one, 'changed');
+    await ask(two, path('changed'), key);
+    const old = await ask(two, path('changed'), key);
+    assert.match(old.cache, /^sluice; hit/);
+    assert.doesNotMatch(old.cache, /detail/, 'from memory');
+    assert.equal((await ask(one, path('changed'), key, 'PUT')).status, 200);
+    await eventually('the other has forgotten it', async () => (await ask(two, path('changed'), key)).text !== old.text, PATIENT);
+    assert.notEqual((await ask(one, path('changed'), key)).text, old.text);
+    const { admin, base } = fleet.scene;
+    const { items } = await admin.get(`${base}/purges?api=${api.id}`);
+    assert.equal(items.length, 1, 'the one that was asked for');
   });
 
   it('shows in the admin API and in the console what is held, and how Redis does', async () => {
