@@ -84,6 +84,7 @@ pub struct SubscriptionEntry {
 /// Removal of cached responses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purge {
+    /// Of what an unsafe method has changed: [`crate::link::ChangedUrls::by`], the same for all that one gateway tells.
     pub id: PurgeId,
     pub scope: PurgeScope,
     /// Whose responses; none in what older control planes wrote, which named an API.

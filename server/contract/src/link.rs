@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ids::{ApiId, BootId, EnvironmentId, GatewayId, IncarnationId, TenantId};
+use crate::ids::{ApiId, BootId, EnvironmentId, GatewayId, IncarnationId, PurgeId, TenantId};
 use crate::journal::Position;
 use crate::part::Sha256Hash;
 
@@ -34,6 +34,13 @@ pub const HEARTBEAT_PATH: &str = "/gateway/v1/heartbeats";
 pub const ANSWERS_PATH: &str = "/gateway/v1/answers";
 /// `POST` [`crate::calls::CallBatch`] as `calls::wire` says → [`crate::calls::BatchReceipt`].
 pub const CALLS_PATH: &str = "/gateway/v1/calls";
+
+/// `POST` [`ChangedUrls`] → 204. What unsafe methods have changed, for the caches of other gateways.
+pub const CHANGED_PATH: &str = "/gateway/v1/changed";
+/// Most URLs of a [`ChangedUrls`].
+pub const CHANGED_MOST: usize = 64;
+/// Bytes of the longest path of a [`ChangedUrl`], with its query.
+const CHANGED_PATH_MAX: usize = 8 << 10;
 
 /// Most bytes of a [`crate::calls::CallBatch`], as it is sent and once it is unfolded; usually it is far smaller.
 pub const CALL_BATCH_MAX: usize = 16 << 20;
@@ -183,6 +190,30 @@ pub struct Heartbeat {
     /// The second level of the cache, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_level: Option<SecondLevelHealth>,
+}
+
+/// URLs that unsafe methods have changed on a gateway (RFC 9111 §4.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedUrls {
+    /// What their purges are called: by it the gateway that tells knows its own, which it has made true by itself.
+    pub by: PurgeId,
+    pub urls: Vec<ChangedUrl>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ChangedUrl {
+    pub api: ApiId,
+    /// Below the API's base, with its query, if any, as callers send it.
+    pub path: String,
+}
+
+impl ChangedUrl {
+    /// Whether it is a path, and none too long to be told.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.path.starts_with('/') && self.path.len() <= CHANGED_PATH_MAX
+    }
 }
 
 /// How the memory of a gateway's cache is used.

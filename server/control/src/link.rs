@@ -7,6 +7,7 @@ mod access;
 mod acknowledgements;
 mod calls;
 mod certificate;
+mod changed;
 mod enrolments;
 mod follower;
 mod heartbeats;
@@ -27,8 +28,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use sluice_contract::link::{
-    ACKNOWLEDGE_PATH, ANSWERS_PATH, CALLS_PATH, ENROL_PATH, HEARTBEAT_PATH, JOURNAL_PATH, PARTS_PATH,
-    SESSION_PATH, SNAPSHOT_PATH,
+    ACKNOWLEDGE_PATH, ANSWERS_PATH, CALLS_PATH, CHANGED_PATH, ENROL_PATH, HEARTBEAT_PATH, JOURNAL_PATH,
+    PARTS_PATH, SESSION_PATH, SNAPSHOT_PATH,
 };
 use sluice_contract::part::Sha256Hash;
 use sluice_store::Store;
@@ -109,6 +110,7 @@ fn router() -> Router<App> {
         .route(&format!("{PARTS_PATH}/{{hash}}"), get(parts::get_part))
         .route(ACKNOWLEDGE_PATH, post(acknowledgements::create_acknowledgement))
         .route(ANSWERS_PATH, post(questions::create_answer))
+        .route(CHANGED_PATH, post(changed::create_changed))
         .route(HEARTBEAT_PATH, post(heartbeats::create_heartbeat))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .merge(batches)

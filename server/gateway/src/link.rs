@@ -5,6 +5,7 @@
 mod acknowledge;
 mod applier;
 mod backoff;
+mod changed;
 mod client;
 mod control;
 mod disk;
@@ -122,12 +123,14 @@ impl Work {
         };
         let _ = ready.send(Ok(()));
         let Self { settings: _, shared, telemetry, boot, failpoints } = self;
+        let changing = Arc::clone(&shared);
         let pulse = Pulse { boot, started: Instant::now(), shared, telemetry: Arc::clone(&telemetry) };
         tokio::select! {
             // Each runs until the gateway stops.
             () = supervisor.run() => {}
             () = acknowledge::run(Arc::clone(&sessions), newest, failpoints) => {}
             () = heartbeat::run(Arc::clone(&sessions), pulse) => {}
+            () = changed::run(Arc::clone(&sessions), changing) => {}
             () = ship::run(Arc::clone(&sessions), Arc::clone(&telemetry)) => {}
             _ = stopped => {}
         }

@@ -1,5 +1,6 @@
 //! What all threads of a gateway share: the snapshot, limits, cache, recorders, and the link's switches.
 
+mod changes;
 mod purging;
 
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Shared {
     pub switches: Switches,
     pub stats: Stats,
     pub warming: Warming,
+    /// What unsafe methods have changed and other gateways are to be told.
+    pub changes: changes::Changes,
     /// Purges whose responses are still in memory.
     unforgotten: purging::Unforgotten,
     /// Calls in flight are no longer waited for.
@@ -74,6 +77,7 @@ impl Shared {
             switches: Switches::default(),
             stats: Stats::default(),
             warming: Warming::default(),
+            changes: changes::Changes::default(),
             unforgotten: purging::Unforgotten::default(),
             stopping: AtomicBool::new(false),
         }

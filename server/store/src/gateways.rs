@@ -11,7 +11,7 @@ pub use health::{Heard, hear};
 pub use identity::{Enrolled, NewGateway, enrol, remove};
 pub(crate) use list::applied;
 pub use list::{
-    get, get_for, is_active, lately_seen, list, of_environment, public_urls, removed_since,
+    get, get_for, has_others, is_active, lately_seen, list, of_environment, public_urls, removed_since,
     urls_by_environment,
 };
 pub use session::{Session, open_session};

@@ -16,6 +16,7 @@ pub use compact::{Keep, compact, compact_all};
 pub use incarnation::{incarnation, new_incarnation};
 pub use read::{Counter, StoredEntry, counter, counters, entries_after, head};
 pub use snapshot::{snapshot, snapshot_json};
+pub(crate) use state_key::tenants_of;
 
 use sluice_contract::journal::Position;
 

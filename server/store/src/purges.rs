@@ -2,8 +2,9 @@
 
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, Select, Set};
 use serde_json::json;
-use sluice_contract::ids::{EnvironmentId, PurgeId, TenantId};
+use sluice_contract::ids::{EnvironmentId, GatewayId, PurgeId, TenantId};
 use sluice_contract::journal::{Change as JournalChange, Purge, PurgeScope};
+use sluice_contract::link::ChangedUrl;
 use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_contract::rest::purges::{CreatePurge, PurgeFilter, PurgeRecord};
 use sluice_contract::rest::releases::Progress;
@@ -14,7 +15,7 @@ use crate::audit::{self, Actor, Change};
 use crate::error::{Error, Result};
 use crate::keyset::{Listing, Sort};
 use crate::progress::{Awaited, progress_of_all};
-use crate::{Tx, apis, environments, journal};
+use crate::{Tx, apis, environments, gateways, journal};
 
 /// Longest tag, in bytes: what a gateway reads.
 const TAG_MAX: usize = 256;
@@ -94,6 +95,35 @@ pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreatePurge)
     };
     audit::record(tx, actor, change).await?;
     Ok(id)
+}
+
+/// Tells other gateways of an environment which URLs have changed on one, as purges that nobody has asked for and no list shows.
+/// When it is the only one there is nobody to tell.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pass_on(
+    tx: &Tx,
+    environment: EnvironmentId,
+    gateway: GatewayId,
+    by: PurgeId,
+    urls: Vec<ChangedUrl>,
+) -> Result<()> {
+    if urls.is_empty() || !gateways::has_others(tx, environment, gateway).await? {
+        return Ok(());
+    }
+    let tenants = journal::tenants_of(tx, environment, urls.iter().map(|url| url.api)).await?;
+    let purge = |ChangedUrl { api, path }: ChangedUrl| {
+        let tenant = Some(*tenants.get(&api)?);
+        let scope = PurgeScope::Url { api, path };
+        let purge = Purge { id: by, scope, tenant, soft: false };
+        Some(JournalChange::Purge(purge))
+    };
+    let changes: Vec<_> = urls.into_iter().filter_map(purge).collect();
+    if !changes.is_empty() {
+        journal::append_all(tx, environment, changes).await?;
+    }
+    Ok(())
 }
 
 /// Whether the scope names what is there, and the name of it.

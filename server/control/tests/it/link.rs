@@ -2,6 +2,7 @@
 
 mod cache;
 mod calls;
+mod changed;
 mod enrolment;
 mod progress;
 mod questions;

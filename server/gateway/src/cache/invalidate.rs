@@ -7,7 +7,7 @@ use sluice_policies::cache::CacheRule;
 
 use crate::pipeline::{Authorised, Call, path};
 
-/// Forgets the request's URL, and those that the response names on the same host.
+/// Forgets the request's URL, and those that the response names on the same host; other gateways are told.
 pub(super) fn after(
     call: &Call,
     authorised: &Authorised,
@@ -21,9 +21,16 @@ pub(super) fn after(
     }
     let query = call.query();
     let shared = &call.worker.shared;
-    let purge = |path: &str, query: &str| shared.purge_changed(&authorised.matched.api, path, query);
-    purge(&authorised.matched.path, &rule.query_key(query));
+    let api = &authorised.matched.api;
+    let purge = |path: &str, query: &str| {
+        shared.purge_changed(api, path, query);
+        shared.changes.note(api.id, path, query);
+    };
     purge(&authorised.matched.path, query.unwrap_or_default());
+    let key = rule.query_key(query);
+    if key != query.unwrap_or_default() {
+        shared.purge_changed(api, &authorised.matched.path, &key);
+    }
     for name in [LOCATION, CONTENT_LOCATION] {
         let named = response.get(name).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
         if let Some(uri) = named {

@@ -11,9 +11,9 @@ use sluice_contract::calls::BatchReceipt;
 use sluice_contract::ids::IncarnationId;
 use sluice_contract::journal::{Position, Snapshot};
 use sluice_contract::link::{
-    ACKNOWLEDGE_PATH, ANSWERS_PATH, Acknowledgement, CALLS_PATH, ENROL_PATH, EnrolRequest, EnrolResponse,
-    HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, PARTS_PATH, SESSION_PATH, SNAPSHOT_PATH, SessionRequest,
-    SessionResponse,
+    ACKNOWLEDGE_PATH, ANSWERS_PATH, Acknowledgement, CALLS_PATH, CHANGED_PATH, ChangedUrls, ENROL_PATH,
+    EnrolRequest, EnrolResponse, HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, PARTS_PATH, SESSION_PATH,
+    SNAPSHOT_PATH, SessionRequest, SessionResponse,
 };
 use sluice_contract::part::Sha256Hash;
 use sluice_contract::questions::Answer;
@@ -103,6 +103,11 @@ impl Control {
 
     pub(super) async fn answer(&self, session: &Session, answer: &Answer) -> Result<(), LinkError> {
         let request = session.authorise(post(ANSWERS_PATH, answer)?);
+        self.client.exchange(request, Bounds::SMALL).await.map(drop)
+    }
+
+    pub(super) async fn changed(&self, session: &Session, changed: &ChangedUrls) -> Result<(), LinkError> {
+        let request = session.authorise(post(CHANGED_PATH, changed)?);
         self.client.exchange(request, Bounds::SMALL).await.map(drop)
     }
 

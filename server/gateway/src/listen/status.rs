@@ -116,6 +116,12 @@ fn metrics(shared: &Shared) -> String {
     for (outcome, count) in shared.warming.by_outcome() {
         let _ = writeln!(text, "sluice_warming_urls_total{{outcome=\"{outcome}\"}} {count}");
     }
+    let untold = shared.changes.dropped();
+    let _ = write!(
+        text,
+        "# HELP sluice_cache_untold_changes_total URLs that unsafe methods changed and that other gateways were not told of.\n\
+         # TYPE sluice_cache_untold_changes_total counter\nsluice_cache_untold_changes_total {untold}\n"
+    );
     first_level(&shared.cache.health(), &mut text);
     refused(shared.cache.refused(), &mut text);
     if let Some(second) = shared.cache.second_level() {

@@ -32,6 +32,10 @@ impl Shared {
     /// Makes a purge true. Comes before the snapshot with its position is published, so that nobody who sees the
     /// position is served what the purge covers.
     pub fn purge(&self, purge: &Purge, position: Position) {
+        // What this gateway has changed itself it has forgotten at once; what it has fetched since is good.
+        if purge.id == self.changes.own {
+            return;
+        }
         let stamp = Stamp { position, at: self.clock.now() };
         let strength = if purge.soft { Strength::Soft } else { Strength::Hard };
         if let (PurgeScope::Url { api, path }, Strength::Hard) = (&purge.scope, strength) {

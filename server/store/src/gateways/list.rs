@@ -89,6 +89,27 @@ pub async fn is_active(db: &impl ConnectionTrait, gateway: GatewayId) -> Result<
     Ok(found.is_some())
 }
 
+/// Whether an environment has other gateways than this one, whether they are there at the moment or not.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_others(
+    db: &impl ConnectionTrait,
+    environment: EnvironmentId,
+    gateway: GatewayId,
+) -> Result<bool> {
+    let found: Option<Uuid> = gateways::Entity::find()
+        .select_only()
+        .column(gateways::Column::Id)
+        .filter(gateways::Column::EnvironmentId.eq(environment.0))
+        .filter(gateways::Column::Id.ne(gateway.0))
+        .filter(gateways::Column::RemovedAt.is_null())
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(found.is_some())
+}
+
 /// The gateways of an environment that the tenant may use, which were heard of in the last hour, with their names and in their order.
 ///
 /// # Errors
