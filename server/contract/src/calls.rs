@@ -82,9 +82,13 @@ pub struct StageTime {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum CacheOutcome {
-    /// No cache policy, or the request may not use the cache.
+    /// The cache was not asked: no policy for it on the route, or the call was refused before.
     #[default]
+    Uncached,
+    /// Past the store on purpose, by what the policy or the request says (`fwd=bypass` of RFC 9211 §2.2).
     Bypass,
+    /// Its method is not answered from the store (`fwd=method`).
+    Method,
     Hit,
     /// A stored response was confirmed by the upstream.
     Revalidated,
@@ -92,16 +96,44 @@ pub enum CacheOutcome {
     Coalesced,
     /// Stored but no longer fresh, served on purpose.
     Stale,
+    /// Nothing was stored of the URL (`fwd=uri-miss`).
     Miss,
+    /// What was stored of the URL answers other requests (`fwd=vary-miss`).
+    VaryMiss,
+    /// What was stored was no longer fresh, and the upstream sent another (`fwd=stale`).
+    Expired,
+    /// The request insisted on the upstream (`fwd=request`).
+    Request,
 }
 
 impl CacheOutcome {
+    /// Every outcome, in their order.
+    pub const ALL: [Self; 11] = [
+        Self::Uncached,
+        Self::Bypass,
+        Self::Method,
+        Self::Hit,
+        Self::Revalidated,
+        Self::Coalesced,
+        Self::Stale,
+        Self::Miss,
+        Self::VaryMiss,
+        Self::Expired,
+        Self::Request,
+    ];
+
     /// Whether the answer came from the cache.
     pub fn is_hit(self) -> bool {
         match self {
             Self::Hit | Self::Revalidated | Self::Coalesced | Self::Stale => true,
-            Self::Bypass | Self::Miss => false,
+            Self::Uncached | Self::Bypass | Self::Method => false,
+            Self::Miss | Self::VaryMiss | Self::Expired | Self::Request => false,
         }
+    }
+
+    /// Whether the answer could have come from the cache: a hit, or a miss of any kind.
+    pub fn is_cacheable(self) -> bool {
+        !matches!(self, Self::Uncached | Self::Bypass | Self::Method)
     }
 }
 

@@ -227,7 +227,7 @@ pub struct CacheHealth {
     pub api_share: u64,
     pub tenant_share: u64,
     pub evictions: CacheEvictions,
-    /// What APIs hold, the largest first; the hundred that hold most.
+    /// What APIs hold, or held before, the largest first; the hundred that hold most.
     pub apis: Vec<CacheUse>,
 }
 
@@ -247,6 +247,30 @@ pub struct CacheEvictions {
 }
 
 impl CacheEvictions {
+    /// These and those.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    /// How many of these are not among those of before.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        self.with(before, u64::saturating_sub)
+    }
+
+    fn with(self, other: Self, join: fn(u64, u64) -> u64) -> Self {
+        let Self { size, age, api_share, tenant_share, replaced, purged } = self;
+        Self {
+            size: join(size, other.size),
+            age: join(age, other.age),
+            api_share: join(api_share, other.api_share),
+            tenant_share: join(tenant_share, other.tenant_share),
+            replaced: join(replaced, other.replaced),
+            purged: join(purged, other.purged),
+        }
+    }
+
     /// Each reason with its count.
     pub fn by_reason(self) -> [(&'static str, u64); 6] {
         let Self { size, age, api_share, tenant_share, replaced, purged } = self;
@@ -269,6 +293,9 @@ pub struct CacheUse {
     pub tenant: TenantId,
     pub entries: u64,
     pub bytes: u64,
+    /// Its responses that left since the gateway started; gateways of before did not say.
+    #[serde(default)]
+    pub evictions: CacheEvictions,
 }
 
 /// How the second level of a gateway's cache is; counts are since start.

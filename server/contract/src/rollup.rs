@@ -57,9 +57,33 @@ pub struct Counts {
     /// Calls that the cache answered (hit, revalidated, coalesced or stale).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_hits: u64,
-    /// Calls that could have been hits: everything but bypass.
+    /// Calls that could have been hits; see [`CacheOutcome::is_cacheable`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cacheable: u64,
+    /// By what the cache did, sorted by that. Gateways leave it out, as their cells are of one outcome each: it is
+    /// [told apart](Self::of_outcome) where such cells are added up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<(CacheOutcome, OutcomeCounts)>,
+}
+
+/// What is counted of the calls with one outcome of the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeCounts {
+    pub calls: u64,
+    pub bytes_out: u64,
+    /// Sum of times to the upstream's response head, in microseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub upstream_us: u64,
+}
+
+impl OutcomeCounts {
+    /// Adds others to these.
+    pub fn merge(&mut self, other: &Self) {
+        let &Self { calls, bytes_out, upstream_us } = other;
+        self.calls += calls;
+        self.bytes_out += bytes_out;
+        self.upstream_us += upstream_us;
+    }
 }
 
 /// What a finished call adds to its cells.
@@ -87,7 +111,15 @@ impl Counts {
         self.upstream_us += upstream_us.unwrap_or_default();
         self.add_status(status, 1);
         self.cache_hits += u64::from(cache.is_hit());
-        self.cacheable += u64::from(cache != CacheOutcome::Bypass);
+        self.cacheable += u64::from(cache.is_cacheable());
+    }
+
+    /// The same counts, of calls that all had this outcome, told apart by it.
+    #[must_use]
+    pub fn of_outcome(mut self, outcome: CacheOutcome) -> Self {
+        let Self { calls, bytes_out, upstream_us, .. } = self;
+        self.outcomes = vec![(outcome, OutcomeCounts { calls, bytes_out, upstream_us })];
+        self
     }
 
     /// Adds another cell's counts to this one's.
@@ -102,6 +134,7 @@ impl Counts {
             statuses,
             cache_hits,
             cacheable,
+            outcomes,
         } = other;
         self.calls += calls;
         self.bytes_in += bytes_in;
@@ -112,6 +145,7 @@ impl Counts {
         statuses.iter().for_each(|&(status, calls)| self.add_status(status, calls));
         self.cache_hits += cache_hits;
         self.cacheable += cacheable;
+        outcomes.iter().for_each(|(outcome, counts)| self.add_outcome(*outcome, counts));
     }
 
     /// Calls whose status is in `from..=to`.
@@ -123,6 +157,13 @@ impl Counts {
         match self.statuses.binary_search_by_key(&status, |&(s, _)| s) {
             Ok(i) => self.statuses[i].1 += calls,
             Err(i) => self.statuses.insert(i, (status, calls)),
+        }
+    }
+
+    fn add_outcome(&mut self, outcome: CacheOutcome, counts: &OutcomeCounts) {
+        match self.outcomes.binary_search_by_key(&outcome, |(outcome, _)| *outcome) {
+            Ok(i) => self.outcomes[i].1.merge(counts),
+            Err(i) => self.outcomes.insert(i, (outcome, *counts)),
         }
     }
 }
@@ -161,5 +202,19 @@ mod tests {
         assert_eq!(all.statuses, [(200, 2), (404, 1), (502, 1)]);
         assert_eq!((all.calls, all.cache_hits, all.cacheable), (4, 2, 3));
         assert_eq!((all.with_status(400, 499), all.with_status(500, 599)), (1, 1));
+    }
+
+    #[test]
+    fn cells_of_one_outcome_each_add_up_to_what_each_outcome_took() {
+        let cell = |outcome, calls: usize| {
+            let mut counts = Counts::default();
+            (0..calls).for_each(|_| counts.record(&call(200, outcome)));
+            counts.of_outcome(outcome)
+        };
+        let mut sum = cell(CacheOutcome::VaryMiss, 2);
+        [cell(CacheOutcome::Hit, 3), cell(CacheOutcome::VaryMiss, 1)].iter().for_each(|one| sum.merge(one));
+        let counts = |calls| OutcomeCounts { calls, bytes_out: 2 * calls, upstream_us: calls };
+        assert_eq!(sum.outcomes, [(CacheOutcome::Hit, counts(3)), (CacheOutcome::VaryMiss, counts(3))]);
+        assert_eq!((sum.calls, sum.cacheable, sum.cache_hits), (6, 6, 3));
     }
 }

@@ -223,7 +223,21 @@ fn FilterDialog(filters: CallFilters, names: Signal<Names>, open: RwSignal<bool>
                     <SelectField
                         label="Cache"
                         value=cache
-                        options=fixed(&["hit", "miss", "revalidated", "coalesced", "stale", "bypass"])
+                        options=fixed(
+                            &[
+                                "hit",
+                                "miss",
+                                "vary_miss",
+                                "expired",
+                                "request",
+                                "revalidated",
+                                "coalesced",
+                                "stale",
+                                "bypass",
+                                "method",
+                                "uncached",
+                            ],
+                        )
                     />
                     <TextField label="Slower than (ms)" kind="number" value=slower optional=true />
                 </div>

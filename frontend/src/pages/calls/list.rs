@@ -105,7 +105,12 @@ pub(super) fn cache_badge(outcome: CacheOutcome) -> AnyView {
         CacheOutcome::Coalesced => (Tone::Ok, "coalesced"),
         CacheOutcome::Stale => (Tone::Warn, "stale"),
         CacheOutcome::Miss => (Tone::Idle, "miss"),
-        CacheOutcome::Bypass => return view! { <span class="muted">"–"</span> }.into_any(),
+        CacheOutcome::VaryMiss => (Tone::Idle, "miss: another variant"),
+        CacheOutcome::Expired => (Tone::Idle, "miss: no longer fresh"),
+        CacheOutcome::Request => (Tone::Idle, "miss: caller insisted"),
+        CacheOutcome::Method => (Tone::Idle, "past it: method"),
+        CacheOutcome::Bypass => (Tone::Idle, "past it"),
+        CacheOutcome::Uncached => return view! { <span class="muted">"–"</span> }.into_any(),
     };
     view! { <Badge tone text /> }.into_any()
 }

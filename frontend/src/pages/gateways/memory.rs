@@ -55,11 +55,12 @@ pub(super) fn memory(cache: Option<CacheHealth>, bytes: u64, entries: u64) -> im
     .into_any()
 }
 
-fn held(apis: Vec<CacheUse>) -> AnyView {
+fn held(mut apis: Vec<CacheUse>) -> AnyView {
+    apis.retain(|held| held.entries > 0);
     if apis.is_empty() {
         return view! { <p class="secondary small">"Nothing at the moment."</p> }.into_any();
     }
-    let bar = |CacheUse { api, slug, tenant: _, entries, bytes }| Bar {
+    let bar = |CacheUse { api, slug, tenant: _, entries, bytes, evictions: _ }| Bar {
         name: slug,
         href: Some(format!("/apis/{api}/cache")),
         value: bytes as f64,

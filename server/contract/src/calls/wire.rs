@@ -3,7 +3,7 @@
 //! Most of a record is the same for call after call. That is written once, as a context, and calls name it by its number:
 //!
 //! ```text
-//! batch    := version (one byte: 2) form (one byte) length head section*
+//! batch    := version (one byte: 3) form (one byte) length head section*
 //! head     := the MessagePack map of `Head`, with the rollups; as it is (form 0) or compressed by zstd (form 1)
 //! section  := number of calls, call*
 //! call     := (0 place | number) (0 consumer | number) (0 client | number) rest
@@ -46,7 +46,9 @@ pub use record::{CallRecord, Stage};
 pub use section::{PackedCalls, Seat, Section};
 
 /// Which layout this is.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
+/// The oldest that is still read: 2 knew fewer outcomes of the cache.
+const OLDEST: u8 = 2;
 /// What each call weighs beside the bytes of its texts. All weights of a batch together are at most [`CALL_BATCH_MAX`]:
 /// a long text is sent once and then kept with every call.
 pub const CALL_WEIGHT: usize = 128;
@@ -84,7 +86,7 @@ struct Head<'a> {
 pub enum NoBatch {
     #[error("it is empty")]
     Empty,
-    #[error("it has version {0} of the layout; version {VERSION} can be read")]
+    #[error("it has version {0} of the layout; versions {OLDEST} to {VERSION} can be read")]
     Version(u8),
     #[error("the frame of its head: {0}")]
     Frame(#[source] Malformed),
@@ -170,7 +172,7 @@ impl CallBatch {
     /// When the bytes are anything else: says where.
     pub fn from_wire(bytes: &[u8]) -> Result<Self, NoBatch> {
         let (&version, rest) = bytes.split_first().ok_or(NoBatch::Empty)?;
-        if version != VERSION {
+        if !(OLDEST..=VERSION).contains(&version) {
             return Err(NoBatch::Version(version));
         }
         let mut rest = Bytes::new(rest);

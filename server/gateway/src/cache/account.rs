@@ -13,7 +13,7 @@ use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::link::{CacheEvictions, CacheUse};
 
 use super::index::Index;
-use super::shelves::Variants;
+use super::shelves::{Kept, Variants};
 
 /// In hundredths of the whole: below this nobody is limited, since what is left is anybody's to grow into.
 const CROWDED: u64 = 90;
@@ -58,9 +58,14 @@ pub(super) struct Account {
     bytes: AtomicU64,
     entries: AtomicU64,
     tenant_bytes: Arc<AtomicU64>,
+    left: Left,
     /// Its keys in the order in which they came; of some the responses have left already.
     keys: Mutex<VecDeque<Weak<Variants>>>,
 }
+
+/// Responses that left, by [`Reason`].
+#[derive(Default)]
+struct Left([AtomicU64; 6]);
 
 /// All accounts, and what left.
 #[derive(Default)]
@@ -68,13 +73,31 @@ pub(super) struct Ledger {
     apis: Mutex<HashMap<ApiId, Arc<Account>>>,
     bytes: AtomicU64,
     entries: AtomicU64,
-    left: [AtomicU64; 6],
+    left: Left,
     /// What purges find responses by.
     pub(super) index: Index,
 }
 
 fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
+}
+
+impl Left {
+    fn count(&self, reason: Reason, responses: usize) {
+        self.0[reason as usize].fetch_add(responses as u64, Ordering::Relaxed);
+    }
+
+    fn told(&self) -> CacheEvictions {
+        let of = |reason: Reason| read(&self.0[reason as usize]);
+        CacheEvictions {
+            size: of(Reason::Size),
+            age: of(Reason::Age),
+            api_share: of(Reason::ApiShare),
+            tenant_share: of(Reason::TenantShare),
+            replaced: of(Reason::Replaced),
+            purged: of(Reason::Purged),
+        }
+    }
 }
 
 impl Ledger {
@@ -92,6 +115,7 @@ impl Ledger {
             bytes: AtomicU64::new(0),
             entries: AtomicU64::new(0),
             tenant_bytes,
+            left: Left::default(),
             keys: Mutex::default(),
         });
         apis.insert(owner.api, Arc::clone(&account));
@@ -125,21 +149,19 @@ impl Ledger {
         }
     }
 
-    /// So many left for this reason.
-    pub(super) fn count(&self, reason: Reason, responses: usize) {
-        self.left[reason as usize].fetch_add(responses as u64, Ordering::Relaxed);
+    /// So many of an account left for this reason.
+    pub(super) fn count(&self, reason: Reason, account: &Account, responses: usize) {
+        self.left.count(reason, responses);
+        account.left.count(reason, responses);
+    }
+
+    /// All of these left for this reason.
+    pub(super) fn count_all(&self, reason: Reason, gone: &[Kept]) {
+        gone.iter().for_each(|gone| self.count(reason, &gone.account, 1));
     }
 
     pub(super) fn evictions(&self) -> CacheEvictions {
-        let of = |reason: Reason| read(&self.left[reason as usize]);
-        CacheEvictions {
-            size: of(Reason::Size),
-            age: of(Reason::Age),
-            api_share: of(Reason::ApiShare),
-            tenant_share: of(Reason::TenantShare),
-            replaced: of(Reason::Replaced),
-            purged: of(Reason::Purged),
-        }
+        self.left.told()
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -158,8 +180,10 @@ impl Ledger {
             tenant: account.owner.tenant,
             entries: read(&account.entries),
             bytes: read(&account.bytes),
+            evictions: account.left.told(),
         };
-        let mut held: Vec<_> = self.apis.lock().values().map(held).filter(|held| held.entries > 0).collect();
+        let is_known = |held: &CacheUse| held.entries > 0 || held.evictions != CacheEvictions::default();
+        let mut held: Vec<_> = self.apis.lock().values().map(held).filter(is_known).collect();
         held.sort_unstable_by_key(|held| std::cmp::Reverse(held.bytes));
         held.truncate(TOLD);
         held

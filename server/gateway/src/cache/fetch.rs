@@ -123,7 +123,7 @@ impl Asked<'_> {
         why: Forward,
         flight: Option<Flight>,
     ) -> Outcome<Answer> {
-        call.cache = CacheOutcome::Miss;
+        call.cache = why.outcome();
         let stamp = self.stamp();
         let validates =
             |stored: &&Arc<Stored>| conditional::validate(&stored.headers, &mut outbound.head.headers);

@@ -56,6 +56,16 @@ pub(super) enum Found {
     Nothing(Forward),
 }
 
+impl Found {
+    /// Why the upstream has to be asked, if it has.
+    pub(super) fn missed(&self) -> Forward {
+        match self {
+            Self::Fresh(_) | Self::Stale(_) => Forward::Stale,
+            Self::Nothing(why) => *why,
+        }
+    }
+}
+
 impl<'a> Asked<'a> {
     pub(super) fn new(
         call: &Call,

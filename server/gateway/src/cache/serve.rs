@@ -84,6 +84,7 @@ pub(crate) async fn serve(
                 return Ok(answer);
             }
             if asked.directives.only_if_cached {
+                call.cache = found.missed().outcome();
                 return Err(Kind::OnlyIfCached.because("The request allows only a stored response."));
             }
             // A part alone is not stored, and to fetch the whole for it could cost far more than was asked for.
@@ -132,6 +133,7 @@ async fn bypass(
     mut outbound: Outbound,
     asked: Option<&Asked<'_>>,
 ) -> Outcome<Answer> {
+    call.cache = CacheOutcome::Bypass;
     if rule.make_etags {
         made_tag::take_out_range(&mut outbound.head.headers);
         made_tag::take_out_conditions(&mut outbound.head.headers);
@@ -153,6 +155,7 @@ async fn write(
     rule: &CacheRule,
     outbound: Outbound,
 ) -> Outcome<Answer> {
+    call.cache = CacheOutcome::Method;
     let mut asked = Asked::new(call, snapshot, authorised, rule, &outbound, None);
     let method = outbound.head.method.clone();
     // Where the policy says that POST asks, it changes nothing, however long its body is.

@@ -3,6 +3,7 @@
 use bytes::{BufMut as _, BytesMut};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::Found;
 
 use super::serve::Lead;
@@ -54,6 +55,18 @@ impl Forward {
             Self::VaryMiss => "vary-miss",
             Self::Request => "request",
             Self::Stale => "stale",
+        }
+    }
+
+    /// As it is recorded of the call.
+    pub(super) fn outcome(self) -> CacheOutcome {
+        match self {
+            Self::Bypass => CacheOutcome::Bypass,
+            Self::Method => CacheOutcome::Method,
+            Self::UriMiss => CacheOutcome::Miss,
+            Self::VaryMiss => CacheOutcome::VaryMiss,
+            Self::Request => CacheOutcome::Request,
+            Self::Stale => CacheOutcome::Expired,
         }
     }
 }

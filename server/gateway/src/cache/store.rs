@@ -150,7 +150,7 @@ impl Cache {
             kept.push(new.clone());
             let excess = kept.len().saturating_sub(MAX_VARIANTS);
             kept.drain(..excess);
-            self.ledger.count(Reason::Replaced, before.len() + 1 - kept.len());
+            self.ledger.count(Reason::Replaced, &new.account, before.len() + 1 - kept.len());
             self.keep(hash, kept)
         });
     }
@@ -175,7 +175,7 @@ impl Cache {
                 _ => Some(Arc::clone(&new.account)),
             };
             if !giver.is_some_and(|giver| self.take_one(&giver, whose)) {
-                self.ledger.count(whose, 1);
+                self.ledger.count(whose, &new.account, 1);
                 return false;
             }
         }
@@ -190,7 +190,7 @@ impl Cache {
             if !now.is_some_and(|now| Arc::ptr_eq(now, &oldest)) {
                 return Change::Nothing;
             }
-            self.ledger.count(whose, oldest.kept.len());
+            self.ledger.count_all(whose, &oldest.kept);
             Change::Remove
         });
         true
@@ -243,11 +243,12 @@ impl Cache {
     fn take_out(&self, hash: u64, reason: Reason, is_over: impl Fn(&Stored) -> bool) {
         self.shelves.change(hash, &mut |now| {
             let Some(now) = now else { return Change::Nothing };
-            let kept: Vec<Kept> = now.kept.iter().filter(|kept| !is_over(&kept.stored)).cloned().collect();
-            if kept.len() == now.kept.len() {
+            let (over, kept): (Vec<Kept>, Vec<Kept>) =
+                now.kept.iter().cloned().partition(|kept| is_over(&kept.stored));
+            if over.is_empty() {
                 return Change::Nothing;
             }
-            self.ledger.count(reason, now.kept.len() - kept.len());
+            self.ledger.count_all(reason, &over);
             self.keep(hash, kept)
         });
     }
@@ -309,6 +310,7 @@ mod tests {
         assert_eq!((found(1, b"a"), found(1, b"b"), found(2, b"c")), (false, true, false));
         let held = cache.health().apis;
         assert_eq!((held[0].api, held[0].entries), (owner.api, 1));
+        assert_eq!(held[0].evictions, cache.health().evictions);
         assert_eq!((cache.entries(), cache.bytes()), (1, held[0].bytes));
     }
 }

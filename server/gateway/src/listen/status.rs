@@ -147,7 +147,7 @@ fn first_level(health: &CacheHealth, text: &mut String) {
         "# HELP sluice_cache_api_bytes Bytes of stored responses by API, of the hundred that hold most.\n\
          # TYPE sluice_cache_api_bytes gauge\n"
     );
-    for CacheUse { api, slug: _, tenant, entries: _, bytes } in apis {
+    for CacheUse { api, slug: _, tenant, entries: _, bytes, evictions: _ } in apis {
         let _ = writeln!(text, "sluice_cache_api_bytes{{tenant=\"{tenant}\",api=\"{api}\"}} {bytes}");
     }
 }

@@ -134,7 +134,7 @@ impl Call {
             credential: None,
             subscription: None,
             clean_query: None,
-            cache: CacheOutcome::Bypass,
+            cache: CacheOutcome::Uncached,
             rate: None,
             target: None,
             upstream_us: None,

@@ -565,3 +565,43 @@ async fn an_answer_whose_fields_are_written_already_is_the_same_as_one_whose_are
     assert_eq!(without_id(&plain), without_id(&other));
     assert_eq!(upstream.count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_recorded_with_why_the_upstream_was_asked() {
+    let vary = [("cache-control", "max-age=60"), ("vary", "x-kind")];
+    let upstream = Upstream::new(move |request| async move {
+        match request.uri().path() {
+            "/stale" => text(200, &[("cache-control", "max-age=0"), ("etag", "\"v\"")], "x"),
+            _ => text(200, &vary, "x"),
+        }
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(json!({})));
+    rig.api("strong", upstream.address, cached(json!({ "strong_consistency": true })));
+    rig.api("plain", upstream.address, json!({}));
+    let asked = [
+        (Method::GET, "/acme/c/a", vec![], CacheOutcome::Miss),
+        (Method::GET, "/acme/c/a", vec![], CacheOutcome::Hit),
+        (Method::GET, "/acme/c/a", vec![("x-kind", "other")], CacheOutcome::VaryMiss),
+        (Method::GET, "/acme/c/a", vec![("cache-control", "no-cache")], CacheOutcome::Request),
+        (Method::GET, "/acme/c/a", vec![("cache-control", "no-store")], CacheOutcome::Bypass),
+        (Method::GET, "/acme/c/b", vec![("cache-control", "only-if-cached")], CacheOutcome::Miss),
+        (Method::GET, "/acme/c/stale", vec![], CacheOutcome::Miss),
+        (Method::GET, "/acme/c/stale", vec![], CacheOutcome::Expired),
+        (Method::POST, "/acme/c/a", vec![], CacheOutcome::Method),
+        (Method::GET, "/acme/strong/a", vec![], CacheOutcome::Bypass),
+        (Method::GET, "/acme/plain/a", vec![], CacheOutcome::Uncached),
+        (Method::GET, "/acme/nowhere/a", vec![], CacheOutcome::Uncached),
+    ];
+    for (i, (method, path, headers, _)) in asked.iter().enumerate() {
+        let id = i.to_string();
+        let headers = [&headers[..], &[("x-request-id", &*id)]].concat();
+        rig.send(method.clone(), path, &headers, "").await;
+    }
+    let mut calls = rig.calls(asked.len()).await;
+    calls.sort_by_key(|call| call.request_id.parse::<usize>().unwrap());
+    for (call, (method, path, headers, wanted)) in calls.iter().zip(&asked) {
+        assert_eq!(call.cache, *wanted, "{method} {path} {headers:?}");
+    }
+}

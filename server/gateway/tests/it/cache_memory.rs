@@ -67,6 +67,8 @@ async fn an_api_that_wants_everything_does_not_push_out_another() {
     let held = rig.shared.cache.health().apis;
     assert_eq!(held.iter().map(|held| held.api).collect::<Vec<_>>(), [greedy, modest], "the largest first");
     assert_eq!(held[1].entries, 10);
+    let of_greedy = CacheEvictions { api_share, ..CacheEvictions::default() };
+    assert_eq!((held[0].evictions, held[1].evictions), (of_greedy, CacheEvictions::default()));
     assert!((200_000..250_000).contains(&held[1].bytes), "{held:?}");
     assert_eq!(rig.shared.cache.bytes(), held.iter().map(|held| held.bytes).sum::<u64>());
 }
@@ -135,7 +137,13 @@ async fn an_api_alone_has_the_whole_memory_and_what_leaves_is_counted() {
     }));
     eventually("purged ones leave", async || evicted(&rig).purged > 0).await;
     assert_eq!((rig.shared.cache.entries(), rig.shared.cache.bytes()), (0, 0));
-    assert_eq!(rig.shared.cache.health().apis, []);
+    let health = rig.shared.cache.health();
+    let [held] = &health.apis[..] else { panic!("{health:?}") };
+    assert_eq!(
+        (held.entries, held.bytes, held.evictions),
+        (0, 0, health.evictions),
+        "told of what left still"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

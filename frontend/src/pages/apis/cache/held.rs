@@ -40,7 +40,7 @@ fn bars(gateways: &[Gateway], api: ApiId) -> AnyView {
 
 fn bar(gateway: &Gateway, api: ApiId) -> Option<Bar> {
     let cache = gateway.health.as_ref()?.cache.as_ref()?;
-    let held = cache.apis.iter().find(|held| held.api == api)?;
+    let held = cache.apis.iter().find(|held| held.api == api && held.entries > 0)?;
     Some(Bar {
         name: gateway.name.clone(),
         href: Some(format!("/gateways/{}", gateway.id)),

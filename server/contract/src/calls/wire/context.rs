@@ -300,13 +300,16 @@ fn cache_code(outcome: CacheOutcome) -> u8 {
         CacheOutcome::Coalesced => 4,
         CacheOutcome::Stale => 5,
         CacheOutcome::Miss => 6,
+        CacheOutcome::Uncached => 7,
+        CacheOutcome::Method => 8,
+        CacheOutcome::VaryMiss => 9,
+        CacheOutcome::Expired => 10,
+        CacheOutcome::Request => 11,
     }
 }
 
 fn cache_of(code: u8) -> Result<CacheOutcome, Malformed> {
-    use CacheOutcome::{Bypass, Coalesced, Hit, Miss, Revalidated, Stale};
-    let outcomes = [Bypass, Hit, Revalidated, Coalesced, Stale, Miss];
-    outcomes
+    CacheOutcome::ALL
         .into_iter()
         .find(|outcome| cache_code(*outcome) == code)
         .ok_or(Malformed::Code("outcome of the cache"))

@@ -70,7 +70,10 @@ async fn what_is_no_batch_is_refused_for_good() {
         assert_eq!(refused("identity", good[..good.len() - 1].to_vec()).await.0, bad_request);
         let (problem, detail) = refused("identity", b"{\"boot\": 1}".to_vec()).await;
         assert_eq!(problem, bad_request);
-        assert_eq!(detail, "no batch of calls: it has version 123 of the layout; version 2 can be read",);
+        assert_eq!(
+            detail,
+            "no batch of calls: it has version 123 of the layout; versions 2 to 3 can be read",
+        );
         // Small on the wire, large once each call has the text that was sent once.
         let long = Call {
             user_agent: Some("a".repeat(2_000)),

@@ -68,7 +68,7 @@ impl Plain {
         if part.get(&chosen.hash).is_some_and(|now| Arc::ptr_eq(now, &chosen)) {
             part.remove(&chosen.hash);
             self.left(&chosen);
-            self.ledger.count(Reason::Size, chosen.kept.len());
+            self.ledger.count_all(Reason::Size, &chosen.kept);
         }
         true
     }

@@ -30,7 +30,7 @@ impl Recency {
             ledger.leave(&variants);
             // What is taken out or replaced on purpose is counted where that is done.
             if cause == RemovalCause::Size {
-                ledger.count(Reason::Size, variants.kept.len());
+                ledger.count_all(Reason::Size, &variants.kept);
             }
         };
         let moka = Moka::builder()
