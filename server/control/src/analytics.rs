@@ -48,7 +48,8 @@ pub(crate) async fn analytics(
     shown(app, tenant, traffic).await
 }
 
-fn check(query: AnalyticsQuery) -> Result<TrafficQuery, ApiError> {
+/// The range and the filters, when they make sense.
+pub(crate) fn check(query: AnalyticsQuery) -> Result<TrafficQuery, ApiError> {
     let AnalyticsQuery { from, to, api, application, route, points } = query;
     let to = to.unwrap_or_else(Utc::now);
     let from = from.unwrap_or_else(|| to - TimeDelta::hours(1));

@@ -35,6 +35,7 @@ mod api_tokens;
 mod apis;
 mod applications;
 mod audit;
+mod cache_analytics;
 mod calls;
 mod catalogue;
 mod credentials;

@@ -39,12 +39,18 @@ pub async fn list(
     filter: &PurgeFilter,
     page: &PageQuery,
 ) -> Result<Page<PurgeRecord>> {
-    let PurgeFilter { api } = filter;
+    let PurgeFilter { api, from, to } = filter;
     let mut select = of(tenant);
     if let Some(api) = api {
         // What covers every API covers this one.
         let every = purges::Column::ApiId.is_null();
         select = select.filter(Condition::any().add(purges::Column::ApiId.eq(api.0)).add(every));
+    }
+    if let Some(from) = from {
+        select = select.filter(purges::Column::CreatedAt.gte(*from));
+    }
+    if let Some(to) = to {
+        select = select.filter(purges::Column::CreatedAt.lt(*to));
     }
     let Page { items, next } = LISTING.page(db, select, page).await?;
     Ok(Page { items: with_progress(db, items).await?, next })

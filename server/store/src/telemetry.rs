@@ -3,6 +3,7 @@
 //! One trait, two stores. SQLite keeps them in a file of its own, Postgres in a schema of its own with a partition for
 //! each day. Both run the same queries; what differs is behind [`dialect::Dialect`].
 
+mod cache;
 mod compact;
 mod dialect;
 mod focus;
@@ -10,6 +11,7 @@ mod hottest;
 mod ingest;
 mod log;
 mod matcher;
+mod memory;
 mod postgres;
 mod range;
 mod ranking;
@@ -37,7 +39,9 @@ use crate::error::Result;
 use dialect::Dialect;
 
 pub use hottest::Hottest;
+pub use cache::{CacheGroup, CacheTraffic};
 pub use matcher::Matcher;
+pub use memory::{Held, Memory, MemorySample};
 
 /// The store of calls and rollups.
 #[async_trait]
@@ -78,6 +82,18 @@ pub trait Telemetry: Send + Sync {
     /// # Errors
     /// [`crate::Error::Invalid`] for a combination of filters that no cube holds.
     async fn traffic(&self, tenant: TenantId, query: &TrafficQuery) -> Result<Traffic>;
+
+    /// What the cache did over a time range, from rollups only: by route where the query names an API, by API otherwise.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for an application: its cube does not tell outcomes apart.
+    async fn cache(&self, tenant: TenantId, query: &TrafficQuery) -> Result<CacheTraffic>;
+
+    /// What APIs of a tenant held of the caches of all gateways over a time range.
+    async fn memory(&self, tenant: TenantId, query: &TrafficQuery) -> Result<Memory>;
+
+    /// Notes what APIs hold of caches now.
+    async fn note_memory(&self, samples: &[MemorySample]) -> Result<()>;
 
     /// Calls that this gateway dropped because its spool was full, over all its boots.
     async fn dropped(&self, gateway: GatewayId) -> Result<u64>;
@@ -207,6 +223,18 @@ impl<D: Dialect> Telemetry for SqlTelemetry<D> {
 
     async fn traffic(&self, tenant: TenantId, query: &TrafficQuery) -> Result<Traffic> {
         traffic::read(&self.reads, tenant, query, Utc::now()).await
+    }
+
+    async fn cache(&self, tenant: TenantId, query: &TrafficQuery) -> Result<CacheTraffic> {
+        cache::read(&self.reads, tenant, query, Utc::now()).await
+    }
+
+    async fn memory(&self, tenant: TenantId, query: &TrafficQuery) -> Result<Memory> {
+        memory::read(&self.reads, tenant, query, Utc::now()).await
+    }
+
+    async fn note_memory(&self, samples: &[MemorySample]) -> Result<()> {
+        memory::note::<D>(&self.writes, samples).await
     }
 
     async fn dropped(&self, gateway: GatewayId) -> Result<u64> {

@@ -72,4 +72,10 @@ pub struct PurgeFilter {
     /// Those that cover this API: its own and those of all APIs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiId>,
+    /// Those from this time on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<DateTime<Utc>>,
+    /// Those from before this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<DateTime<Utc>>,
 }

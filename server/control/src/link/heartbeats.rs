@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use chrono::{DateTime, TimeDelta, Utc};
 use sluice_contract::ids::GatewayId;
-use sluice_contract::link::Heartbeat;
+use sluice_contract::link::{CacheUse, Heartbeat};
 use sluice_store::Store;
 use sluice_store::gateways::{self, Heard};
+use sluice_store::telemetry::{MemorySample, Telemetry};
 
 use super::LinkedGateway;
 use crate::extract::Json;
@@ -18,11 +20,14 @@ use crate::problem::ApiError;
 use crate::state::App;
 
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// How often what a gateway's cache holds is noted for its history.
+const SAMPLE_EVERY: TimeDelta = TimeDelta::seconds(10);
 
 /// Heartbeats that are not written yet, the newest of each gateway.
 #[derive(Default)]
 pub(super) struct Heartbeats {
     unwritten: Mutex<HashMap<GatewayId, Heard>>,
+    sampled: Mutex<HashMap<GatewayId, DateTime<Utc>>>,
 }
 
 /// Notes that the gateway is alive.
@@ -42,7 +47,7 @@ impl Heartbeats {
     }
 
     /// Writes what was heard. What cannot be written is forgotten: the next heartbeats are not far.
-    async fn write(&self, store: &Store) -> sluice_store::Result<()> {
+    async fn write(&self, store: &Store, telemetry: &dyn Telemetry) -> sluice_store::Result<()> {
         let heard = std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
         if heard.is_empty() {
             return Ok(());
@@ -52,13 +57,44 @@ impl Heartbeats {
         heard.sort_by_key(|heard| heard.gateway);
         let tx = store.begin().await?;
         gateways::hear(&tx, &heard).await?;
-        tx.commit().await
+        tx.commit().await?;
+        telemetry.note_memory(&self.due(&heard)).await
     }
+
+    /// What caches hold, of gateways whose memory was not noted just now.
+    fn due(&self, heard: &[Heard]) -> Vec<MemorySample> {
+        let mut sampled = self.sampled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut samples = Vec::new();
+        for heard in heard {
+            if sampled.get(&heard.gateway).is_none_or(|last| heard.at - last >= SAMPLE_EVERY) {
+                sampled.insert(heard.gateway, heard.at);
+                samples.extend(held(heard));
+            }
+        }
+        samples
+    }
+}
+
+/// What each API holds of a gateway's cache.
+fn held(heard: &Heard) -> impl Iterator<Item = MemorySample> {
+    let Heard { gateway, at, heartbeat } = heard;
+    let held = heartbeat.cache.iter().flat_map(|cache| &cache.apis);
+    held.map(|CacheUse { api, slug: _, tenant, entries, bytes, evictions }| MemorySample {
+        at: *at,
+        gateway: *gateway,
+        boot: heartbeat.boot,
+        tenant: *tenant,
+        api: *api,
+        entries: *entries,
+        bytes: *bytes,
+        evictions: *evictions,
+    })
 }
 
 /// Writes heartbeats until the control plane stops.
 pub(super) fn start(app: &App, heartbeats: &Arc<Heartbeats>) {
     let (store, stopping) = (app.store.clone(), app.stopping.clone());
+    let telemetry = Arc::clone(&app.telemetry);
     let heartbeats = Arc::downgrade(heartbeats);
     tokio::spawn(async move {
         let mut clock = tokio::time::interval(WRITE_EVERY);
@@ -68,7 +104,7 @@ pub(super) fn start(app: &App, heartbeats: &Arc<Heartbeats>) {
                 _ = clock.tick() => {}
             }
             let Some(heartbeats) = heartbeats.upgrade() else { return };
-            if let Err(error) = heartbeats.write(&store).await {
+            if let Err(error) = heartbeats.write(&store, &*telemetry).await {
                 tracing::warn!(%error, "heartbeats could not be written");
             }
         }

@@ -83,6 +83,15 @@ async fn a_purge_may_be_by_prefix_tag_and_application_or_of_everything_and_soft(
         let of_api: Page<PurgeRecord> =
             app.admin.get(&app.path(&format!("/purges?api={api}"))).await.expect(200).json();
         assert_eq!(of_api.items.len(), 5, "those of the API and those of all");
+        let last = of_api.items[0].created_at;
+        let in_time = async |query: String| -> usize {
+            let page: Page<PurgeRecord> =
+                app.admin.get(&app.path(&format!("/purges?{query}"))).await.expect(200).json();
+            page.items.len()
+        };
+        let at = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        assert_eq!(in_time(format!("from={}", at(last))).await, 1, "the first moment belongs to it");
+        assert_eq!(in_time(format!("to={}", at(last))).await, 4, "the last does not");
         let missing = json!({"by": "application", "application": uuid::Uuid::new_v4()});
         for (scope, pointer) in [
             (missing, "/scope/application"),

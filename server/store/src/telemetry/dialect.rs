@@ -15,6 +15,8 @@ pub(super) trait Dialect: Send + Sync + 'static {
     const LOAD_CELLS: &'static str;
     /// Inserts or replaces cells from one JSON array of [`super::compact::CellRow`].
     const SAVE_CELLS: &'static str;
+    /// Inserts or replaces what APIs hold of caches, from one JSON array of [`super::memory::SampleRow`].
+    const SAVE_MEMORY: &'static str;
 
     /// The query of a call.
     const QUERY: &'static str;

@@ -75,6 +75,14 @@ impl Dialect for Postgres {
          counts text) ON CONFLICT (tenant, cube, step, a, b, bucket) DO UPDATE SET \
          calls = excluded.calls, errors = excluded.errors, counts = excluded.counts";
 
+    const SAVE_MEMORY: &'static str = "INSERT INTO cache_memory \
+         (tenant, step, api, gateway, bucket, boot, entries, bytes, evictions) \
+         SELECT tenant, step, api, gateway, bucket, boot, entries, bytes, evictions \
+         FROM json_to_recordset($1::json) AS r(tenant uuid, step integer, api uuid, gateway uuid, bucket bigint, \
+         boot uuid, entries bigint, bytes bigint, evictions text) \
+         ON CONFLICT (tenant, step, api, gateway, bucket) DO UPDATE SET boot = excluded.boot, \
+         entries = excluded.entries, bytes = excluded.bytes, evictions = excluded.evictions";
+
     async fn prepare_days(&self, db: &DatabaseConnection, days: &[NaiveDate]) -> Result<()> {
         // Another control plane may have dropped an old day since.
         let recent = Utc::now().date_naive() - Days::new(2);
@@ -117,7 +125,7 @@ impl Dialect for Postgres {
     }
 
     fn schema(&self) -> &'static [&'static str] {
-        &[include_str!("postgres.sql")]
+        &[include_str!("postgres.sql"), include_str!("postgres.memory.sql")]
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{Days, TimeDelta};
 use sea_orm::DatabaseConnection;
 
 use super::dialect::Dialect;
+use super::memory;
 use super::rollup::{DAY, HOUR, MINUTE, minute};
 use super::sql;
 use super::{Removed, Retention};
@@ -31,6 +32,7 @@ pub(super) async fn retain<D: Dialect>(
         let delete = "DELETE FROM rollups WHERE step = $1 AND bucket <= $2";
         rollups += sql::execute(db, delete, [step.into(), bucket.into()]).await?;
     }
+    rollups += memory::retain(db, now).await?;
     let before = (now - TimeDelta::days(WATERMARK_DAYS)).timestamp_micros();
     sql::execute(db, "DELETE FROM watermarks WHERE updated_at < $1", [before.into()]).await?;
     Ok(Removed { calls, rollups })

@@ -3,6 +3,7 @@
 //! Every cell exists three times, by minute, hour and day; each is complete by itself, so that a reader takes the
 //! coarsest that fits and never adds two up.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -109,12 +110,21 @@ impl<'a> From<&'a Key> for KeyRow<'a> {
 
 /// Adds a delta of this gateway to every cell that it belongs to.
 pub(super) fn fold(cells: &mut Cells, tenant: Uuid, gateway: GatewayId, delta: &RollupDelta) {
+    let counts = counts(delta);
     for place in places(gateway, &delta.cell) {
         for step in STEPS {
             let bucket = delta.minute - delta.minute % step;
             let key = Key { tenant, place: place.clone(), step, bucket };
-            cells.entry(key).or_default().merge(&delta.counts);
+            cells.entry(key).or_default().merge(&counts);
         }
+    }
+}
+
+/// What a delta counts; where its cell is of one outcome of the cache, told apart by that.
+pub(super) fn counts(delta: &RollupDelta) -> Cow<'_, Counts> {
+    match delta.cell {
+        Cell::Traffic { cache, .. } => Cow::Owned(delta.counts.clone().of_outcome(cache)),
+        Cell::Consumer { .. } | Cell::Target { .. } => Cow::Borrowed(&delta.counts),
     }
 }
 

@@ -67,6 +67,12 @@ impl Dialect for Sqlite {
          SELECT unhex(value ->> 'tenant'), value ->> 'cube', value ->> 'step', value ->> 'bucket', value ->> 'a', \
          value ->> 'b', value ->> 'calls', value ->> 'errors', value ->> 'counts' FROM json_each($1)";
 
+    const SAVE_MEMORY: &'static str = "INSERT OR REPLACE INTO cache_memory \
+         (tenant, step, api, gateway, bucket, boot, entries, bytes, evictions) \
+         SELECT unhex(value ->> 'tenant'), value ->> 'step', unhex(value ->> 'api'), unhex(value ->> 'gateway'), \
+         value ->> 'bucket', unhex(value ->> 'boot'), value ->> 'entries', value ->> 'bytes', value ->> 'evictions' \
+         FROM json_each($1)";
+
     async fn prepare_days(&self, _: &DatabaseConnection, _: &[NaiveDate]) -> Result<()> {
         Ok(())
     }
@@ -95,7 +101,7 @@ impl Dialect for Sqlite {
     }
 
     fn schema(&self) -> &'static [&'static str] {
-        &[include_str!("sqlite.sql")]
+        &[include_str!("sqlite.sql"), include_str!("sqlite.memory.sql")]
     }
 }
 

@@ -12,7 +12,7 @@ use super::compact::read_waiting;
 use super::focus::{Focus, Slice};
 use super::range::{Range, time};
 use super::ranking;
-use super::rollup::{Place, places};
+use super::rollup::{Place, counts, places};
 use super::sql;
 use super::{Traffic, TrafficQuery};
 use crate::error::Result;
@@ -56,7 +56,7 @@ pub(super) async fn read(
 }
 
 /// All queries see the same moment: a compaction in between would be seen twice or not at all.
-async fn snapshot(db: &DatabaseConnection) -> Result<DatabaseTransaction> {
+pub(super) async fn snapshot(db: &DatabaseConnection) -> Result<DatabaseTransaction> {
     let options = match db.get_database_backend() {
         DbBackend::Postgres => TransactionOptions {
             isolation_level: Some(IsolationLevel::RepeatableRead),
@@ -68,16 +68,21 @@ async fn snapshot(db: &DatabaseConnection) -> Result<DatabaseTransaction> {
     Ok(db.begin_with_options(options).await?)
 }
 
-async fn waiting(tx: &DatabaseTransaction, tenant: TenantId, range: Range) -> Result<Vec<Waiting>> {
+pub(super) async fn waiting(
+    tx: &DatabaseTransaction,
+    tenant: TenantId,
+    range: Range,
+) -> Result<Vec<Waiting>> {
     let list = "SELECT tenant, gateway, deltas FROM rollups_waiting WHERE tenant = $1";
     let mut found = Vec::new();
     for row in sql::all(tx, list, [tenant.0.into()]).await? {
         let (_, gateway, deltas) = read_waiting(&row)?;
-        for delta in deltas.into_iter().filter(|delta| range.index(delta.minute).is_some()) {
+        for delta in deltas.iter().filter(|delta| range.index(delta.minute).is_some()) {
+            let counts = counts(delta);
             found.extend(places(gateway, &delta.cell).into_iter().map(|place| Waiting {
                 place,
                 minute: delta.minute,
-                counts: delta.counts.clone(),
+                counts: Counts::clone(&counts),
             }));
         }
     }

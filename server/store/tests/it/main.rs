@@ -6,4 +6,5 @@ mod identity;
 mod journal;
 mod migrations;
 mod telemetry;
+mod telemetry_cache;
 mod telemetry_traffic;

@@ -19,13 +19,21 @@ pub async fn calls_of_days(telemetry: &dyn Telemetry, tenant: TenantId, days: i6
     total(&traffic(telemetry, tenant, &last(TimeDelta::days(days))).await).calls
 }
 
-fn last(time: TimeDelta) -> TrafficQuery {
+pub fn last(time: TimeDelta) -> TrafficQuery {
     let to = now();
     TrafficQuery { from: to - time, to, points: 120, api: None, route: None, application: None }
 }
 
+/// What the cache did is read apart: see `telemetry_cache`.
 async fn traffic(telemetry: &dyn Telemetry, tenant: TenantId, query: &TrafficQuery) -> Traffic {
-    telemetry.traffic(tenant, query).await.unwrap()
+    let mut traffic = telemetry.traffic(tenant, query).await.unwrap();
+    let Traffic { points, apis, routes, applications, plans, targets, .. } = &mut traffic;
+    let all = points.iter_mut().map(|(_, counts)| counts).chain(apis.iter_mut().map(|(_, counts)| counts));
+    let all = all.chain(routes.iter_mut().map(|(_, _, counts)| counts));
+    let all = all.chain(applications.iter_mut().map(|(_, counts)| counts));
+    let all = all.chain(plans.iter_mut().map(|(_, counts)| counts));
+    all.chain(targets.iter_mut().map(|(_, counts)| counts)).for_each(|counts| counts.outcomes.clear());
+    traffic
 }
 
 fn total(traffic: &Traffic) -> Counts {
@@ -62,26 +70,25 @@ fn deltas(call: &Call) -> Vec<RollupDelta> {
 }
 
 /// Rollups only, as when raw calls are not sampled.
-async fn send(telemetry: &dyn Telemetry, calls: &[Call]) {
+pub async fn send(telemetry: &dyn Telemetry, calls: &[Call]) {
     let rollups = calls.iter().flat_map(deltas).collect();
     let batch = CallBatch { boot: BootId::generate(), sequence: 1, calls: vec![], rollups, dropped: 0 };
     telemetry.store_batch(GatewayId::generate(), EnvironmentId::generate(), &batch).await.unwrap();
 }
 
-struct World {
-    tenant: TenantId,
-    apis: Vec<ApiId>,
-    applications: Vec<ApplicationId>,
-    calls: Vec<Call>,
+pub struct World {
+    pub tenant: TenantId,
+    pub apis: Vec<ApiId>,
+    pub applications: Vec<ApplicationId>,
+    pub calls: Vec<Call>,
 }
 
 /// Calls over `days` until now, of 12 APIs with 3 routes and 4 applications.
-fn world(days: i64, now: DateTime<Utc>) -> World {
+pub fn world(days: i64, now: DateTime<Utc>) -> World {
     let tenant = TenantId::generate();
     let apis: Vec<_> = (0..12).map(|_| ApiId::generate()).collect();
     let applications: Vec<_> = (0..4).map(|_| ApplicationId::generate()).collect();
     let plan = PlanId::generate();
-    let outcomes = [CacheOutcome::Hit, CacheOutcome::Miss, CacheOutcome::Bypass, CacheOutcome::Stale];
     let calls = (0..600_usize)
         .map(|i| {
             let mut call = call(tenant, now - TimeDelta::seconds(days * 86_400 * i as i64 / 600));
@@ -91,7 +98,7 @@ fn world(days: i64, now: DateTime<Utc>) -> World {
             call.application = (i % 5 != 0).then(|| applications[i * i % 13 % 4]);
             call.plan = Some(plan);
             call.status = [200, 200, 200, 404, 500, 429][i % 6];
-            call.cache = outcomes[i % 4];
+            call.cache = CacheOutcome::ALL[i % 11];
             call.duration_us = (i as u64 * 7_919) % 90_000;
             call
         })

@@ -1,7 +1,10 @@
 //! What gateways say of the memory of their caches.
 
+use std::time::Duration;
+
 use sluice_contract::ids::{ApiId, TenantId};
-use sluice_contract::link::{CacheEvictions, CacheHealth, CacheUse, Heartbeat};
+use sluice_contract::link::{CacheEvictions, CacheHealth, CacheUse, HEARTBEAT_PATH, Heartbeat};
+use sluice_contract::rest::cache_analytics::CacheAnalytics;
 use sluice_contract::rest::gateways::{Gateway, GatewayHealth};
 use sluice_contract::rest::page::Page;
 use sluice_contract::rest::users::Role;
@@ -43,6 +46,7 @@ async fn the_memory_of_a_cache_is_shown_and_each_tenant_sees_its_own_apis_in_it_
             tenant,
             entries: 2,
             bytes,
+            evictions: CacheEvictions { size: 1, ..CacheEvictions::default() },
         };
         let (theirs, ours) = (held(other, 900), held(own, 500));
         let whole = CacheHealth {
@@ -67,6 +71,50 @@ async fn the_memory_of_a_cache_is_shown_and_each_tenant_sees_its_own_apis_in_it_
         assert_eq!(health(&viewer, own).await.cache, with(vec![ours]));
         let stranger = app.member_of(other, &[Role::Viewer]).await;
         assert_eq!(health(&stranger, other).await.cache, with(vec![theirs]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let gateway = served.gateway().await;
+        let app = &served.app;
+        let other = app.another_tenant("other").await;
+        let evictions = CacheEvictions { size: 3, ..CacheEvictions::default() };
+        let held = |tenant, bytes| CacheUse {
+            api: ApiId::generate(),
+            slug: "a".to_owned(),
+            tenant,
+            entries: 2,
+            bytes,
+            evictions,
+        };
+        let (ours, theirs) = (held(app.tenant, 500), held(other, 900));
+        let cache = CacheHealth {
+            capacity_bytes: 10_000,
+            eviction: "tinylfu".to_owned(),
+            api_share: 50,
+            tenant_share: 75,
+            evictions,
+            apis: vec![theirs, ours.clone(), held(app.tenant, 40)],
+        };
+        let heartbeat = Heartbeat { cache: Some(cache), ..gateway.pulse(0) };
+        gateway.post(HEARTBEAT_PATH, &heartbeat).await.unwrap();
+        let seen = async |query: String| -> (Option<u64>, Option<u64>, u64) {
+            let path = app.path(&format!("/analytics/cache?{query}"));
+            let found: CacheAnalytics = app.admin.get(&path).await.expect(200).json();
+            let newest = found.memory.iter().rev().find(|point| point.bytes.is_some());
+            newest.map_or((None, None, 0), |point| (point.entries, point.bytes, point.evictions.size))
+        };
+        let until = tokio::time::Instant::now() + Duration::from_secs(30);
+        while seen(String::new()).await.1.is_none() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(seen(String::new()).await, (Some(4), Some(540), 6), "of this tenant only");
+        assert_eq!(seen(format!("api={}", ours.api)).await, (Some(2), Some(500), 3));
+        assert_eq!(seen(format!("api={}", ApiId::generate())).await, (None, None, 0));
     })
     .await;
 }

@@ -1,0 +1,177 @@
+//! What the cache did, and what it held: what is told is what the calls and the gateways said.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use sluice_contract::calls::{CacheOutcome, Call};
+use sluice_contract::ids::{ApiId, ApplicationId, BootId, GatewayId, TenantId};
+use sluice_contract::link::CacheEvictions;
+use sluice_contract::rollup::OutcomeCounts;
+use sluice_store::Error;
+use sluice_store::telemetry::{Held, MemorySample, Retention, Telemetry, TrafficQuery};
+
+use crate::telemetry::{now, on_each_database};
+use crate::telemetry_traffic::{World, last, send, world};
+
+type Outcomes = BTreeMap<CacheOutcome, OutcomeCounts>;
+
+fn sum<'a>(calls: impl Iterator<Item = &'a Call>) -> Outcomes {
+    let mut sums = Outcomes::new();
+    for call in calls {
+        let (bytes_out, upstream_us) = (call.bytes_out, call.upstream_us.unwrap_or_default());
+        sums.entry(call.cache).or_default().merge(&OutcomeCounts { calls: 1, bytes_out, upstream_us });
+    }
+    sums
+}
+
+/// Compares one answer with what the calls themselves say.
+async fn check(telemetry: &dyn Telemetry, world: &World, query: &TrafficQuery) {
+    let found = telemetry.cache(world.tenant, query).await.unwrap();
+    let by_route = query.api.is_some() || query.route.is_some();
+    let step = TimeDelta::minutes(found.step_minutes.into());
+    let is_asked = |call: &&Call| {
+        (found.from..found.to).contains(&call.at)
+            && query.api.is_none_or(|api| call.api == Some(api))
+            && query.route.as_ref().is_none_or(|route| call.route.as_ref() == Some(route))
+    };
+    let names = |call: &Call| (call.api, if by_route { call.route.clone() } else { None });
+    let mut wanted: BTreeMap<_, BTreeMap<usize, Vec<&Call>>> = BTreeMap::new();
+    for call in world.calls.iter().filter(is_asked) {
+        let index = found.points.iter().position(|at| call.at >= *at && call.at < *at + step).unwrap();
+        wanted.entry(names(call)).or_default().entry(index).or_default().push(call);
+    }
+    let wanted: BTreeMap<_, BTreeMap<usize, Outcomes>> = wanted
+        .into_iter()
+        .map(|(names, points)| {
+            (names, points.into_iter().map(|(i, calls)| (i, sum(calls.into_iter()))).collect())
+        })
+        .collect();
+    assert!(!wanted.is_empty());
+    let found: BTreeMap<_, _> =
+        found.groups.into_iter().map(|group| ((group.api, group.route), group.points)).collect();
+    assert_eq!(found, wanted, "{query:?}");
+}
+
+#[tokio::test]
+async fn what_the_cache_did_is_exact_for_apis_and_routes_before_and_after_compaction() {
+    on_each_database(async |telemetry| {
+        let world = world(100, now());
+        for calls in world.calls.chunks(2) {
+            send(&*telemetry, calls).await;
+        }
+        assert!(telemetry.compact().await.unwrap() > 0);
+        for _ in 0..2 {
+            for days in [2, 90] {
+                let query = last(TimeDelta::days(days));
+                let (api, route) = (Some(world.apis[4]), Some("r1".to_owned()));
+                check(&*telemetry, &world, &query).await;
+                check(&*telemetry, &world, &TrafficQuery { api, ..query.clone() }).await;
+                check(&*telemetry, &world, &TrafficQuery { api, route, ..query }).await;
+            }
+            while telemetry.compact().await.unwrap() > 0 {}
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_cache_did_is_not_known_by_application() {
+    on_each_database(async |telemetry| {
+        let query =
+            TrafficQuery { application: Some(ApplicationId::generate()), ..last(TimeDelta::hours(1)) };
+        let refused = telemetry.cache(TenantId::generate(), &query).await.unwrap_err();
+        assert!(matches!(refused, Error::Invalid(fields) if fields[0].pointer == "application"));
+    })
+    .await;
+}
+
+fn purged(purged: u64) -> CacheEvictions {
+    CacheEvictions { purged, ..CacheEvictions::default() }
+}
+
+struct Noted {
+    start: DateTime<Utc>,
+    sample: MemorySample,
+}
+
+impl Noted {
+    /// Gateways start at the beginning of an hour, so that buckets are known.
+    fn new(start: DateTime<Utc>) -> Self {
+        let sample = MemorySample {
+            at: start,
+            gateway: GatewayId::generate(),
+            boot: BootId::generate(),
+            tenant: TenantId::generate(),
+            api: ApiId::generate(),
+            entries: 0,
+            bytes: 0,
+            evictions: CacheEvictions::default(),
+        };
+        Self { start, sample }
+    }
+
+    fn at(&self, minutes: i64, bytes: u64, left: u64) -> MemorySample {
+        let at = self.start + TimeDelta::minutes(minutes);
+        MemorySample { at, entries: bytes / 10, bytes, evictions: purged(left), ..self.sample.clone() }
+    }
+}
+
+#[tokio::test]
+async fn what_was_held_is_the_newest_of_each_step_over_gateways_and_what_left_counts_once() {
+    on_each_database(async |telemetry| {
+        let start = now().duration_trunc(TimeDelta::hours(1)).unwrap() - TimeDelta::hours(3);
+        let one = Noted::new(start);
+        let restarted =
+            Noted { start, sample: MemorySample { boot: BootId::generate(), ..one.sample.clone() } };
+        let two =
+            Noted { start, sample: MemorySample { gateway: GatewayId::generate(), ..one.sample.clone() } };
+        let other_api =
+            Noted { start, sample: MemorySample { api: ApiId::generate(), ..one.sample.clone() } };
+        let other_tenant = Noted::new(start);
+        telemetry.note_memory(&[one.at(-10, 70, 2), other_tenant.at(0, 9_999, 9)]).await.unwrap();
+        telemetry.note_memory(&[one.at(0, 100, 3), two.at(2, 1_000, 1)]).await.unwrap();
+        telemetry.note_memory(&[one.at(4, 200, 5), other_api.at(4, 5_000, 7)]).await.unwrap();
+        telemetry.note_memory(&[restarted.at(11, 30, 4)]).await.unwrap();
+
+        let query =
+            TrafficQuery { from: start, to: start + TimeDelta::minutes(20), ..last(TimeDelta::hours(1)) };
+        let of_api = TrafficQuery { api: Some(one.sample.api), ..query.clone() };
+        let (tenant, at) = (one.sample.tenant, |minutes| start + TimeDelta::minutes(minutes));
+        let held = |bytes: u64, left| Held { held: Some((bytes / 10, bytes)), left: purged(left) };
+        let memory = telemetry.memory(tenant, &of_api).await.unwrap();
+        assert_eq!(memory.step_minutes, 5);
+        // Of the first gateway 5 - 2 left, of the second 1; then the first started anew.
+        let wanted = [
+            (at(0), held(1_200, 4)),
+            (at(5), Held::default()),
+            (at(10), held(30, 4)),
+            (at(15), Held::default()),
+        ];
+        assert_eq!(memory.points, wanted);
+        let all = telemetry.memory(tenant, &query).await.unwrap();
+        assert_eq!(all.points[0].1, held(6_200, 11), "all APIs of the tenant, and no other's");
+
+        let days =
+            TrafficQuery { from: start - TimeDelta::days(20), to: start + TimeDelta::hours(1), ..of_api };
+        let hours = telemetry.memory(tenant, &days).await.unwrap();
+        let last = hours.points.iter().rev().find(|(_, held)| held.held.is_some()).unwrap();
+        assert_eq!(last.1.held, Some((103, 1_030)), "{hours:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_held_long_ago_is_forgotten() {
+    on_each_database(async |telemetry| {
+        let now = now();
+        let (old, new) = (Noted::new(now - TimeDelta::days(102)), Noted::new(now - TimeDelta::days(90)));
+        telemetry.note_memory(&[old.at(0, 10, 0), new.at(0, 10, 0)]).await.unwrap();
+        let removed =
+            telemetry.retain(&Retention { now, call_days: 1, rollup_days: 400 }).await.unwrap().rollups;
+        assert_eq!(removed, 3, "both buckets of the old one, and the short one of the newer");
+        let query = last(TimeDelta::days(95));
+        let found = telemetry.memory(new.sample.tenant, &query).await.unwrap();
+        assert!(found.points.iter().any(|(_, held)| held.held == Some((1, 10))));
+    })
+    .await;
+}
