@@ -37,7 +37,7 @@ pub use bars::{Bar, BarList};
 pub use breadcrumbs::{Breadcrumbs, Crumb, PageCrumbs, set_page};
 pub use button::{Button, Kind, LinkButton};
 pub use card::{Notice, PageHead, Panel, Stat};
-pub use chart::{ChartData, LineChart, Series, Sparkline, StackedBars};
+pub use chart::{ChartData, ChartMark, LineChart, Series, Sparkline, StackedBars};
 pub use choice::Segments;
 pub use code::{CodeBlock, Secret};
 pub use confirm::ConfirmDialog;

@@ -30,6 +30,14 @@ pub struct ChartData {
     pub series: Vec<Series>,
 }
 
+/// Something that happened at a time, shown as a line across the chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChartMark {
+    pub at: DateTime<Utc>,
+    /// What happened.
+    pub text: String,
+}
+
 impl ChartData {
     fn is_empty(&self) -> bool {
         self.series.iter().all(|series| series.values.iter().all(Option::is_none))
@@ -46,12 +54,15 @@ pub fn LineChart(
     /// How a value reads, with its unit.
     format: fn(f64) -> String,
     #[prop(optional)] area: bool,
+    /// What happened meanwhile.
+    #[prop(optional, into)]
+    marks: Signal<Vec<ChartMark>>,
     /// What to say when there is nothing.
     #[prop(default = "Nothing was measured in this time.")]
     none: &'static str,
 ) -> impl IntoView {
-    let marks = if area { Marks::Areas } else { Marks::Lines };
-    view! { <ChartFrame label data format marks none /> }
+    let kind = if area { Marks::Areas } else { Marks::Lines };
+    view! { <ChartFrame label data format kind marks none /> }
 }
 
 /// Layers on top of each other, one bar for each time.
@@ -62,5 +73,5 @@ pub fn StackedBars(
     format: fn(f64) -> String,
     #[prop(default = "Nothing was measured in this time.")] none: &'static str,
 ) -> impl IntoView {
-    view! { <ChartFrame label data format marks=Marks::Bars none /> }
+    view! { <ChartFrame label data format kind=Marks::Bars marks=Signal::default() none /> }
 }

@@ -1,6 +1,6 @@
 //! APIs: what a publisher edits, freezes and releases.
 
-mod cache;
+pub(super) mod cache;
 mod detail;
 mod draft;
 mod import;

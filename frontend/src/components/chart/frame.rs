@@ -1,13 +1,14 @@
 //! What all charts over time share: size, axes, legend, readout, table.
 
+use chrono::{DateTime, Utc};
 use leptos::ev::{KeyboardEvent, PointerEvent};
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
-use super::scale::{Linear, Places, time_ticks};
-use super::{ChartData, Series, marks};
+use super::scale::{self, Linear, Places, time_ticks};
+use super::{ChartData, ChartMark, Series, marks};
 use crate::format;
 use crate::state::effect;
 
@@ -36,7 +37,8 @@ pub(super) fn ChartFrame(
     label: String,
     data: Signal<ChartData>,
     format: fn(f64) -> String,
-    marks: Marks,
+    kind: Marks,
+    marks: Signal<Vec<ChartMark>>,
     none: &'static str,
 ) -> impl IntoView {
     let empty = Memo::new(move |_| data.with(ChartData::is_empty));
@@ -48,7 +50,7 @@ pub(super) fn ChartFrame(
         view! {
             <figure class="chart" aria-label=label.get_value()>
                 <Legend data />
-                <PlotArea label=label.get_value() data format marks />
+                <PlotArea label=label.get_value() data format kind marks />
                 <Numbers label=label.get_value() data format />
             </figure>
         }
@@ -70,7 +72,8 @@ fn PlotArea(
     label: String,
     data: Signal<ChartData>,
     format: fn(f64) -> String,
-    marks: Marks,
+    kind: Marks,
+    marks: Signal<Vec<ChartMark>>,
 ) -> impl IntoView {
     let area = NodeRef::<html::Div>::new();
     let width = measured_width(area);
@@ -79,9 +82,9 @@ fn PlotArea(
         let inner = (width.get() - LEFT - RIGHT).max(60.0);
         data.with(|data| {
             let count = data.times.len();
-            let places = Places { count, pixels: inner, slots: marks == Marks::Bars };
-            let max = marks::largest(&data.series, marks == Marks::Bars, count);
-            Plot { places, scale: Linear::covering(max, HEIGHT - TOP - BOTTOM), marks }
+            let places = Places { count, pixels: inner, slots: kind == Marks::Bars };
+            let max = marks::largest(&data.series, kind == Marks::Bars, count);
+            Plot { places, scale: Linear::covering(max, HEIGHT - TOP - BOTTOM), marks: kind }
         })
     });
     let point = move |event: PointerEvent| {
@@ -109,7 +112,8 @@ fn PlotArea(
             |i| {
                 let (time, rows) = data.with(|data| readout(data, i, format));
                 let rows = rows.into_iter().map(|(name, _, text)| format!("{name} {text}"));
-                format!("{time}: {}", rows.collect::<Vec<_>>().join(", "))
+                let happened = data.with(|data| marks.with(|marks| marked(marks, &data.times, i)));
+                format!("{time}: {}", rows.chain(happened).collect::<Vec<_>>().join(", "))
             },
         )
     };
@@ -133,10 +137,11 @@ fn PlotArea(
                 <g transform=format!("translate({LEFT},{TOP})")>
                     {move || axes(plot.get(), &data.read(), format)}
                     {move || drawn(plot.get(), &data.read())}
+                    {move || mark_lines(plot.get(), &data.read().times, &marks.read())}
                     {move || cursor.get().map(|i| cursor_marks(plot.get(), &data.read(), i))}
                 </g>
             </svg>
-            {move || cursor.get().map(|i| tip(plot.get(), &data.read(), i, width.get(), format))}
+            {move || cursor.get().map(|i| tip(plot.get(), &data.read(), &marks.read(), i, width.get(), format))}
         </div>
     }
 }
@@ -223,6 +228,7 @@ fn cursor_marks(plot: Plot, data: &ChartData, i: usize) -> impl IntoView + use<>
 fn tip(
     plot: Plot,
     data: &ChartData,
+    marks: &[ChartMark],
     i: usize,
     width: f64,
     format: fn(f64) -> String,
@@ -239,12 +245,31 @@ fn tip(
             <dd>{text}</dd>
         }
     });
+    let happened =
+        marked(marks, &data.times, i).into_iter().map(|text| view! { <p class="break">{text}</p> });
     view! {
         <div class="chart-tip" aria-hidden="true" style:left=left style:right=from_right>
             <span class="muted">{time}</span>
             <dl>{rows.collect_view()}</dl>
+            {happened.collect_view()}
         </div>
     }
+}
+
+/// A line where something happened.
+fn mark_lines(plot: Plot, times: &[DateTime<Utc>], marks: &[ChartMark]) -> impl IntoView + use<> {
+    let base = plot.scale.y(0.0);
+    let lines = marks.iter().filter_map(|mark| {
+        let x = plot.places.x_at(scale::place(times, mark.at)?);
+        Some(view! { <line class="mark-line" x1=x x2=x y1="0" y2=base /> })
+    });
+    lines.collect_view()
+}
+
+/// What happened in the step of a point.
+fn marked(marks: &[ChartMark], times: &[DateTime<Utc>], i: usize) -> Vec<String> {
+    let in_step = |mark: &&ChartMark| scale::place(times, mark.at).is_some_and(|place| place as usize == i);
+    marks.iter().filter(in_step).map(|mark| mark.text.clone()).collect()
 }
 
 type Readout = (String, Vec<(&'static str, u8, String)>);

@@ -60,6 +60,14 @@ pub(super) fn time_ticks(times: &[DateTime<Utc>], pixels: f64) -> Vec<(usize, St
         .collect()
 }
 
+/// Where a time is among the times of points, in points from the first. None outside of their steps.
+pub(super) fn place(times: &[DateTime<Utc>], at: DateTime<Utc>) -> Option<f64> {
+    let (first, second) = (times.first()?, times.get(1)?);
+    let step = (*second - *first).num_milliseconds().max(1) as f64;
+    let place = (at - *first).num_milliseconds() as f64 / step;
+    (0.0..times.len() as f64).contains(&place).then_some(place)
+}
+
 /// Horizontal place of each of `count` points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Places {
@@ -71,10 +79,19 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn x(&self, i: usize) -> f64 {
+        self.x_at(i as f64)
+    }
+
+    /// Of a [`place`] between points; never beyond the last.
+    pub(super) fn x_at(&self, place: f64) -> f64 {
         if self.slots {
-            return self.slot() * (i as f64 + 0.5);
+            return self.slot() * (place + 0.5);
         }
-        if self.count < 2 { self.pixels / 2.0 } else { self.pixels * i as f64 / (self.count - 1) as f64 }
+        if self.count < 2 {
+            self.pixels / 2.0
+        } else {
+            (self.pixels * place / (self.count - 1) as f64).min(self.pixels)
+        }
     }
 
     pub(super) fn slot(&self) -> f64 {
@@ -116,6 +133,19 @@ mod tests {
             let ticks = time_ticks(&times, 600.0);
             assert!((2..=10).contains(&ticks.len()), "{step} × {count}: {ticks:?}");
         }
+    }
+
+    #[test]
+    fn what_happened_is_placed_between_the_points_around_it() {
+        let start = DateTime::from_timestamp(1_763_700_000, 0).unwrap();
+        let times: Vec<_> = (0..5).map(|i| start + TimeDelta::seconds(60 * i)).collect();
+        let at = |seconds| place(&times, start + TimeDelta::seconds(seconds));
+        assert_eq!(
+            [-1, 0, 90, 240, 299, 300].map(at).map(|it| it.map(|it| (it * 100.0) as u32)),
+            [None, Some(0), Some(150), Some(400), Some(498), None]
+        );
+        let lines = Places { count: 5, pixels: 100.0, slots: false };
+        assert_eq!((lines.x_at(1.5), lines.x_at(4.98)), (37.5, 100.0));
     }
 
     #[test]

@@ -34,15 +34,34 @@ impl Filters {
         self.query().is_empty()
     }
 
+    /// Whether the calls of one application are asked for.
+    pub fn has_application(self) -> bool {
+        !self.application.get().is_empty()
+    }
+
+    /// `&api=…&route=…` as far as they are set: what the cache does is counted by these.
+    pub fn of_cache(self) -> String {
+        as_query(&[("api", self.api), ("route", self.route)])
+    }
+
+    /// `&api=…` if it is set.
+    pub fn of_api(self) -> String {
+        as_query(&[("api", self.api)])
+    }
+
     /// `&api=…&application=…&route=…` as far as they are set.
     pub fn query(self) -> String {
-        [("api", self.api), ("application", self.application), ("route", self.route)]
-            .into_iter()
-            .map(|(key, value)| (key, value.get()))
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(key, value)| format!("&{key}={}", query_value(&value)))
-            .collect()
+        as_query(&[("api", self.api), ("application", self.application), ("route", self.route)])
     }
+}
+
+fn as_query(values: &[(&str, UrlText)]) -> String {
+    values
+        .iter()
+        .map(|(key, value)| (key, value.get()))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| format!("&{key}={}", query_value(&value)))
+        .collect()
 }
 
 #[component]

@@ -27,26 +27,6 @@ pub fn latency(analytics: &Analytics) -> ChartData {
     )
 }
 
-/// Cache hits among the calls that could have been hits, 0 to 1; a step without such calls is a gap.
-pub fn hit_ratio(analytics: &Analytics) -> ChartData {
-    chart(
-        analytics,
-        &[("Hit ratio", 1, &|t| (t.cacheable > 0).then(|| t.cache_hits as f64 / t.cacheable as f64))],
-    )
-}
-
-/// Calls of each step by what the cache did.
-pub fn cache_use(analytics: &Analytics) -> ChartData {
-    chart(
-        analytics,
-        &[
-            ("Hits", 1, &|t| Some(t.cache_hits as f64)),
-            ("Misses", 3, &|t| Some(t.cacheable.saturating_sub(t.cache_hits) as f64)),
-            ("Bypassed", 7, &|t| Some(t.calls.saturating_sub(t.cacheable) as f64)),
-        ],
-    )
-}
-
 /// Bytes of each step.
 pub fn volume(analytics: &Analytics) -> ChartData {
     chart(

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use sluice_contract::rest::analytics::{Analytics, TopRow};
 
 use super::filters::use_filters;
-use super::series::{self, as_count, as_ms};
+use super::series::{self, as_bytes, as_count, as_ms};
 use super::use_measured;
 use crate::components::{Bar, BarList, LineChart, Panel, Skeleton, StackedBars, Stat};
 use crate::format;
@@ -55,6 +55,14 @@ fn Traffic(data: Signal<Analytics>) -> impl IntoView {
                     label="Latency over time"
                     data=Signal::derive(move || data.with(series::latency))
                     format=as_ms
+                    none="No calls in this time."
+                />
+            </Panel>
+            <Panel title="Volume" note="Bodies of requests and responses">
+                <LineChart
+                    label="Bytes over time"
+                    data=Signal::derive(move || data.with(series::volume))
+                    format=as_bytes
                     none="No calls in this time."
                 />
             </Panel>

@@ -109,7 +109,7 @@ fn what(purge: &PurgeRecord) -> AnyView {
     view! { <span class="row">{kind} {name} {soft}</span> }.into_any()
 }
 
-fn kind_of(scope: &PurgeScope) -> &'static str {
+pub(in crate::pages) fn kind_of(scope: &PurgeScope) -> &'static str {
     match scope {
         PurgeScope::Api { .. } => "everything of the API",
         PurgeScope::Url { .. } => "address",
@@ -121,7 +121,7 @@ fn kind_of(scope: &PurgeScope) -> &'static str {
     }
 }
 
-fn named(scope: &PurgeScope) -> Option<String> {
+pub(in crate::pages) fn named(scope: &PurgeScope) -> Option<String> {
     match scope {
         PurgeScope::Url { path, .. } | PurgeScope::Prefix { path, .. } => Some(path.clone()),
         PurgeScope::Tag { tag, .. } => Some(tag.clone()),
