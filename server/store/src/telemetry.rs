@@ -38,8 +38,8 @@ use crate::connection::DatabaseUrl;
 use crate::error::Result;
 use dialect::Dialect;
 
-pub use hottest::Hottest;
 pub use cache::{CacheGroup, CacheTraffic};
+pub use hottest::Hottest;
 pub use matcher::Matcher;
 pub use memory::{Held, Memory, MemorySample};
 

@@ -41,7 +41,7 @@ pub(super) async fn hottest(
         "SELECT path, {query} AS query FROM \
          (SELECT path, detail, cache FROM calls WHERE {} ORDER BY at DESC, id DESC LIMIT {LOOKED_AT}) AS newest \
          GROUP BY path, {query} \
-         ORDER BY SUM(CASE WHEN cache = 'bypass' THEN 0 ELSE 1 END) DESC, COUNT(*) DESC, path LIMIT {count}",
+         ORDER BY SUM(CASE WHEN cache IN ('uncached', 'bypass', 'method') THEN 0 ELSE 1 END) DESC, COUNT(*) DESC, path LIMIT {count}",
         conditions.text()
     );
     let rows = sql::all(db, &sql, conditions.values).await?;
