@@ -13,6 +13,7 @@ mod m20261122_000004_owners;
 mod m20261122_000005_sign_in_failures;
 mod m20261122_000006_purge_scopes;
 mod m20261122_000008_warming;
+mod m20261122_000009_event_sources;
 mod tools;
 
 /// All migrations, oldest first.
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_sign_in_failures::Migration),
             Box::new(m20261122_000006_purge_scopes::Migration),
             Box::new(m20261122_000008_warming::Migration),
+            Box::new(m20261122_000009_event_sources::Migration),
         ]
     }
 }

@@ -82,6 +82,10 @@ ids! {
     WarmingId,
     /// A handful of URLs of a warming that one gateway is given.
     WarmJobId,
+    /// What purges the cache of an API when something happens elsewhere.
+    EventSourceId,
+    /// Something that came from such a source.
+    EventDeliveryId,
     /// A line of the audit log.
     AuditId,
     /// One request through a gateway; what clients see as `x-request-id` when they send none.

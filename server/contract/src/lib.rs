@@ -5,6 +5,7 @@
 pub mod calls;
 pub mod definition;
 pub mod environment;
+pub mod event_mapping;
 pub mod guard;
 pub mod histogram;
 pub mod ids;

@@ -10,6 +10,7 @@ pub mod cache_analytics;
 pub mod calls;
 pub mod catalogue;
 pub mod environments;
+pub mod event_sources;
 pub mod gateways;
 pub mod imports;
 pub mod page;

@@ -60,6 +60,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::subscriptions::router())
         .merge(crate::purges::router())
         .merge(crate::warmings::router())
+        .merge(crate::event_sources::router())
 }
 
 /// The API and its document.

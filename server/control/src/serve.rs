@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::problem::ApiError;
 use crate::state::App;
-use crate::{api, console, health, jobs, link, middleware, reference, telemetry_jobs, warmings};
+use crate::{api, console, health, hooks, jobs, link, middleware, reference, telemetry_jobs, warmings};
 
 /// All routes of the console's listener.
 pub fn router(app: &App) -> Router {
@@ -18,6 +18,7 @@ pub fn router(app: &App) -> Router {
         .route("/api/openapi.json", get(async move || document.clone()))
         .merge(reference::router())
         .merge(health::router())
+        .merge(hooks::router())
         .merge(link::plain_router())
         .route("/api/{*rest}", axum::routing::any(async || ApiError::not_found()))
         .fallback(console::serve)

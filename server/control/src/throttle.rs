@@ -1,4 +1,5 @@
-//! Slows down guessing: attempts to sign in are counted by account and by address, for all control planes together.
+//! Slows down guessing: attempts to sign in are counted by account and by address, webhooks with wrong signatures by
+//! source and address, for all control planes together.
 //!
 //! An attempt counts before its password is looked at, and is taken back when it was right: attempts at once are
 //! counted like attempts one after the other.
@@ -6,6 +7,7 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sluice_contract::ids::EventSourceId;
 use sluice_store::{Store, sign_in_failures};
 
 use crate::problem::ApiError;
@@ -54,6 +56,33 @@ impl Attempt {
     }
 }
 
+/// Refuses who has sent too many webhooks to a source that it did not sign.
+///
+/// # Errors
+/// 429 `throttled`.
+pub(crate) async fn check_sender(
+    store: &Store,
+    source: EventSourceId,
+    address: IpAddr,
+) -> Result<(), ApiError> {
+    let key = sender_key(source, address);
+    let failed = sign_in_failures::count(store.read(), &key, expired()).await?;
+    if failed >= PER_ADDRESS { Err(throttled()) } else { Ok(()) }
+}
+
+/// A webhook came that was not signed as it should be.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn wrong_sender(
+    store: &Store,
+    source: EventSourceId,
+    address: IpAddr,
+) -> Result<(), ApiError> {
+    sign_in_failures::add(store.read(), &sender_key(source, address), expired()).await?;
+    Ok(())
+}
+
 /// Counts that began at this time or before are over.
 pub(crate) fn expired() -> DateTime<Utc> {
     sluice_store::now() - WINDOW
@@ -66,6 +95,10 @@ fn throttled() -> ApiError {
 
 fn account_key(account: &str) -> String {
     format!("account:{}", account.trim().to_lowercase())
+}
+
+fn sender_key(source: EventSourceId, address: IpAddr) -> String {
+    format!("event-source:{source}:{}", address_key(address))
 }
 
 /// IPv6 clients have a /64 each.

@@ -10,6 +10,8 @@ pub mod audit;
 pub mod credentials;
 pub mod enrolment_tokens;
 pub mod environments;
+pub mod event_deliveries;
+pub mod event_sources;
 pub mod gateway_acks;
 pub mod gateway_boots;
 pub mod gateways;

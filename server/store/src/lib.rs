@@ -20,6 +20,7 @@ pub mod definition;
 pub mod diff;
 pub mod enrolment_tokens;
 pub mod environments;
+pub mod event_sources;
 pub mod gateways;
 pub mod journal;
 pub mod names;

@@ -18,6 +18,7 @@ mod catalogue;
 mod contention;
 mod credentials;
 mod environments;
+mod event_sources;
 mod front_door;
 mod hang_up;
 mod imports;

@@ -55,7 +55,11 @@ async fn published(app: &TestApp) -> BTreeMap<&'static str, String> {
     let subscription: Subscription = asked.expect(201).json();
     let scope = json!({"environment": publishing::production(app).await, "scope": {"by": "api", "api": api}});
     let purge = make_one(app, "/purges", scope).await;
+    let rules = json!([{"pointer": "/id", "purge": "tag", "template": "{value}"}]);
+    let source = json!({"name": "shop", "environment": publishing::production(app).await, "rules": rules});
+    let source = make_one(app, &format!("/apis/{api}/event-sources"), source).await;
     BTreeMap::from([
+        ("source", id(&source["source"]["id"])),
         ("api", api.to_string()),
         ("plan", plan.to_string()),
         ("number", "1".to_owned()),

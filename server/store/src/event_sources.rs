@@ -1,0 +1,275 @@
+//! Sources of events that purge the cache of an API. Secrets come and go sealed.
+
+mod deliveries;
+mod take;
+
+use chrono::{DateTime, Duration, Utc};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    Select, Set,
+};
+use sluice_contract::event_mapping;
+use sluice_contract::ids::{ApiId, EnvironmentId, EventSourceId, TenantId};
+use sluice_contract::rest::event_sources::{EventSource, HOOK_PATH, LastDelivery, SaveEventSource};
+use sluice_contract::rest::page::{Page, PageQuery};
+use sluice_entity::event_sources;
+
+use crate::audit::{self, Actor, Change, seen};
+use crate::error::{Error, Result, not_unique};
+use crate::keyset::{Listing, Sort};
+use crate::{Tx, apis, check_version, environments, text};
+
+pub use deliveries::{delete_old, deliveries, refuse};
+pub use take::{Receiver, Taken, receiver, take};
+
+/// Most events in a minute that a source may be given.
+const PER_MINUTE_MAX: u32 = 600;
+/// How long signatures with the secret before the last are taken.
+const OLD_SECRET: Duration = Duration::hours(24);
+
+const LISTING: Listing<event_sources::Entity> = Listing {
+    sorts: &[
+        Sort { name: "name", column: event_sources::Column::Name },
+        Sort { name: "created_at", column: event_sources::Column::CreatedAt },
+    ],
+    descending: false,
+    id: event_sources::Column::Id,
+    search: &[event_sources::Column::Name],
+};
+
+/// Sources of an API. Sorts: `name`, `created_at`.
+///
+/// # Errors
+/// [`Error::NotFound`] when the API is not in this tenant; see [`Listing::page`].
+pub async fn list(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    api: ApiId,
+    page: &PageQuery,
+) -> Result<Page<EventSource>> {
+    apis::row(db, tenant, api).await?;
+    let Page { items, next } = LISTING.page(db, of(tenant, api), page).await?;
+    Ok(Page { items: items.into_iter().map(view).collect::<Result<_>>()?, next })
+}
+
+/// One source.
+///
+/// # Errors
+/// [`Error::NotFound`] when it is not of this API.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    api: ApiId,
+    id: EventSourceId,
+) -> Result<EventSource> {
+    let row = of(tenant, api).filter(event_sources::Column::Id.eq(id.0)).one(db).await?;
+    view(row.ok_or(Error::NotFound)?)
+}
+
+/// Makes a source under an id for which `sealed` was sealed.
+///
+/// # Errors
+/// [`Error::NotFound`] for the API, [`Error::Invalid`], [`Error::NotUnique`] for the name.
+pub async fn create(
+    tx: &Tx,
+    actor: &Actor,
+    tenant: TenantId,
+    api: ApiId,
+    (id, sealed): (EventSourceId, String),
+    new: &SaveEventSource,
+) -> Result<EventSource> {
+    apis::row(tx, tenant, api).await?;
+    let SaveEventSource { name, environment, rules, soft, enabled, per_minute } = new;
+    check(tx, tenant, new).await?;
+    let row = event_sources::ActiveModel {
+        id: Set(id.0),
+        tenant_id: Set(tenant.0),
+        api_id: Set(api.0),
+        environment_id: Set(environment.0),
+        name: Set(text::name("/name", name)?),
+        enabled: Set(*enabled),
+        rules: Set(serde_json::to_value(rules)?),
+        soft: Set(*soft),
+        per_minute: Set(per_minute.cast_signed()),
+        secret: Set(sealed),
+        old_secret: Set(None),
+        old_secret_until: Set(None),
+        last_at: Set(None),
+        last_outcome: Set(None),
+        version: Set(1),
+        created_by: Set(actor.name.clone()),
+        created_at: Set(crate::now()),
+    };
+    let source = view(row.insert(tx).await.map_err(not_unique("/name"))?)?;
+    record(tx, actor, "create_event_source", tenant, None, Some(&source)).await?;
+    Ok(source)
+}
+
+/// Changes a source that is still at `version`.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Stale`], and those of [`create`].
+pub async fn update(
+    tx: &Tx,
+    actor: &Actor,
+    tenant: TenantId,
+    (api, id): (ApiId, EventSourceId),
+    version: u64,
+    new: &SaveEventSource,
+) -> Result<EventSource> {
+    let row = lock(tx, tenant, api, id).await?;
+    let next = check_version(row.version, version)?;
+    let before = view(row.clone())?;
+    let SaveEventSource { name, environment, rules, soft, enabled, per_minute } = new;
+    check(tx, tenant, new).await?;
+    let mut row = row.into_active_model();
+    row.name = Set(text::name("/name", name)?);
+    row.environment_id = Set(environment.0);
+    row.rules = Set(serde_json::to_value(rules)?);
+    row.soft = Set(*soft);
+    row.enabled = Set(*enabled);
+    row.per_minute = Set(per_minute.cast_signed());
+    row.version = Set(next);
+    let source = view(row.update(tx).await.map_err(not_unique("/name"))?)?;
+    record(tx, actor, "update_event_source", tenant, Some(&before), Some(&source)).await?;
+    Ok(source)
+}
+
+/// Gives a source another secret. The one that it had is taken for another day, so that its sender can change over.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn rotate(
+    tx: &Tx,
+    actor: &Actor,
+    tenant: TenantId,
+    (api, id): (ApiId, EventSourceId),
+    sealed: String,
+) -> Result<EventSource> {
+    let row = lock(tx, tenant, api, id).await?;
+    let before = view(row.clone())?;
+    let next = row.version + 1;
+    let old = row.secret.clone();
+    let mut row = row.into_active_model();
+    row.secret = Set(sealed);
+    row.old_secret = Set(Some(old));
+    row.old_secret_until = Set(Some(crate::now() + OLD_SECRET));
+    row.version = Set(next);
+    let source = view(row.update(tx).await?)?;
+    record(tx, actor, "rotate_event_source_secret", tenant, Some(&before), Some(&source)).await?;
+    Ok(source)
+}
+
+/// Removes a source that is still at `version`, and what came from it.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Stale`].
+pub async fn delete(
+    tx: &Tx,
+    actor: &Actor,
+    tenant: TenantId,
+    (api, id): (ApiId, EventSourceId),
+    version: u64,
+) -> Result<()> {
+    let row = lock(tx, tenant, api, id).await?;
+    check_version(row.version, version)?;
+    let before = view(row)?;
+    event_sources::Entity::delete_by_id(id.0).exec(tx).await?;
+    record(tx, actor, "delete_event_source", tenant, Some(&before), None).await
+}
+
+fn of(tenant: TenantId, api: ApiId) -> Select<event_sources::Entity> {
+    event_sources::Entity::find()
+        .filter(event_sources::Column::TenantId.eq(tenant.0))
+        .filter(event_sources::Column::ApiId.eq(api.0))
+}
+
+async fn lock(tx: &Tx, tenant: TenantId, api: ApiId, id: EventSourceId) -> Result<event_sources::Model> {
+    let select = of(tenant, api).filter(event_sources::Column::Id.eq(id.0));
+    select.lock_exclusive().one(tx).await?.ok_or(Error::NotFound)
+}
+
+async fn check(tx: &Tx, tenant: TenantId, new: &SaveEventSource) -> Result<()> {
+    let rules = event_mapping::problems("/rules", &new.rules);
+    let per_minute = (1..=PER_MINUTE_MAX).contains(&new.per_minute);
+    text::all([
+        text::name("/name", &new.name).map(drop),
+        if rules.is_empty() { Ok(()) } else { Err(Error::Invalid(rules)) },
+        if per_minute { Ok(()) } else { Err(out_of_range()) },
+    ])?;
+    match environments::get_for(tx, tenant, new.environment).await {
+        Err(Error::NotFound) => {
+            Err(Error::invalid("/environment", "unknown", "There is no such environment."))
+        }
+        other => other.map(drop),
+    }
+}
+
+fn out_of_range() -> Error {
+    Error::invalid("/per_minute", "out_of_range", format!("From 1 to {PER_MINUTE_MAX} events a minute."))
+}
+
+fn view(row: event_sources::Model) -> Result<EventSource> {
+    let event_sources::Model {
+        id,
+        tenant_id: _,
+        api_id,
+        environment_id,
+        name,
+        enabled,
+        rules,
+        soft,
+        per_minute,
+        secret: _,
+        old_secret: _,
+        old_secret_until,
+        last_at,
+        last_outcome,
+        version,
+        created_by,
+        created_at,
+    } = row;
+    Ok(EventSource {
+        id: EventSourceId(id),
+        api: ApiId(api_id),
+        environment: EnvironmentId(environment_id),
+        name,
+        enabled,
+        path: format!("{HOOK_PATH}{id}"),
+        rules: serde_json::from_value(rules)?,
+        soft,
+        per_minute: per_minute.cast_unsigned(),
+        old_secret_until: old_secret_until.filter(|until| *until > crate::now()),
+        last: last(last_at, last_outcome),
+        version: crate::version(version),
+        created_by,
+        created_at,
+    })
+}
+
+fn last(at: Option<DateTime<Utc>>, outcome: Option<String>) -> Option<LastDelivery> {
+    Some(LastDelivery { at: at?, outcome: deliveries::outcome(&outcome?) })
+}
+
+async fn record(
+    tx: &Tx,
+    actor: &Actor,
+    action: &str,
+    tenant: TenantId,
+    before: Option<&EventSource>,
+    after: Option<&EventSource>,
+) -> Result<()> {
+    let Some(source) = after.or(before) else { return Ok(()) };
+    // What came from it is no change of it.
+    let quiet = |source: &EventSource| seen(&EventSource { last: None, ..source.clone() });
+    let change = Change {
+        tenant: Some(tenant),
+        action,
+        resource: "event_source",
+        id: source.id.to_string(),
+        name: &source.name,
+        before: before.map(quiet).transpose()?.flatten(),
+        after: after.map(quiet).transpose()?.flatten(),
+    };
+    audit::record(tx, actor, change).await
+}
