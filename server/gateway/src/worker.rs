@@ -67,11 +67,7 @@ impl Worker {
     }
 
     /// For calls that the gateway makes itself.
-    pub(crate) fn internal(
-        shared: Arc<Shared>,
-        tls: TlsConnectors,
-        resolver: Arc<dyn Resolver>,
-    ) -> Rc<Self> {
+    pub(crate) fn internal(shared: Arc<Shared>, tls: TlsConnectors, resolver: Arc<dyn Resolver>) -> Rc<Self> {
         let mut worker = Self::new(shared, tls, resolver);
         if let Some(worker) = Rc::get_mut(&mut worker) {
             worker.internal = true;
