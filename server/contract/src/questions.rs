@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{QuestionId, TenantId, WarmJobId};
+use crate::ids::{ApiId, QuestionId, TenantId, WarmJobId};
 use crate::journal::PurgeScope;
+use crate::rest::cache::{CacheEntries, CacheRequest, ExplainedRequest};
 use crate::rest::purges::PurgeAmount;
 use crate::warming::{WarmAnswer, WarmAsk};
 
@@ -38,6 +39,10 @@ pub enum Ask {
     PurgeAmount { scope: PurgeScope },
     /// Begins, looks after or stops a job of warming: what it fetches lasts in the cache, as if callers had asked for it.
     Warm { job: WarmJobId, what: WarmAsk },
+    /// What is stored of a URL; `path` is below the API's base, with its query.
+    CacheEntries { api: ApiId, path: String },
+    /// What the cache would do with a request to an API.
+    CacheKey { api: ApiId, request: Box<CacheRequest> },
     /// What a newer control plane asks.
     #[serde(other)]
     Unknown,
@@ -60,6 +65,8 @@ pub enum Reply {
     Warm {
         answer: WarmAnswer,
     },
+    CacheEntries(CacheEntries),
+    CacheKey(Box<ExplainedRequest>),
     /// The gateway answers as many questions as it does at a time.
     Busy,
     /// The gateway does not know the question; or the answer is a newer gateway's, to nothing that was asked.

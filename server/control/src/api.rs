@@ -61,6 +61,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::purges::router())
         .merge(crate::warmings::router())
         .merge(crate::event_sources::router())
+        .merge(crate::cache::router())
 }
 
 /// The API and its document.

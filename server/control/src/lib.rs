@@ -36,6 +36,7 @@ mod api_tokens;
 mod apis;
 mod applications;
 mod audit;
+mod cache;
 mod cache_analytics;
 mod calls;
 mod catalogue;

@@ -2,6 +2,7 @@
 
 mod address;
 mod admit;
+mod assume;
 mod authenticate;
 mod authorise;
 mod call;
@@ -32,6 +33,7 @@ use crate::state::Snapshot;
 use crate::worker::Worker;
 
 pub(crate) use address::{X_FORWARDED_PROTO, is_https, stands_for_https};
+pub(crate) use assume::{Assumed, assume};
 pub(crate) use authenticate::rule as key_rule;
 pub(crate) use authorise::Authorised;
 pub(crate) use call::Call;

@@ -7,6 +7,7 @@ use sluice_contract::journal::PurgeScope;
 use sluice_contract::questions::{Ask, Reply};
 use sluice_contract::rest::purges::{PurgeAmount, SecondLevelAmount};
 
+use crate::cache::{explain, inspect};
 use crate::shared::Shared;
 
 /// Answers a question on behalf of a tenant, of whose things alone it tells. What takes long is done on a thread for that.
@@ -19,6 +20,17 @@ pub async fn answer(shared: &Arc<Shared>, tenant: TenantId, ask: Ask) -> Reply {
         }
         Ask::Warm { job, what } => {
             return Reply::Warm { answer: shared.warming.ask(&shared, tenant, job, what) };
+        }
+        Ask::CacheEntries { api, path } => {
+            let look = move || Reply::CacheEntries(inspect::look_up(&shared, tenant, api, &path));
+            tokio::task::spawn_blocking(look).await
+        }
+        Ask::CacheKey { api, request } => {
+            let look = move || {
+                let explained = explain::explain(&shared, tenant, api, &request);
+                explained.map_or(Reply::Unknown, |explained| Reply::CacheKey(Box::new(explained)))
+            };
+            tokio::task::spawn_blocking(look).await
         }
         Ask::Unknown => return Reply::Unknown,
     };

@@ -4,6 +4,7 @@ mod cache;
 mod calls;
 mod changed;
 mod enrolment;
+mod inside;
 mod progress;
 mod questions;
 mod removal;

@@ -15,7 +15,7 @@ use super::flight::{Flight, Flights, Part, Stage};
 use super::freshness;
 use super::judge::{Asked, Found};
 use super::key::{self, Key};
-use super::labels;
+use super::labels::{self, Tags};
 use super::level::Shared;
 use super::purges::{Stamp, Verdict};
 use super::rules::{Audience, Given, Storable, storable};
@@ -284,7 +284,7 @@ impl Asked<'_> {
         &self,
         stored: &Stored,
         headers: HeaderMap,
-        tags: Option<Vec<u64>>,
+        tags: Option<Tags>,
         plan: Storable,
         timing: Timing,
     ) -> Stored {

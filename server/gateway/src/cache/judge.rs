@@ -12,7 +12,7 @@ use super::account::{Account, Owner};
 use super::conditional::Conditions;
 use super::directives::Directives;
 use super::key::{Digest, Keys, Named, Who};
-use super::labels::{self, Label, Labels};
+use super::labels::{self, Label, Labels, Tags};
 use super::purges::Verdict;
 use super::range::Wanted;
 use super::rules::{Audience, Storable};
@@ -170,12 +170,19 @@ impl<'a> Asked<'a> {
     }
 
     /// The same, with these tags.
-    pub(super) fn labels_of(&self, mut tags: Vec<u64>, audience: Audience) -> Labels {
+    pub(super) fn labels_of(&self, tags: Tags, audience: Audience) -> Labels {
+        let Tags { hashes: mut tags, names } = tags;
+        let names = if names.is_empty() { Arc::default() } else { names.into() };
         let application = self.authorised.credential().map(|credential| credential.application);
         if let Some(application) = application.filter(|_| audience == Audience::Caller) {
             tags.push(Label::application(application).hash());
         }
-        Labels { path: (*self.authorised.matched.path).into(), url: self.url(), tags: tags.into() }
+        Labels {
+            path: (*self.authorised.matched.path).into(),
+            url: self.url(),
+            tags: tags.into(),
+            names: Some(names),
+        }
     }
 
     /// What purges leave of a stored response.

@@ -1,5 +1,7 @@
 //! What a stored response is found by.
 
+mod read;
+
 use std::cell::Cell;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::ops::Range;
@@ -13,6 +15,7 @@ use sluice_policies::cache::{CacheRule, Separate};
 
 use crate::compile::Api;
 use crate::router::Found;
+pub(super) use read::{Parts, application_of, read, route};
 
 /// The same in every thread, different in every process, so that nobody outside can aim at a bucket.
 static HASHER: LazyLock<ahash::RandomState> = LazyLock::new(ahash::RandomState::new);

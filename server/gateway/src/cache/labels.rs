@@ -107,6 +107,15 @@ pub(crate) struct Labels {
     pub(super) path: Arc<str>,
     pub(super) url: u64,
     pub(super) tags: Arc<[u64]>,
+    /// The tags as the origin gave them, a line for each, for people; None: they are not known here.
+    pub(super) names: Option<Arc<str>>,
+}
+
+/// The tags of a response that are read: sorted, and as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tags {
+    pub(super) hashes: Vec<u64>,
+    pub(super) names: String,
 }
 
 impl Labels {
@@ -116,7 +125,13 @@ impl Labels {
 
     /// Bytes that they take, with their places in the index, about.
     pub(super) fn bytes(&self) -> usize {
-        96 + self.path.len() + 56 * self.tags.len()
+        let names = self.names.as_ref().map_or(0, |names| 16 + names.len());
+        96 + self.path.len() + 56 * self.tags.len() + names
+    }
+
+    /// The tags that the origin gave; None: they are not known here.
+    pub(super) fn names(&self) -> Option<Vec<String>> {
+        Some(self.names.as_ref()?.lines().map(str::to_owned).collect())
     }
 }
 
@@ -140,7 +155,7 @@ impl Labelled<'_> {
 }
 
 /// The tags of a response. None: it has no field for them.
-pub(super) fn tags(headers: &HeaderMap) -> Option<Vec<u64>> {
+pub(super) fn tags(headers: &HeaderMap) -> Option<Tags> {
     if !headers.contains_key(&SURROGATE_KEY) && !headers.contains_key(&CACHE_TAG) {
         return None;
     }
@@ -148,17 +163,22 @@ pub(super) fn tags(headers: &HeaderMap) -> Option<Vec<u64>> {
     let spaced = spaced.flat_map(|line| line.as_bytes().split(u8::is_ascii_whitespace));
     let listed = headers.get_all(&CACHE_TAG).into_iter();
     let listed = listed.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let mut tags: Vec<u64> = Vec::new();
+    let (mut tags, mut names) = (Vec::new(), String::new());
     for tag in spaced.chain(listed).map(<[u8]>::trim_ascii).filter(|tag| !tag.is_empty()) {
         if tags.len() == MOST_TAGS || tag.len() > LONGEST_TAG {
             tags.push(Label::any_tag().hash());
             break;
         }
-        tags.push(stable(b't', tag));
+        let hash = stable(b't', tag);
+        if tags.contains(&hash) {
+            continue;
+        }
+        tags.push(hash);
+        names.push_str(&String::from_utf8_lossy(tag));
+        names.push('\n');
     }
     tags.sort_unstable();
-    tags.dedup();
-    Some(tags)
+    Some(Tags { hashes: tags, names })
 }
 
 impl Label {
@@ -224,11 +244,13 @@ mod tests {
             ("surrogate-key", " one two\tone ".to_owned()),
             ("cache-tag", "three , four five,".to_owned()),
         ]);
-        assert_eq!(tags(&both), Some(hashes(&["one", "two", "three", "four five"])));
+        let both = tags(&both).unwrap();
+        assert_eq!(both.hashes, hashes(&["one", "two", "three", "four five"]));
+        assert_eq!(both.names, "one\ntwo\nthree\nfour five\n");
         let many = (0..200).map(|n| format!("t{n}")).collect::<Vec<_>>().join(" ");
         let many = tags(&map(&[("surrogate-key", many)])).unwrap();
-        assert!(many.len() == MOST_TAGS + 1 && many.contains(&Label::any_tag().hash()));
+        assert!(many.hashes.len() == MOST_TAGS + 1 && many.hashes.contains(&Label::any_tag().hash()));
         let long = tags(&map(&[("cache-tag", "x".repeat(LONGEST_TAG + 1))])).unwrap();
-        assert_eq!(long, [Label::any_tag().hash()]);
+        assert_eq!(long.hashes, [Label::any_tag().hash()]);
     }
 }

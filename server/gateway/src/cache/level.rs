@@ -67,7 +67,7 @@ impl Asked<'_> {
         let now = self.now();
         let (stamp, own) = second.stamp(&origin, now);
         let matched = &self.authorised.matched;
-        let labels = Labels { path: (*matched.path).into(), url: self.url(), tags: tags.into() };
+        let labels = Labels { path: (*matched.path).into(), url: self.url(), tags: tags.into(), names: None };
         let verdict = match own {
             true => purges.verdict(&labels.as_ref(), stamp),
             false => purges.verdict_on_foreign(&labels.as_ref(), stamp),

@@ -226,17 +226,22 @@ async fn question(outbound: &mut Outbound, most: u64) -> Option<Digest> {
     let body = std::mem::replace(&mut outbound.body, RequestBody::Empty);
     let (body, said) = body.gather(most).await;
     outbound.body = body;
+    said.map(|said| body_digest(&outbound.head.headers, said.iter().map(AsRef::as_ref)))
+}
+
+/// What tells bodies apart: what they say and how.
+pub(super) fn body_digest<'b>(headers: &HeaderMap, pieces: impl Iterator<Item = &'b [u8]>) -> Digest {
     let mut hash = Sha256::new();
     for name in [CONTENT_TYPE, CONTENT_ENCODING] {
-        let lines = outbound.head.headers.get_all(&name);
+        let lines = headers.get_all(&name);
         hash.update((lines.iter().count() as u64).to_le_bytes());
         for line in lines {
             hash.update((line.len() as u64).to_le_bytes());
             hash.update(line);
         }
     }
-    said?.iter().for_each(|piece| hash.update(piece));
-    Some(hash.finalize().into())
+    pieces.for_each(|piece| hash.update(piece));
+    hash.finalize().into()
 }
 
 impl Asked<'_> {

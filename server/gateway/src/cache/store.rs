@@ -129,6 +129,14 @@ impl Cache {
         Some(later.cloned())
     }
 
+    /// The same with what it is kept with, for people.
+    pub(super) fn find(&self, hash: u64, key: &[u8], request: &HeaderMap) -> Option<(Arc<Variants>, Kept)> {
+        let stored = self.get(hash, key, request)??;
+        let variants = self.shelves.get(hash)?;
+        let kept = variants.kept.iter().find(|kept| Arc::ptr_eq(&kept.stored, &stored)).cloned()?;
+        Some((variants, kept))
+    }
+
     /// What an API holds.
     pub(super) fn account(&self, owner: Owner, slug: &str) -> Arc<Account> {
         self.ledger.of(owner, slug)
@@ -194,6 +202,15 @@ impl Cache {
             Change::Remove
         });
         true
+    }
+
+    /// What is stored of a URL, found by the index. To be looked at counts as a use where uses are counted.
+    pub(super) fn of_url(&self, api: ApiId, path: &str, url: u64) -> Vec<Arc<Variants>> {
+        let mut found = Vec::new();
+        self.ledger.index.each(api, &Covered::Url(path.to_owned(), url), |hashes| {
+            found.extend(hashes.iter().filter_map(|hash| self.shelves.get(*hash)));
+        });
+        found
     }
 
     /// How much of an API is covered, without looking at any response. What purges have covered already and is in memory yet

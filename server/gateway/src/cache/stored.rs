@@ -91,7 +91,7 @@ impl Stored {
         };
         Self {
             key: Box::default(),
-            labels: Labels { path: "/".into(), url: 0, tags: [].into() },
+            labels: Labels { path: "/".into(), url: 0, tags: [].into(), names: None },
             status: StatusCode::OK,
             headers,
             body,

@@ -25,6 +25,11 @@ pub(crate) struct Matched {
 }
 
 impl Matched {
+    /// A route as [`find`] has it, of a path below the API's base that is normalised.
+    pub(super) fn of(api: &Arc<Api>, index: usize, path: &str) -> Self {
+        Self { api: Arc::clone(api), index, path: path.into(), preflight: false }
+    }
+
     pub(crate) fn route(&self) -> &Route {
         &self.api.routes[self.index]
     }

@@ -11,6 +11,7 @@ use http::{HeaderMap, Response};
 use tokio::sync::oneshot;
 
 use super::failure::{Kind, Outcome};
+use super::route::Matched;
 use super::{Answer, Arrived, Authorised, Call, REQUEST_ID, authenticate, cors, forwarded, headers};
 use sluice_policies::headers::HeaderRules;
 
@@ -55,7 +56,7 @@ pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) 
     let Parts { method, headers, .. } = &mut arrived.head;
     Ok(Head {
         method: method.clone(),
-        path: path(authorised)?,
+        path: path(&authorised.matched)?,
         query: call.query().map(Box::from),
         client_host: call.host.clone(),
         headers: std::mem::take(headers),
@@ -79,8 +80,7 @@ pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Author
 }
 
 /// The path below the target's base: the one asked for, or what the rewrite makes of it.
-fn path(authorised: &Authorised) -> Outcome<Rc<str>> {
-    let matched = &authorised.matched;
+pub(super) fn path(matched: &Matched) -> Outcome<Rc<str>> {
     let Some(rule) = &matched.policies().rewrite else { return Ok(Rc::clone(&matched.path)) };
     let merged = super::path::for_matching(&matched.path);
     let values = matched.route().template.matches(&merged).unwrap_or_default();

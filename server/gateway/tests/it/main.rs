@@ -7,6 +7,8 @@ mod cache;
 mod cache_coalescing;
 mod cache_downstream;
 mod cache_forbidden;
+mod cache_explained;
+mod cache_inside;
 mod cache_keys;
 mod cache_memory;
 mod cache_policy;

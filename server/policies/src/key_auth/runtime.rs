@@ -68,6 +68,12 @@ impl KeyRule {
         Some(FoundKey { key, place: Place::Query })
     }
 
+    /// Whether keys stand in this header.
+    #[must_use]
+    pub fn is_in(&self, name: &HeaderName) -> bool {
+        self.header == name
+    }
+
     /// Takes the key out of the headers that go to the upstream, unless it is to be forwarded.
     pub fn strip_headers(&self, headers: &mut HeaderMap, place: Option<Place>) {
         if self.forward {

@@ -139,6 +139,39 @@ proptest! {
     }
 
     #[test]
+    fn a_key_that_is_read_says_what_it_was_made_of(a in asked()) {
+        let rule = rule(Cache { cookies: vec!["a".into(), "b".into()], epoch: 7, ..Cache::default() });
+        let (shared, own) = a.keys(&rule);
+        let cookies: Vec<Vec<&[u8]>> = ["a=", "b="].map(|name| {
+            let pairs = a.cookies.iter().flat_map(|line| line.split(';'));
+            pairs.filter_map(|pair| Some(pair.strip_prefix(name)?.as_bytes())).collect()
+        }).into();
+        let body = a.body.map(|byte| [byte; 32]);
+        let parts = Parts {
+            https: a.https,
+            epoch: 7,
+            revision: a.revision,
+            body: body.as_ref(),
+            route: a.route.as_bytes(),
+            host: a.host.as_bytes(),
+            path: a.path.as_bytes(),
+            query: a.query.as_deref().map(str::as_bytes),
+            cookies,
+            caller: None,
+        };
+        prop_assert_eq!(read(&shared, &rule), Some(parts));
+        prop_assert_eq!(route(&shared), Some(a.route.as_bytes()));
+        if let Some(own) = own {
+            let read = read(&own, &rule).unwrap();
+            prop_assert_eq!(read.path, a.path.as_bytes());
+            let alone = a.application.filter(|_| a.cookies.is_empty() && a.authorisation.is_empty() && a.forwarded_key.is_none());
+            prop_assert_eq!(application_of(read.caller.unwrap()), alone.map(|byte| ApplicationId(uuid(byte + 1))));
+        }
+        // What was cut off is no key.
+        prop_assert_eq!(read(&shared[..shared.len() - 1], &rule), None);
+    }
+
+    #[test]
     fn chosen_cookies_tell_shared_copies_apart(a in asked(), b in asked()) {
         let rule = rule(Cache { cookies: vec!["a".into()], ..Cache::default() });
         let chosen = |asked: &Asked| -> Vec<String> {

@@ -1,0 +1,290 @@
+//! Looking inside the cache of gateways: what is stored of a URL, and what key a request would have.
+//!
+//! Bodies are not told, nor are secrets: what identifies a caller is told as the application's name or as a digest.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::ids::{ApplicationId, EnvironmentId};
+use crate::rest::asked::FromGateway;
+use crate::rest::purges::SecondLevelAmount;
+
+/// Bytes of the longest value that is told whole.
+pub const VALUE_MAX: usize = 512;
+
+/// `POST /tenants/{tenant}/apis/{api}/cache/entries`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LookUpCache {
+    pub environment: EnvironmentId,
+    /// As callers ask for it below the API's base, with its query: `/items?page=2`.
+    pub path: String,
+}
+
+/// What is stored of a URL, gateway by gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CacheLookup {
+    pub gateways: Vec<FromGateway<CacheEntries>>,
+}
+
+/// What a gateway has of a URL in memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CacheEntries {
+    /// The newest of each key first.
+    pub entries: Vec<CacheEntry>,
+    /// Entries that are not told because they are too many.
+    pub more: u64,
+    /// Whether there is a second level, of which nothing is known before it is asked for a key.
+    pub second_level: SecondLevelAmount,
+}
+
+/// A stored response.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CacheEntry {
+    pub level: CacheLevel,
+    /// The beginning of the key's SHA-256, as hexadecimal digits: the same on every gateway.
+    pub key_hash: String,
+    /// None: it was stored under other settings of the policy, by which its key cannot be read any more.
+    pub key: Option<CacheKey>,
+    pub state: CacheState,
+    pub status: u16,
+    /// Fields as they are stored; without a value where that is a secret.
+    pub headers: Vec<CacheField>,
+    /// Fields of the request that tell this response from others of the same key (`Vary`); without a value where the request had
+    /// none, or where that is a secret.
+    pub varies_by: Vec<CacheField>,
+    pub for_whom: CacheAudience,
+    pub age_s: u64,
+    pub lifetime_s: u64,
+    /// Seconds for which it is fresh yet; negative: for which it has been stale.
+    pub fresh_for_s: i64,
+    /// Seconds past its lifetime for which it may be served while a new one is fetched, and in place of an error.
+    pub stale_while_revalidate_s: u64,
+    pub stale_if_error_s: Option<u64>,
+    /// It is validated before each use; it is never served stale.
+    pub no_cache: bool,
+    pub must_revalidate: bool,
+    /// As the upstream gave them; None: they were not kept, because another gateway has fetched it.
+    pub tags: Option<Vec<String>>,
+    /// Bytes that it takes in memory, and those of its body.
+    pub bytes: u64,
+    pub body_bytes: u64,
+    /// Somebody has asked for one of this key since the newest came. Single hits are not counted.
+    pub used: bool,
+}
+
+/// Where a response is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheLevel {
+    Memory,
+    SecondLevel,
+}
+
+/// Whether a stored response may be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheState {
+    Fresh,
+    Stale,
+    /// A purge has made it stale.
+    SoftlyPurged,
+    /// A purge covers it: it is never served again, and its memory is given back soon.
+    Purged,
+}
+
+/// Who is served a stored response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheAudience {
+    Everyone,
+    /// Who brings neither a key nor `Authorization`.
+    Anonymous,
+    /// Who asked for it.
+    Caller,
+}
+
+/// A field; None: its value is not told or there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CacheField {
+    pub name: String,
+    pub value: Option<String>,
+    /// The value is a secret.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+}
+
+/// What a response is found by, part by part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CacheKey {
+    pub environment: Option<EnvironmentId>,
+    /// Slugs.
+    pub tenant: String,
+    pub api: String,
+    /// The revision, where each release starts anew; None: all share it.
+    pub version: Option<u32>,
+    pub epoch: u32,
+    /// `GET` (which serves `HEAD`, too), or `POST` where its body is part of the key.
+    pub method: String,
+    pub scheme: String,
+    pub host: String,
+    /// The operation.
+    pub route: String,
+    /// After the request's transform: as the upstream sees it.
+    pub path: String,
+    /// The part that the policy chooses; None: there is none.
+    pub query: Option<String>,
+    /// Headers that the policy names. Those that a response names (`Vary`) tell variants of one key apart.
+    pub headers: Vec<String>,
+    /// Cookies that the policy names; of their values a digest.
+    pub cookies: Vec<CacheField>,
+    pub caller: CacheCaller,
+    /// The beginning of the SHA-256 of the body and what says how to read it.
+    pub body: Option<String>,
+}
+
+/// Whose copy it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CacheCaller {
+    pub kind: CacheCallerKind,
+    /// Where the application is known.
+    pub application: Option<ApplicationId>,
+    pub application_name: Option<String>,
+}
+
+/// How callers are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheCallerKind {
+    /// One copy for all.
+    Shared,
+    /// A copy for an application.
+    Application,
+    /// A copy for these credentials: what `Authorization`, cookies and keys say together.
+    Credentials,
+}
+
+/// `POST /tenants/{tenant}/apis/{api}/cache/explain`: a request that nobody sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainCache {
+    pub environment: EnvironmentId,
+    pub request: CacheRequest,
+}
+
+/// A request, and the response that an upstream might give to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheRequest {
+    #[serde(default = "get")]
+    pub method: String,
+    /// What the client calls the host, with its port if it says one.
+    #[serde(default)]
+    pub host: String,
+    /// Whether a trusted proxy says that the client came over TLS.
+    #[serde(default)]
+    pub https: bool,
+    /// Below the API's base, with its query: `/items?page=2`.
+    pub path: String,
+    #[serde(default)]
+    pub headers: Vec<RequestField>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Whose key the request carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<ApplicationId>,
+    /// Of the response that might be given.
+    #[serde(default = "ok")]
+    pub response_status: u16,
+    #[serde(default)]
+    pub response_headers: Vec<RequestField>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+const fn ok() -> u16 {
+    200
+}
+
+/// A field of a request or a response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestField {
+    pub name: String,
+    pub value: String,
+}
+
+/// What gateways make of a request, each for itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CacheExplanation {
+    pub gateways: Vec<FromGateway<ExplainedRequest>>,
+}
+
+/// What a gateway would do with a request; nothing is fetched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedRequest {
+    /// The operation; None: there is none for the request.
+    pub route: Option<String>,
+    /// Why the request goes past the cache, or what it asks of it.
+    pub reasons: Vec<CacheReason>,
+    /// Whether it may be answered from the cache, and may fill it.
+    pub cached: bool,
+    /// Keys in the order in which they are looked for: the caller's own copy first, then the one for all.
+    pub keys: Vec<ExplainedKey>,
+    /// How the response would be stored; None: it would not.
+    pub stored: Option<ExplainedStoring>,
+}
+
+/// A key, and what there is of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedKey {
+    pub hash: String,
+    pub key: CacheKey,
+    /// What the memory has that answers the request.
+    pub entry: Option<CacheEntry>,
+    /// Whether this caller may have it.
+    pub usable: bool,
+}
+
+/// For whom and for how long a response would be stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedStoring {
+    pub for_whom: CacheAudience,
+    pub lifetime_s: u64,
+    pub stale_while_revalidate_s: u64,
+    pub stale_if_error_s: Option<u64>,
+    pub no_cache: bool,
+    pub must_revalidate: bool,
+}
+
+/// Why a request goes past the cache, or what it asks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheReason {
+    /// No operation of the API has this path, or not with this method.
+    NoRoute,
+    /// No cache policy holds for the operation.
+    NoPolicy,
+    /// The policy's strong consistency sends everything to the upstream.
+    StrongConsistency,
+    /// The method may change things: what is stored of the URL is forgotten when it succeeds.
+    Method,
+    /// The request says `no-store`.
+    NoStore,
+    /// The request's condition (`If-Match`, `If-Unmodified-Since`) is for the upstream.
+    Condition,
+    /// A request with this method and a body is not cached.
+    Body,
+    /// The request asks for a part: it is cut from what is stored, and fills nothing.
+    Range,
+    /// The request says `no-cache`: what is stored is validated first.
+    Validates,
+    /// The request says `only-if-cached`: without a stored response it is answered with 504.
+    OnlyIfCached,
+    /// `HEAD` is answered from the response to `GET`, and stores nothing.
+    Head,
+    /// The response would not be stored: nobody says for how long, or somebody says that it must not be.
+    NotStorable,
+}

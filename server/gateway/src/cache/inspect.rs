@@ -1,0 +1,225 @@
+//! What is stored, told to people: of responses everything but their bodies and what is secret.
+
+use hashbrown::HashMap;
+use http::HeaderName;
+use sluice_contract::ids::{ApiId, ApplicationId, EnvironmentId, TenantId};
+use sluice_contract::rest::cache::{
+    CacheAudience, CacheCaller, CacheCallerKind, CacheEntries, CacheEntry, CacheField, CacheKey, CacheLevel,
+    CacheState, VALUE_MAX,
+};
+use sluice_contract::rest::purges::SecondLevelAmount;
+
+use super::key::{self, Digest, Parts};
+use super::labels::Label;
+use super::purges::Verdict;
+use super::rules::Audience;
+use super::shelves::{Kept, Variants};
+use crate::compile::Api;
+use crate::shared::Shared;
+use crate::state::Snapshot;
+
+/// Entries that are told, and bytes of their fields.
+const MOST: usize = 64;
+const MOST_BYTES: usize = 256 << 10;
+/// Digits of a digest that are told.
+const DIGITS: usize = 16;
+
+/// What the memory has of a path with its query, if the API is this tenant's.
+pub(crate) fn look_up(shared: &Shared, tenant: TenantId, api: ApiId, target: &str) -> CacheEntries {
+    let second_level = match shared.cache.second_level() {
+        Some(_) => SecondLevelAmount::Unknown,
+        None => SecondLevelAmount::None,
+    };
+    let mut told = CacheEntries { entries: Vec::new(), more: 0, second_level };
+    let snapshot = shared.snapshot();
+    let Some(served) = snapshot.apis.get(api).filter(|served| served.tenant == tenant) else { return told };
+    let teller = Teller::new(shared, &snapshot, served);
+    let mut bytes = 0;
+    for (path, query) in key::purged_urls(Some(served), target) {
+        let url = key::url(&path, &query);
+        for variants in shared.cache.of_url(api, &path, url) {
+            let of_url =
+                |kept: &&Kept| key::api(&kept.stored.key) == Some(api) && kept.stored.labels.url == url;
+            for kept in variants.kept.iter().rev().filter(of_url) {
+                bytes += kept
+                    .stored
+                    .headers
+                    .iter()
+                    .map(|(name, value)| name.as_str().len() + value.len() + 64)
+                    .sum::<usize>();
+                if told.entries.len() < MOST && bytes < MOST_BYTES {
+                    told.entries.push(teller.entry(&variants, kept));
+                } else {
+                    told.more += 1;
+                }
+            }
+        }
+    }
+    told
+}
+
+/// Tells of an API's responses.
+pub(super) struct Teller<'s> {
+    environment: Option<EnvironmentId>,
+    snapshot: &'s Snapshot,
+    api: &'s Api,
+    now: u64,
+    /// By what a response is labelled with that is for one alone.
+    applications: std::cell::OnceCell<HashMap<u64, ApplicationId>>,
+}
+
+impl<'s> Teller<'s> {
+    pub(super) fn new(shared: &Shared, snapshot: &'s Snapshot, api: &'s Api) -> Self {
+        let now = shared.clock.now();
+        Self { environment: shared.environment(), snapshot, api, now, applications: Default::default() }
+    }
+
+    pub(super) fn entry(&self, variants: &Variants, kept: &Kept) -> CacheEntry {
+        let stored = &kept.stored;
+        let verdict = self.api.purges.verdict(&stored.labels.as_ref(), stored.stamp);
+        let lifetime = match verdict {
+            Verdict::Stale { since } => stored.storable.lifetime.min(stored.age(since)),
+            Verdict::Good | Verdict::Gone => stored.storable.lifetime,
+        };
+        let age = stored.age(self.now);
+        let state = match verdict {
+            Verdict::Gone => CacheState::Purged,
+            Verdict::Stale { .. } => CacheState::SoftlyPurged,
+            Verdict::Good if age < lifetime => CacheState::Fresh,
+            Verdict::Good => CacheState::Stale,
+        };
+        let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        let key = self.key(&stored.key, &stored.labels.tags);
+        CacheEntry {
+            level: CacheLevel::Memory,
+            key_hash: digest(&stored.key),
+            key,
+            state,
+            status: stored.status.as_u16(),
+            headers: self.fields(stored.headers.iter().map(|(name, value)| (name, Some(value.as_bytes())))),
+            varies_by: self.fields(stored.selecting.fields()),
+            for_whom: for_whom(stored.storable.audience),
+            age_s: age.as_secs(),
+            lifetime_s: lifetime.as_secs(),
+            fresh_for_s: seconds(lifetime.as_secs()) - seconds(age.as_secs()),
+            stale_while_revalidate_s: stored.storable.while_revalidate.as_secs(),
+            stale_if_error_s: stored.storable.if_error.map(|window| window.as_secs()),
+            no_cache: stored.storable.no_cache,
+            must_revalidate: stored.storable.must_revalidate,
+            tags: stored.labels.names(),
+            bytes: kept.bytes,
+            body_bytes: stored.body.len() as u64,
+            used: variants.was_used(),
+        }
+    }
+
+    /// A key in its parts; `tags` are of the response that has it, if one has.
+    pub(super) fn key(&self, key: &[u8], tags: &[u64]) -> Option<CacheKey> {
+        let route = key::route(key)?;
+        let route = self.api.routes.iter().find(|known| known.id.as_bytes() == route)?;
+        let rule = route.policies.cache.as_ref()?;
+        let Parts { https, epoch, revision, body, route, host, path, query, cookies, caller } =
+            key::read(key, rule)?;
+        let named = rule.cookies.iter().zip(cookies).flat_map(|(name, values)| {
+            let digests = values.into_iter().map(digest).map(|digest| format!("sha256:{digest}"));
+            digests.map(move |value| CacheField { name: name.to_string(), value: Some(value), hidden: true })
+        });
+        Some(CacheKey {
+            environment: self.environment,
+            tenant: self.api.tenant_slug.to_string(),
+            api: self.api.slug.to_string(),
+            version: revision,
+            epoch,
+            method: if body.is_some() { "POST" } else { "GET" }.to_owned(),
+            scheme: if https { "https" } else { "http" }.to_owned(),
+            host: text(host),
+            route: text(route),
+            path: text(path),
+            query: query.map(text),
+            headers: rule.vary_headers.iter().map(|name| name.as_str().to_owned()).collect(),
+            cookies: named.collect(),
+            caller: self.caller(caller, tags),
+            body: body.map(|body| hex(&body[..DIGITS / 2])),
+        })
+    }
+
+    fn caller(&self, identity: Option<&Digest>, tags: &[u64]) -> CacheCaller {
+        let (kind, application) = match identity {
+            None => (CacheCallerKind::Shared, None),
+            Some(identity) => match key::application_of(identity) {
+                Some(application) => (CacheCallerKind::Application, Some(application)),
+                None => (CacheCallerKind::Credentials, self.labelled(tags)),
+            },
+        };
+        CacheCaller { kind, application, application_name: None }
+    }
+
+    fn fields<'f>(
+        &self,
+        fields: impl Iterator<Item = (&'f HeaderName, Option<&'f [u8]>)>,
+    ) -> Vec<CacheField> {
+        let field = |(name, value): (&HeaderName, Option<&[u8]>)| {
+            let hidden = is_secret(name) || self.carries_keys(name);
+            let value = value.filter(|_| !hidden).map(text);
+            CacheField { name: name.as_str().to_owned(), value, hidden }
+        };
+        fields.map(field).collect()
+    }
+
+    /// Whether keys stand in this field on a route of the API.
+    fn carries_keys(&self, name: &HeaderName) -> bool {
+        let of_routes = self.api.routes.iter().filter_map(|route| route.policies.key.as_ref());
+        of_routes.chain(&self.snapshot.settings.policies.key).any(|rule| rule.is_in(name))
+    }
+
+    /// The application that a response was stored for.
+    fn labelled(&self, tags: &[u64]) -> Option<ApplicationId> {
+        let applications = self.applications.get_or_init(|| {
+            let own = self.snapshot.credentials.iter().filter(|known| known.tenant == self.api.tenant);
+            own.map(|known| (Label::application(known.application).hash(), known.application)).collect()
+        });
+        tags.iter().find_map(|tag| applications.get(tag)).copied()
+    }
+}
+
+/// The beginning of a SHA-256.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex(&sha2::Sha256::digest(bytes)[..DIGITS / 2])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn for_whom(audience: Audience) -> CacheAudience {
+    match audience {
+        Audience::Everyone => CacheAudience::Everyone,
+        Audience::Anonymous => CacheAudience::Anonymous,
+        Audience::Caller => CacheAudience::Caller,
+    }
+}
+
+/// Whether a field carries, by its name, what lets somebody in.
+fn is_secret(name: &HeaderName) -> bool {
+    const SIGNS: [&str; 11] = [
+        "cookie",
+        "authoriz",
+        "authentic",
+        "token",
+        "secret",
+        "passw",
+        "api-key",
+        "apikey",
+        "session",
+        "signature",
+        "credential",
+    ];
+    SIGNS.iter().any(|sign| name.as_str().contains(sign))
+}
+
+/// What can be shown of bytes, not too much of it.
+fn text(bytes: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(VALUE_MAX)]).into_owned();
+    if bytes.len() > VALUE_MAX { shown + "..." } else { shown }
+}
