@@ -237,10 +237,26 @@ for (const database of databases) {
     it('purges below a path, by tag and softly, and everything only when that is typed', async () => {
       const status = async (target) => (await call(sluice, path(target), { key })).headers.get('cache-status') ?? '';
       const tagged = (tag) => `/response-headers?Surrogate-Key=${tag}`;
-      const purge = async (what, fields, { soft = false } = {}) => {
+      const estimate = (scope) => scene.admin.post(`${scene.base}/purges/preview`, { environment: scene.environment.id, scope });
+      const covers = (scope, entries) => eventually(`${entries} entries of ${JSON.stringify(scope)}`, async () => {
+        // What was purged just now counts until its memory is given back.
+        const { gateways, ...all } = await estimate(scope);
+        return all.entries === entries && gateways.length === 1 && gateways[0].outcome === 'answered';
+      });
+      const purge = async (what, fields, { soft = false, scope, entries } = {}) => {
+        if (scope) await covers(scope, entries);
         await ada.page.getByRole('button', { name: 'Purge', exact: true }).click();
         await dialog(ada).getByLabel('What').selectOption(what);
         await dialog(ada).getByRole('switch', { name: 'Soft' }).setChecked(soft);
+        if (scope) {
+          // A gateway on a slow machine may answer too late: filling in again asks again.
+          await eventually('the preview', async () => {
+            for (const [label, value] of Object.entries(fields)) await dialog(ada).getByLabel(label, { exact: true }).fill(value);
+            await dialog(ada).getByText(`Would cover about ${entries} ${entries === 1 ? 'entry' : 'entries'}, `).waitFor({ timeout: 5_000 });
+            return true;
+          }, 60_000);
+          await dialog(ada).getByText(/, looked up in \d/).waitFor();
+        }
         await submitDialog(ada, fields, 'Purge now', { stays: true });
         await dialog(ada).getByText('on every gateway').waitFor();
         await dialog(ada).getByRole('button', { name: 'Done' }).click();
@@ -250,9 +266,10 @@ for (const database of databases) {
       for (const target of targets) assert.match(await status(target), /; hit/, target);
       assert.equal((await call(sluice, path(tagged('red')), { key })).headers.get('surrogate-key'), null, 'tags are for caches');
 
-      await purge('prefix', { Path: '/anything' });
+      await purge('prefix', { Path: '/anything' }, { scope: { by: 'prefix', api: api.id, path: '/anything' }, entries: 1 });
+      await covers({ by: 'prefix', api: api.id, path: '/anything' }, 0);
       assert.match(await status('/anything/a'), /uri-miss/);
-      await purge('tag', { Tag: 'red' });
+      await purge('tag', { Tag: 'red' }, { scope: { by: 'tag', api: api.id, tag: 'red' }, entries: 1 });
       assert.match(await status(tagged('red')), /uri-miss/);
       assert.match(await status(tagged('blue')), /; hit/);
       await purge('url', { Address: '/get?keep=2' }, { soft: true });
@@ -273,6 +290,51 @@ for (const database of databases) {
       assert.deepEqual(newest, [['everything', false], ['url', true], ['tag', false], ['prefix', false]]);
       await row(ada, '/get?keep=2').filter({ hasText: 'soft' }).waitFor();
       await row(ada, 'everything').first().waitFor();
+    });
+
+    it('looks inside: what is stored of an address, and by what a request finds it', async () => {
+      const target = '/get?keep=2';
+      await call(sluice, path(target), { key });
+      assert.match((await call(sluice, path(target), { key })).headers.get('cache-status'), /; hit/);
+      await ada.open(`/apis/${api.id}/cache`);
+      const panel = (title) => ada.page.locator('section.panel').filter({ has: ada.page.getByRole('heading', { name: title, exact: true }) });
+      const inside = panel('Look inside');
+      await inside.getByLabel('Address to look up').fill('no path');
+      await inside.getByRole('button', { name: 'Look up' }).click();
+      await inside.locator('.field-error').waitFor();
+      await inside.getByLabel('Address to look up').fill(`${sluice.gateway}${path(target)}`);
+      await eventually('what is stored', async () => {
+        await inside.getByRole('button', { name: 'Look up' }).click();
+        await inside.getByText(/1 stored response, looked up in \d/).waitFor({ timeout: 5_000 });
+        return true;
+      }, 60_000);
+      await inside.locator('summary').click();
+      await inside.getByText('application Weather app').waitFor();
+      await inside.getByText('who asked for it', { exact: true }).waitFor();
+      await inside.getByText(/left of 10 min/).waitFor();
+      await ada.screenshot('cache-inside');
+      assert.ok(!(await ada.page.content()).includes(key), 'no key is shown');
+
+      const body = { environment: scene.environment.id, path: target };
+      const entry = await eventually('the entry', async () => {
+        const { gateways } = await scene.admin.post(`${scene.base}/apis/${api.id}/cache/entries`, body);
+        return gateways[0].answer?.entries[0];
+      });
+      assert.equal(entry.key.caller.application_name, 'Weather app');
+
+      const explain = panel('Explain a request');
+      await explain.getByLabel('URL').fill(`${sluice.gateway}${path(target)}`);
+      await explain.getByLabel('Application whose key it carries').selectOption('Weather app');
+      const ask = (words) => eventually(`${words}`, async () => {
+        await explain.getByRole('button', { name: 'Explain' }).click();
+        await explain.getByText(words).first().waitFor({ timeout: 5_000 });
+        return true;
+      }, 60_000);
+      await ask(/^stored, fresh for/);
+      await explain.getByText(/The response would be stored for who asked for it, fresh for/).waitFor();
+      assert.ok(await explain.getByText(entry.key_hash).count() > 0, 'the key that it is stored under');
+      await explain.getByLabel('Request headers').fill('Cache-Control: no-store');
+      await ask('The request says no-store.');
     });
 
     it('follows purges and releases in their lists until every gateway has them, then asks no more', async () => {

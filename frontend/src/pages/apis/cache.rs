@@ -1,6 +1,11 @@
-//! The cached answers of an API: how old they may be, removing them, and who removed which before.
+//! The cached answers of an API: how old they may be, removing them, who removed which before, and what is stored now.
 
+mod asked;
+mod entry;
+mod explain;
 mod held;
+mod inside;
+mod preview;
 mod purge;
 mod scope;
 mod staleness;
@@ -20,7 +25,9 @@ use crate::format;
 use crate::icons::{CHART, LAYERS, TRASH};
 use crate::session::use_current;
 use crate::state::paged;
+use explain::Explain;
 use held::Held;
+use inside::Inside;
 use purge::{PurgeDialog, ShownPurge};
 use staleness::Staleness;
 
@@ -65,6 +72,10 @@ pub fn CacheTab() -> impl IntoView {
                     />
                 }
             />
+            <Show when=may_purge>
+                <Inside environments />
+                <Explain environments />
+            </Show>
         </div>
         <PurgeDialog open=asking environments on_change=move |()| list.reload() />
         <ShownPurge shown on_close=move |()| list.reload() />

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
 
 use super::name_of;
+use super::preview::Preview;
 use super::scope::{Choice, ScopeFields};
 use crate::api;
 use crate::components::{
@@ -80,6 +81,7 @@ pub(super) fn PurgeDialog(
                 <EnvironmentField choice=environments />
                 <ScopeFields choice task />
                 {confirmation}
+                <Preview open choice environments />
                 <Switch
                     label="Soft"
                     checked=soft

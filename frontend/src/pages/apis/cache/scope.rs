@@ -35,6 +35,12 @@ impl Choice {
         untrack(|| self.is_everything())
     }
 
+    /// Whether there is enough of it to be asked about. Tracks what it consists of.
+    pub(super) fn is_whole(self) -> bool {
+        let named = self.name.with(|name| !name.trim().is_empty());
+        self.what.with(|what| named || matches!(what.as_str(), "api" | "everything"))
+    }
+
     /// As the API takes it.
     pub(super) fn scope(self, api: ApiId, base: &str) -> PurgeScope {
         let name = self.name.get_untracked();
@@ -117,7 +123,7 @@ pub(super) fn ScopeFields(choice: Choice, task: Task) -> impl IntoView {
 
 /// What the API takes of what a person pastes: `https://host/acme/items/list?page=2` is `/list?page=2` below
 /// `/acme/items`.
-fn below_base(text: &str, base: &str) -> String {
+pub(super) fn below_base(text: &str, base: &str) -> String {
     let after_host = text.split_once("://").map(|(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
     let path = after_host.unwrap_or(text);
     match path.strip_prefix(base) {
