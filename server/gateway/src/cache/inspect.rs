@@ -215,11 +215,31 @@ fn is_secret(name: &HeaderName) -> bool {
         "signature",
         "credential",
     ];
-    SIGNS.iter().any(|sign| name.as_str().contains(sign))
+    // What browsers may do with credentials is none (Fetch §3.3.3).
+    !name.as_str().starts_with("access-control-") && SIGNS.iter().any(|sign| name.as_str().contains(sign))
 }
 
 /// What can be shown of bytes, not too much of it.
 fn text(bytes: &[u8]) -> String {
     let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(VALUE_MAX)]).into_owned();
     if bytes.len() > VALUE_MAX { shown + "..." } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_let_somebody_in_are_secret_and_those_about_them_are_not() {
+        for (name, secret) in [
+            ("set-cookie", true),
+            ("x-session-id", true),
+            ("x-amz-credential", true),
+            ("access-control-allow-credentials", false),
+            ("access-control-allow-headers", false),
+            ("etag", false),
+        ] {
+            assert_eq!(is_secret(&HeaderName::from_static(name)), secret, "{name}");
+        }
+    }
 }
