@@ -14,6 +14,7 @@ mod m20261122_000005_sign_in_failures;
 mod m20261122_000006_purge_scopes;
 mod m20261122_000008_warming;
 mod m20261122_000009_event_sources;
+mod m20261122_000010_cdn_hooks;
 mod tools;
 
 /// All migrations, oldest first.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_purge_scopes::Migration),
             Box::new(m20261122_000008_warming::Migration),
             Box::new(m20261122_000009_event_sources::Migration),
+            Box::new(m20261122_000010_cdn_hooks::Migration),
         ]
     }
 }

@@ -86,6 +86,10 @@ ids! {
     EventSourceId,
     /// Something that came from such a source.
     EventDeliveryId,
+    /// What a CDN is told of purges.
+    CdnHookId,
+    /// One request to a CDN.
+    CdnCallId,
     /// A line of the audit log.
     AuditId,
     /// One request through a gateway; what clients see as `x-request-id` when they send none.

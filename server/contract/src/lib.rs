@@ -3,6 +3,7 @@
 //! Both planes and the console depend on this crate; it depends on no other member.
 
 pub mod calls;
+pub mod cdn_request;
 pub mod definition;
 pub mod environment;
 pub mod event_mapping;

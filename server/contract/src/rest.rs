@@ -10,6 +10,7 @@ pub mod cache;
 pub mod cache_analytics;
 pub mod calls;
 pub mod catalogue;
+pub mod cdn_hooks;
 pub mod environments;
 pub mod event_sources;
 pub mod gateways;

@@ -62,6 +62,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::warmings::router())
         .merge(crate::event_sources::router())
         .merge(crate::cache::router())
+        .merge(crate::cdn_hooks::router())
 }
 
 /// The API and its document.

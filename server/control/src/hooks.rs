@@ -22,6 +22,7 @@ use crate::middleware::RequestId;
 use crate::problem::ApiError;
 use crate::state::App;
 use crate::throttle;
+pub(crate) use signature::sign;
 use signature::{Signed, Wrong};
 
 /// Largest payload, in bytes.

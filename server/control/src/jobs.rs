@@ -5,13 +5,13 @@ use std::time::Duration;
 use chrono::Duration as Span;
 use sluice_store::journal::{self, Keep};
 use sluice_store::sessions::Lifetimes;
-use sluice_store::{audit, event_sources, one_time_tokens, sessions, settings, sign_in_failures};
+use sluice_store::{audit, cdn_hooks, event_sources, one_time_tokens, sessions, settings, sign_in_failures};
 
 use crate::state::App;
 use crate::throttle;
 
 const EVERY: Duration = Duration::from_secs(15 * 60);
-/// How long it is known what came from sources of events. Senders try again for a day or so.
+/// How long it is known what came from sources of events and what CDNs were told. Both are tried for a day or so.
 const DELIVERIES: Span = Span::days(3);
 
 /// Starts the jobs; they end when the control plane stops.
@@ -39,7 +39,9 @@ async fn tidy(app: &App) -> sluice_store::Result<()> {
     sessions::delete_ended(&tx, Lifetimes::from(&settings)).await?;
     one_time_tokens::delete_expired(&tx).await?;
     sign_in_failures::delete_expired(&tx, throttle::expired()).await?;
-    event_sources::delete_old(&tx, sluice_store::now() - DELIVERIES).await?;
+    let deliveries = sluice_store::now() - DELIVERIES;
+    event_sources::delete_old(&tx, deliveries).await?;
+    cdn_hooks::delete_old(&tx, deliveries).await?;
     audit::retain(&tx, sluice_store::now() - Span::days(settings.audit_retention_days.into())).await?;
     tx.commit().await?;
     journal::compact_all(&app.store, Keep::default()).await

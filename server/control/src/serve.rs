@@ -6,6 +6,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 
+use crate::cdn_hooks::sender;
 use crate::problem::ApiError;
 use crate::state::App;
 use crate::{api, console, health, hooks, jobs, link, middleware, reference, telemetry_jobs, warmings};
@@ -40,6 +41,7 @@ pub async fn serve(
     app.link.run(&app);
     telemetry_jobs::start(&app);
     warmings::start(&app);
+    sender::start(&app);
     let stopping = app.stopping.clone();
     let shutdown = async move {
         shutdown.await;

@@ -76,7 +76,7 @@ async fn forbidden(guard: &Guard, url: &Url) -> Option<Forbidden> {
 }
 
 /// None when the name does not resolve (now, from here).
-async fn addresses(url: &Url) -> Vec<IpAddr> {
+pub(crate) async fn addresses(url: &Url) -> Vec<IpAddr> {
     match url.host() {
         Some(Host::Ipv4(address)) => vec![address.into()],
         Some(Host::Ipv6(address)) => vec![address.into()],

@@ -7,6 +7,8 @@ pub mod api_tokens;
 pub mod apis;
 pub mod applications;
 pub mod audit;
+pub mod cdn_calls;
+pub mod cdn_hooks;
 pub mod credentials;
 pub mod enrolment_tokens;
 pub mod environments;

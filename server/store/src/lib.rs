@@ -15,6 +15,7 @@ pub mod apis;
 pub mod applications;
 pub mod audit;
 pub mod catalogue;
+pub mod cdn_hooks;
 pub mod credentials;
 pub mod definition;
 pub mod diff;

@@ -15,7 +15,7 @@ use crate::audit::{self, Actor, Change};
 use crate::error::{Error, Result};
 use crate::keyset::{Listing, Sort};
 use crate::progress::{Awaited, progress_of_all};
-use crate::{Tx, apis, environments, gateways, journal};
+use crate::{Tx, apis, cdn_hooks, environments, gateways, journal};
 
 /// Longest tag, in bytes: what a gateway reads.
 const TAG_MAX: usize = 256;
@@ -90,6 +90,7 @@ pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreatePurge)
         created_at: Set(crate::now()),
     };
     purges::Entity::insert(row).exec_without_returning(tx).await?;
+    cdn_hooks::tell(tx, tenant, environment.id, id, (scope, *soft)).await?;
     let change = Change {
         tenant: Some(tenant),
         action: "create_purge",

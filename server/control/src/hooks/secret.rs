@@ -17,6 +17,16 @@ pub(crate) fn generate(sealer: &Sealer, source: EventSourceId) -> Result<(String
     Ok((format!("{PREFIX}{}", STANDARD.encode(bytes)), sealed))
 }
 
+/// The bytes of a secret as its owner reads it; none where it is another kind of secret.
+pub(crate) fn bytes(secret: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(secret.strip_prefix(PREFIX)?).ok()
+}
+
+/// Whether a secret that says that it is one for signing can sign.
+pub(crate) fn is_well_formed(secret: &str) -> bool {
+    !secret.starts_with(PREFIX) || bytes(secret).is_some_and(|bytes| !bytes.is_empty())
+}
+
 /// The bytes that sign.
 pub(super) fn open(sealer: &Sealer, source: EventSourceId, sealed: &str) -> Result<Vec<u8>, ApiError> {
     sealer.open(&about(source), &Sealed(sealed.to_owned())).map_err(ApiError::internal)

@@ -15,6 +15,7 @@ mod audit;
 mod cache_analytics;
 mod calls;
 mod catalogue;
+mod cdn_hooks;
 mod contention;
 mod credentials;
 mod environments;

@@ -58,7 +58,13 @@ async fn published(app: &TestApp) -> BTreeMap<&'static str, String> {
     let rules = json!([{"pointer": "/id", "purge": "tag", "template": "{value}"}]);
     let source = json!({"name": "shop", "environment": publishing::production(app).await, "rules": rules});
     let source = make_one(app, &format!("/apis/{api}/event-sources"), source).await;
+    let cdn = json!({
+        "name": "cdn", "environment": publishing::production(app).await, "kinds": ["tag"], "method": "POST",
+        "url": "http://127.0.0.1:9/{value}",
+    });
+    let hook = make_one(app, &format!("/apis/{api}/cdn-hooks"), cdn).await;
     BTreeMap::from([
+        ("hook", id(&hook["id"])),
         ("source", id(&source["source"]["id"])),
         ("api", api.to_string()),
         ("plan", plan.to_string()),
