@@ -190,7 +190,8 @@ pub(super) fn tell(headers: &mut HeaderMap, rule: &CacheRule, storable: &Storabl
 
 /// The fields that are stored: none for one hop or one proxy, no trailers' names (they are not stored), cookies only where
 /// the policy says so (RFC 9111 §3.1). A response that does not say when it was made was made when it arrived (RFC 9110
-/// §6.6.1).
+/// §6.6.1). They are in memory of their own: those that arrive are parts of the buffer that the response was read into, which
+/// would stay as long as any of them.
 pub(super) fn stored_headers(headers: &HeaderMap, rule: &CacheRule) -> HeaderMap {
     let mut kept = headers.clone();
     for name in &NEVER_STORED {
@@ -206,6 +207,13 @@ pub(super) fn stored_headers(headers: &HeaderMap, rule: &CacheRule) -> HeaderMap
         && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now()))
     {
         none.insert(now);
+    }
+    let mut own = BytesMut::with_capacity(kept.values().map(HeaderValue::len).sum());
+    for value in kept.values_mut() {
+        own.extend_from_slice(value.as_bytes());
+        if let Ok(copy) = HeaderValue::from_maybe_shared(own.split().freeze()) {
+            *value = copy;
+        }
     }
     kept
 }
@@ -306,6 +314,19 @@ mod tests {
             assert!(stored.is_of_use(seconds * 1_000_000_000), "{field:?} {seconds}");
             assert!(!stored.is_of_use(seconds * 1_000_000_000 + 1), "{field:?} {seconds}");
         }
+    }
+
+    #[test]
+    fn stored_fields_do_not_keep_the_buffer_that_they_arrived_in() {
+        let buffer = Bytes::from(b"one two".repeat(1_000));
+        let value = |part| HeaderValue::from_maybe_shared(buffer.slice(part)).unwrap();
+        let names = ["x-one", "x-two"].map(HeaderName::from_static);
+        let arrived: HeaderMap = names.iter().cloned().zip([value(0..3), value(4..7)]).collect();
+        let rule = CacheRule::compile(sluice_policies::cache::Cache::default()).unwrap();
+        let kept = stored_headers(&arrived, &rule);
+        drop(arrived);
+        assert!(buffer.is_unique());
+        assert_eq!(names.map(|name| kept[name].clone()), ["one", "two"]);
     }
 
     #[test]
