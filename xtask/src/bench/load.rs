@@ -2,8 +2,8 @@
 //! requests (h2load). A single answer that is not 2xx makes the measurement worthless, so it is an error.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -37,37 +37,69 @@ pub fn saturate(cores: Cores, request: &Request, seconds: u32) -> Result<Answers
     parse_wrk(&process::output(wrk.arg(&request.url))?)
 }
 
+/// As many requests as the proxy answers, for so many seconds, each the script's next one (from this seed on).
+pub fn scripted(cores: Cores, request: &Request, seconds: u32, script: &Path, seed: u32) -> Result<Answers> {
+    let mut wrk = pinned(cores.load, "wrk");
+    wrk.args(["--threads", "1", "--latency", "--duration", &format!("{seconds}s"), "--script"]).arg(script);
+    wrk.args(["--connections", &CONNECTIONS.to_string(), &request.url, "--", &seed.to_string()]);
+    parse_wrk(&process::output(&mut wrk)?)
+}
+
+/// One request by each of so many callers, all at the same time.
+pub fn at_once(cores: Cores, request: &Request, callers: u32, scratch: &Path) -> Result<Answers> {
+    let log = fresh_log(scratch)?;
+    let callers = callers.to_string();
+    let mut command = pinned(cores.load, "h2load");
+    command.args(["--h1", "--threads", "1", "--clients", &callers, "--requests", &callers, "--log-file"]);
+    process::output(command.arg(&log).arg(&request.url))?;
+    parse_log(&fs::read_to_string(&log).context("h2load wrote no log")?)
+}
+
+/// Each of the addresses in the file in turn, by one caller, so many a second, for so many seconds.
+pub fn each_of(cores: Cores, urls: &Path, per_second: u32, seconds: u32) -> Command {
+    let mut command = pinned(cores.load, "h2load");
+    command.args(["--h1", "--threads", "1", "--clients", "1", "--rps", &per_second.to_string()]);
+    command.args(["--duration", &seconds.to_string(), "--input-file"]).arg(urls).stdout(Stdio::null());
+    command
+}
+
+/// How often is asked for something.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    pub connections: u32,
+    pub per_second: u32,
+}
+
 /// So many requests per second, for so many seconds.
-pub fn steady(
-    cores: Cores,
-    request: &Request,
-    per_second: u32,
-    seconds: u32,
-    scratch: &Path,
-) -> Result<Answers> {
-    let log = scratch.join("h2load.tsv");
-    if log.exists() {
-        fs::remove_file(&log).context("could not remove the last log of h2load")?;
-    }
-    let mut command = h2load(cores, request);
+pub fn steady(cores: Cores, request: &Request, pace: Pace, seconds: u32, scratch: &Path) -> Result<Answers> {
+    let log = fresh_log(scratch)?;
+    let mut command = h2load(cores, request, pace.connections);
     command.arg("--h1");
     // h2load takes the rate of each connection.
-    command.arg("--rps").arg(format!("{:.3}", f64::from(per_second) / f64::from(CONNECTIONS)));
+    command.arg("--rps").arg(format!("{:.3}", f64::from(pace.per_second) / f64::from(pace.connections)));
     command.args(["--duration", &seconds.to_string(), "--log-file"]).arg(&log);
     process::output(command.arg(&request.url))?;
     parse_log(&fs::read_to_string(&log).context("h2load wrote no log")?)
 }
 
+fn fresh_log(scratch: &Path) -> Result<PathBuf> {
+    let log = scratch.join("h2load.tsv");
+    if log.exists() {
+        fs::remove_file(&log).context("could not remove the last log of h2load")?;
+    }
+    Ok(log)
+}
+
 /// Exactly so many requests.
 pub fn exactly(cores: Cores, request: &Request, requests: u64) -> Result<()> {
-    let mut command = h2load(cores, request);
+    let mut command = h2load(cores, request, CONNECTIONS);
     command.arg("--h1");
     all_succeed(command, request, requests)
 }
 
 /// Exactly so many requests over HTTP/2, several at a time on each connection.
 pub fn over_http2(cores: Cores, request: &Request, requests: u64) -> Result<()> {
-    let mut command = h2load(cores, request);
+    let mut command = h2load(cores, request, CONNECTIONS);
     command.args(["--max-concurrent-streams", "8"]);
     all_succeed(command, request, requests)
 }
@@ -84,9 +116,9 @@ fn all_succeed(mut command: Command, request: &Request, requests: u64) -> Result
     )
 }
 
-fn h2load(cores: Cores, request: &Request) -> Command {
+fn h2load(cores: Cores, request: &Request, connections: u32) -> Command {
     let mut command = pinned(cores.load, "h2load");
-    command.args(["--threads", "1", "--clients", &CONNECTIONS.to_string()]);
+    command.args(["--threads", "1", "--clients", &connections.to_string()]);
     command.args(request.headers.iter().flat_map(|header| ["--header", header]));
     command
 }

@@ -26,10 +26,10 @@ impl Cores {
     }
 }
 
-/// The program, kept on one core.
+/// The program, kept on one core, and able to have as many connections as any part of the benchmark opens.
 pub fn pinned(core: usize, program: impl AsRef<Path>) -> Command {
-    let mut command = Command::new("taskset");
-    command.arg("--cpu-list").arg(core.to_string()).arg(program.as_ref());
+    let mut command = Command::new("prlimit");
+    command.args(["--nofile=8192:", "taskset", "--cpu-list"]).arg(core.to_string()).arg(program.as_ref());
     command
 }
 

@@ -1,5 +1,6 @@
-//! nginx: the origin that every proxy stands before, and the proxy that Sluice is compared with.
+//! nginx: the origin that every proxy stands before, and a proxy that Sluice is compared with.
 
+use std::cell::Cell;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,16 @@ use anyhow::{Context, Result};
 
 use super::machine::pinned;
 use super::server::{Server, free_address};
-use crate::{apt, environment};
+use crate::{apt, environment, process};
 
 /// Bytes of the body that the origin answers with.
 pub const BODY_BYTES: usize = 1024;
+
+/// Bytes that every cache has room for.
+pub const CACHE_BYTES: u64 = 256 << 20;
+
+/// Largest body below `/sizes/<KiB>/` at the origin, in KiB.
+pub const MOST_KIB: u64 = 64;
 
 /// A way to run nginx as a proxy.
 #[derive(Clone, Copy)]
@@ -24,6 +31,8 @@ pub enum Proxy {
     Cache,
     /// Its cache with open files remembered: what its documentation calls tuned.
     TunedCache,
+    /// Its cache with equal misses waiting for the first.
+    LockedCache,
 }
 
 impl Proxy {
@@ -32,6 +41,7 @@ impl Proxy {
             Proxy::PassThrough => "nginx-pass-through",
             Proxy::Cache => "nginx-cache",
             Proxy::TunedCache => "nginx-cache-tuned",
+            Proxy::LockedCache => "nginx-cache-lock",
         }
     }
 
@@ -39,20 +49,21 @@ impl Proxy {
     pub fn proof(self) -> Option<&'static str> {
         match self {
             Proxy::PassThrough => None,
-            Proxy::Cache | Proxy::TunedCache => Some("HIT"),
+            Proxy::Cache | Proxy::TunedCache | Proxy::LockedCache => Some("HIT"),
         }
     }
 
-    fn site(self, folder: &Path, listen: SocketAddr, origin: SocketAddr) -> String {
+    fn site(self, cache: &Path, listen: SocketAddr, origin: SocketAddr) -> String {
         let (zone, location) = match self {
             Proxy::PassThrough => (String::new(), ""),
             Proxy::Cache => {
-                (cache_zone(folder), "proxy_cache bench; add_header X-Cache $upstream_cache_status;")
+                (cache_zone(cache), "proxy_cache bench; add_header X-Cache $upstream_cache_status;")
             }
             Proxy::TunedCache => (
-                cache_zone(folder),
+                cache_zone(cache),
                 "proxy_cache bench; add_header X-Cache $upstream_cache_status; open_file_cache max=1000 inactive=60s; open_file_cache_valid 60s;",
             ),
+            Proxy::LockedCache => (cache_zone(cache), "proxy_cache bench; proxy_cache_lock on;"),
         };
         format!(
             "{zone}
@@ -71,7 +82,8 @@ impl Proxy {
 }
 
 fn cache_zone(folder: &Path) -> String {
-    format!("proxy_cache_path {} keys_zone=bench:16m max_size=256m;", folder.join("cache").display())
+    let (folder, bytes) = (folder.display(), CACHE_BYTES);
+    format!("proxy_cache_path {folder} keys_zone=bench:32m max_size={bytes} use_temp_path=off;")
 }
 
 /// A configuration on disk, and how to start nginx with it.
@@ -79,27 +91,63 @@ pub struct Nginx {
     program: PathBuf,
     configuration: PathBuf,
     pub address: SocketAddr,
+    /// How often it was asked for its count.
+    asked: Cell<u64>,
 }
 
+/// Where the origin tells how many requests it has answered.
+const COUNT: &str = "/count";
+
 impl Nginx {
-    /// The origin: a small JSON body from memory, which may be kept for an hour.
+    /// The origin: `/` is a small JSON body from memory, `/sizes/<KiB>/<anything>` a file of that size, and
+    /// `/groups/<number>/<anything>` the small body with the tag `g<number>`. All may be kept for an hour.
     pub fn origin(scratch: &Path) -> Result<Self> {
         let address = free_address()?;
         let body = "x".repeat(BODY_BYTES);
+        let sizes = scratch.join("sizes");
+        fs::create_dir_all(&sizes).context("could not create the origin's folder")?;
+        for kib in 1..=MOST_KIB {
+            fs::write(sizes.join(kib.to_string()), vec![b'x'; kib as usize * 1024])
+                .context("could not write the origin's files")?;
+        }
+        let (sizes, keep) = (sizes.display(), "add_header Cache-Control 'public, max-age=3600'");
         let site = format!(
             "server {{
                 listen {address} backlog=4096;
                 default_type application/json;
-                location / {{ add_header Cache-Control 'public, max-age=3600'; return 200 '{body}'; }}
+                location = / {{ {keep}; return 200 '{body}'; }}
+                location = {COUNT} {{ stub_status; }}
+                location ~ ^/groups/(\\d+)/ {{ {keep}; add_header Surrogate-Key g$1; return 200 '{body}'; }}
+                location ~ ^/sizes/(\\d+)/ {{
+                    {keep};
+                    alias {sizes}/$1;
+                    open_file_cache max=100;
+                }}
             }}"
         );
         Self::write("origin", scratch, address, &site)
     }
 
+    /// Requests that it has answered so far; this question is not among them.
+    pub fn answered(&self) -> Result<u64> {
+        let url = format!("http://{}{COUNT}", self.address);
+        let text = process::output(Command::new("curl").args(["--silent", "--show-error", &url]))?;
+        let numbers =
+            text.lines().nth(2).and_then(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+        // Each question is counted, too.
+        let asked = self.asked.get() + 1;
+        self.asked.set(asked);
+        Ok(numbers.context("nginx told no number of requests")?.saturating_sub(asked))
+    }
+
     pub fn proxy(kind: Proxy, scratch: &Path, origin: SocketAddr) -> Result<Self> {
+        Self::proxy_with_cache(kind, scratch, &scratch.join(kind.name()).join("cache"), origin)
+    }
+
+    /// One that keeps its cache in this folder.
+    pub fn proxy_with_cache(kind: Proxy, scratch: &Path, cache: &Path, origin: SocketAddr) -> Result<Self> {
         let address = free_address()?;
-        let folder = scratch.join(kind.name());
-        Self::write(kind.name(), scratch, address, &kind.site(&folder, address, origin))
+        Self::write(kind.name(), scratch, address, &kind.site(cache, address, origin))
     }
 
     fn write(name: &str, scratch: &Path, address: SocketAddr, site: &str) -> Result<Self> {
@@ -108,7 +156,7 @@ impl Nginx {
         fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
         let configuration = folder.join("nginx.conf");
         fs::write(&configuration, main_file(&folder, site)?).context("could not write nginx.conf")?;
-        Ok(Self { program, configuration, address })
+        Ok(Self { program, configuration, address, asked: Cell::new(0) })
     }
 
     /// Starts it with its one worker on the core.

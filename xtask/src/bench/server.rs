@@ -65,6 +65,17 @@ impl Server {
         Ok(times.iter().sum::<u64>() as f64 / NANOSECONDS)
     }
 
+    /// Memory that the process and its children have now, in bytes.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let of = |process| {
+            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or_default()
+                << 10
+        };
+        Ok(family(self.process.id())?.into_iter().map(of).sum())
+    }
+
     /// Stops it for as long as something else runs.
     pub fn aside<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
         self.signal("-STOP")?;

@@ -23,8 +23,8 @@ pub struct Binaries {
     pub gateway: PathBuf,
 }
 
-/// What is measured of the gateway.
-#[derive(Clone, Copy)]
+/// An API that the gateway is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     /// A public API without policies.
     PassThrough,
@@ -32,16 +32,23 @@ pub enum Api {
     FullPipeline,
     /// A public API with a cache; every request after the first is a hit.
     Cache,
+    /// The same, asked for another of many keys with each request.
+    ManyKeys,
+    /// The same, before an origin that takes its time.
+    Slow,
+    /// The same, whose answers are in groups that are purged.
+    Groups,
 }
 
 impl Api {
-    pub const ALL: [Api; 3] = [Api::PassThrough, Api::FullPipeline, Api::Cache];
-
     pub fn name(self) -> &'static str {
         match self {
             Api::PassThrough => "sluice-pass-through",
             Api::FullPipeline => "sluice-full-pipeline",
             Api::Cache => "sluice-cache",
+            Api::ManyKeys => "sluice-many-keys",
+            Api::Slow => "sluice-slow",
+            Api::Groups => "sluice-groups",
         }
     }
 
@@ -50,6 +57,9 @@ impl Api {
             Api::PassThrough => "pass",
             Api::FullPipeline => "full",
             Api::Cache => "cached",
+            Api::ManyKeys => "keys",
+            Api::Slow => "slow",
+            Api::Groups => "groups",
         }
     }
 
@@ -57,11 +67,15 @@ impl Api {
         let (access, policies) = match self {
             Api::PassThrough => ("public", json!([])),
             Api::FullPipeline => ("subscription", json!([rate_limit()])),
-            Api::Cache => ("public", json!([{ "type": "cache", "settings": { "ttl_s": 3600 } }])),
+            _ => ("public", json!([{ "type": "cache", "settings": { "ttl_s": 3600 } }])),
+        };
+        let path = match self {
+            Api::PassThrough | Api::FullPipeline | Api::Cache => "/",
+            Api::ManyKeys | Api::Slow | Api::Groups => "/{*rest}",
         };
         json!({
             "access": access,
-            "routes": [{ "id": "get", "methods": ["GET"], "path": "/" }],
+            "routes": [{ "id": "get", "methods": ["GET"], "path": path }],
             "upstreams": [{ "name": "origin", "targets": [{ "url": format!("http://{origin}") }] }],
             "policies": policies,
         })
@@ -80,8 +94,10 @@ pub struct Sluice {
     pub address: SocketAddr,
     status: SocketAddr,
     gateway: Command,
-    key: String,
-    prefix: String,
+    /// What the gateway keeps.
+    data: PathBuf,
+    admin: Admin,
+    published: Published,
 }
 
 /// Time in which the gateway hears from its control plane again; it trusts its cache only while it does.
@@ -95,7 +111,13 @@ impl Sluice {
         self.control.aside(run)
     }
 
-    pub fn start(binaries: &Binaries, cores: Cores, scratch: &Path, origin: SocketAddr) -> Result<Self> {
+    /// With these APIs, each before its origin.
+    pub fn start(
+        binaries: &Binaries,
+        cores: Cores,
+        scratch: &Path,
+        apis: &[(Api, SocketAddr)],
+    ) -> Result<Self> {
         let address = free_address()?;
         let control_address = free_address()?;
         let folder = scratch.join("sluice");
@@ -114,23 +136,17 @@ impl Sluice {
 
         let origin_of_control = format!("http://{control_address}");
         let (admin, session) = Admin::set_up(&origin_of_control, &token.context("no setup link")?)?;
-        let published = publish(&admin, &session, origin)?;
+        let published = publish(&admin, &session, apis)?;
         let status = free_address()?;
         let mut gateway = Command::new(&binaries.gateway);
-        gateway.env("SLUICE_GATEWAY_DATA", folder.join("gateway"));
+        let data = folder.join("gateway");
+        gateway.env("SLUICE_GATEWAY_DATA", &data);
         gateway.env("SLUICE_GATEWAY_LISTEN", address.to_string());
         gateway.env("SLUICE_GATEWAY_STATUS_LISTEN", status.to_string());
         gateway.env("SLUICE_GATEWAY_ENROLMENT_TOKEN", &published.enrolment);
         gateway.env("SLUICE_GATEWAY_THREADS", "1").env("SLUICE_GATEWAY_NAME", "bench");
         gateway.env("SLUICE_GATEWAY_ALLOWED_NETWORKS", "127.0.0.0/8");
-        Ok(Self {
-            control,
-            address,
-            status,
-            gateway,
-            key: published.key,
-            prefix: format!("/{}", published.tenant),
-        })
+        Ok(Self { control, address, status, gateway, data, admin, published })
     }
 
     /// The gateway, on the proxy's core; ready when it serves what was published.
@@ -159,12 +175,27 @@ impl Sluice {
         &self.gateway
     }
 
+    /// Removes what a gateway that has ended did not send yet.
+    pub fn forget_calls(&self) -> Result<()> {
+        let spool = self.data.join("spool");
+        if spool.exists() { fs::remove_dir_all(&spool).context("could not empty the spool") } else { Ok(()) }
+    }
+
     pub fn request(&self, api: Api) -> Request {
         let headers = match api {
-            Api::FullPipeline => vec![format!("X-API-Key: {}", self.key)],
-            Api::PassThrough | Api::Cache => Vec::new(),
+            Api::FullPipeline => vec![format!("X-API-Key: {}", self.published.key)],
+            _ => Vec::new(),
         };
-        Request { url: format!("http://{}{}/{}/", self.address, self.prefix, api.slug()), headers }
+        Request { url: format!("http://{}/{}/{}/", self.address, self.published.tenant, api.slug()), headers }
+    }
+
+    /// Purges what has the tag.
+    pub fn purge(&self, api: Api, tag: &str) -> Result<()> {
+        let Published { base, environment, apis, .. } = &self.published;
+        let (_, id) = apis.iter().find(|(published, _)| *published == api).context("the API is not there")?;
+        let scope = json!({ "by": "tag", "api": id, "tag": tag });
+        self.admin.post(&format!("{base}/purges"), &json!({ "environment": environment, "scope": scope }))?;
+        Ok(())
     }
 }
 
@@ -178,12 +209,16 @@ fn setup_token(output: &str) -> Option<String> {
 
 struct Published {
     tenant: String,
+    /// Path of the tenant in the admin API.
+    base: String,
+    environment: String,
+    apis: Vec<(Api, String)>,
     key: String,
     enrolment: String,
 }
 
 /// Publishes the APIs, and makes an application with a key and a subscription.
-fn publish(admin: &Admin, session: &Value, origin: SocketAddr) -> Result<Published> {
+fn publish(admin: &Admin, session: &Value, apis: &[(Api, SocketAddr)]) -> Result<Published> {
     let tenant = text(session, "/tenants/0/slug")?;
     let base = format!("/tenants/{}", text(session, "/tenants/0/id")?);
     let environment = text(&admin.get(&format!("{base}/environments"))?, "/items/0/id")?;
@@ -192,8 +227,9 @@ fn publish(admin: &Admin, session: &Value, origin: SocketAddr) -> Result<Publish
     let application = text(&application, "/id")?;
     let credential = json!({ "name": "bench", "environment": environment });
     let credential = admin.post(&format!("{base}/applications/{application}/credentials"), &credential)?;
-    for api in Api::ALL {
-        let created = json!({ "slug": api.slug(), "name": api.name(), "draft": api.definition(origin) });
+    let mut ids = Vec::new();
+    for (api, origin) in apis {
+        let created = json!({ "slug": api.slug(), "name": api.name(), "draft": api.definition(*origin) });
         let id = text(&admin.post(&format!("{base}/apis"), &created)?, "/id")?;
         let path = format!("{base}/apis/{id}");
         let plan = json!({ "name": "bench", "approval": "automatic", "policies": [rate_limit()] });
@@ -203,10 +239,18 @@ fn publish(admin: &Admin, session: &Value, origin: SocketAddr) -> Result<Publish
         let release = json!({ "environment": environment, "revision": revision["number"] });
         admin.post(&format!("{path}/releases"), &release)?;
         admin.post(&format!("{base}/subscriptions"), &subscription)?;
+        ids.push((*api, id));
     }
     let enrolment =
         admin.post(&format!("/environments/{environment}/enrolment-tokens"), &json!({ "name": "bench" }))?;
-    Ok(Published { tenant, key: text(&credential, "/key")?, enrolment: text(&enrolment, "/token")? })
+    Ok(Published {
+        tenant,
+        base,
+        environment,
+        apis: ids,
+        key: text(&credential, "/key")?,
+        enrolment: text(&enrolment, "/token")?,
+    })
 }
 
 /// The origin of the benchmark is on loopback, where a control plane allows no upstream by itself.

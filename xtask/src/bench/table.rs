@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::machine;
 use crate::report;
@@ -41,10 +41,14 @@ pub struct Ratio {
 
 impl Row {
     pub fn median(&self, of: impl Fn(&Sample) -> f64) -> f64 {
-        let mut values: Vec<f64> = self.samples.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+        median(self.samples.iter().map(of))
     }
+}
+
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// What every subject was given.
@@ -88,12 +92,9 @@ pub fn print(setting: &Setting, rows: &[Row]) {
     }
 }
 
-/// Writes `latest.json` and a copy that later runs leave alone.
-pub fn save(folder: &Path, setting: &Setting, rows: &[Row]) -> Result<()> {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
-    let report = json!({
-        "at_unix": at,
-        "processor": machine::processor(),
+/// What was measured of the subjects.
+pub fn json(setting: &Setting, rows: &[Row]) -> Value {
+    json!({
         "setting": {
             "runs": setting.runs,
             "seconds": setting.seconds,
@@ -102,7 +103,13 @@ pub fn save(folder: &Path, setting: &Setting, rows: &[Row]) -> Result<()> {
             "body_bytes": setting.body_bytes,
         },
         "subjects": rows.iter().map(row_json).collect::<Vec<Value>>(),
-    });
+    })
+}
+
+/// Writes `latest.json` and a copy that later runs leave alone.
+pub fn save(folder: &Path, parts: Map<String, Value>) -> Result<()> {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
+    let report = json!({ "at_unix": at, "processor": machine::processor(), "parts": parts });
     let text = serde_json::to_string_pretty(&report).context("the report is not JSON")?;
     for name in ["latest.json".to_owned(), format!("{at}.json")] {
         fs::write(folder.join(&name), &text).with_context(|| format!("could not write {name}"))?;
