@@ -136,7 +136,7 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     await panel('Second level of the cache').getByText('up', { exact: true }).waitFor();
     for (const text of ['Hit ratio', 'Queue', 'Server\'s memory']) await panel('Second level of the cache').getByText(text).waitFor();
     const memory = panel('Memory of the cache');
-    await memory.getByText('tinylfu').waitFor();
+    await memory.getByText('sizelfu').waitFor();
     await memory.getByRole('link', { name: 'shared' }).click();
     await ada.page.waitForURL((url) => url.pathname === `/apis/${api.id}/cache`);
     for (const gateway of [one, two]) await panel('Held in memory').getByRole('link', { name: gateway.name }).waitFor();

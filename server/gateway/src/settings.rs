@@ -248,7 +248,7 @@ mod tests {
         let InvalidSettings(problems) = load(&wrong).unwrap_err();
         let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
         assert_eq!(paths, ["cache_eviction", "cache_api_share", "cache_tenant_share"]);
-        assert!(problems[0].hint.contains("tinylfu"), "{:?}", problems[0]);
+        assert!(problems[0].hint.contains("sizelfu"), "{:?}", problems[0]);
     }
 
     #[test]

@@ -33,8 +33,8 @@ const GATEWAY: [Key; 9] = [
     key(
         "gateway_cache_eviction",
         "NAME",
-        "tinylfu",
-        "Which of them go when there is no room: what is used least often (tinylfu), what was not used for longest (lru), what came first (fifo), or any (random)",
+        "sizelfu",
+        "Which of them go when there is no room: what brings the fewest hits for its memory (sizelfu), what is used least often (tinylfu), what was not used for longest (lru), what came first (fifo), or any (random)",
     ),
     key(
         "gateway_cache_api_share",

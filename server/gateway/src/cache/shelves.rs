@@ -4,6 +4,7 @@
 mod comparison;
 mod plain;
 mod recency;
+mod size_lfu;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use super::account::{Account, Ledger};
 use super::stored::Stored;
 use plain::{Choice, Plain};
 use recency::{Recency, Use};
+use size_lfu::SizeLfu;
 
 /// The responses of one key hash.
 pub(super) struct Variants {
@@ -56,8 +58,10 @@ pub(super) trait Shelves: Send + Sync {
 /// What goes when there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Eviction {
-    /// What is used least often: what is asked for once does not displace what is asked for again and again.
+    /// What brings the fewest hits for the memory that it takes.
     #[default]
+    SizeLfu,
+    /// What is used least often: what is asked for once does not displace what is asked for again and again.
     TinyLfu,
     /// What was not used for longest.
     Lru,
@@ -69,16 +73,17 @@ pub enum Eviction {
 
 /// No name of an [`Eviction`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is none of `tinylfu`, `lru`, `fifo` and `random`")]
+#[error("it is none of `sizelfu`, `tinylfu`, `lru`, `fifo` and `random`")]
 pub struct UnknownEviction;
 
 impl Eviction {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::TinyLfu, Self::Lru, Self::Fifo, Self::Random];
+    pub const ALL: [Self; 5] = [Self::SizeLfu, Self::TinyLfu, Self::Lru, Self::Fifo, Self::Random];
 
     /// As it is set and told.
     pub fn name(self) -> &'static str {
         match self {
+            Self::SizeLfu => "sizelfu",
             Self::TinyLfu => "tinylfu",
             Self::Lru => "lru",
             Self::Fifo => "fifo",
@@ -90,12 +95,21 @@ impl Eviction {
     pub(super) fn shelves(self, max_bytes: u64, ledger: &Arc<Ledger>) -> Box<dyn Shelves> {
         let ledger = Arc::clone(ledger);
         match self {
+            Self::SizeLfu => Box::new(SizeLfu::new(max_bytes, ledger)),
             Self::TinyLfu => Box::new(Recency::new(Use::Often, max_bytes, ledger)),
             Self::Lru => Box::new(Recency::new(Use::Lately, max_bytes, ledger)),
             Self::Fifo => Box::new(Plain::new(Choice::First, max_bytes, ledger)),
             Self::Random => Box::new(Plain::new(Choice::ByLot, max_bytes, ledger)),
         }
     }
+}
+
+/// SplitMix64's last step: numbers that only look random. Nothing that matters is guessed by knowing them.
+fn mixed(value: u64) -> u64 {
+    let mixed = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 impl std::str::FromStr for Eviction {

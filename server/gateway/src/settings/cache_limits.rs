@@ -8,10 +8,11 @@ use crate::cache::{CacheLimits, Shares};
 pub fn take(prefix: &str, values: &mut Values) -> CacheLimits {
     let default = CacheLimits::default();
     let max_bytes = values.bytes(&format!("{prefix}cache_max_bytes"));
-    let eviction =
-        values.with(&format!("{prefix}cache_eviction"), "Use tinylfu, lru, fifo or random.", |text| {
-            text.parse().map_err(|error| format!("`{text}` is not valid: {error}"))
-        });
+    let eviction = values.with(
+        &format!("{prefix}cache_eviction"),
+        "Use sizelfu, tinylfu, lru, fifo or random.",
+        |text| text.parse().map_err(|error| format!("`{text}` is not valid: {error}")),
+    );
     let mut share = |name: &str| values.number(&format!("{prefix}cache_{name}_share"), 1..=100);
     let shares = Shares {
         api: share("api").unwrap_or(default.shares.api),

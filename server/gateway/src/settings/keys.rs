@@ -34,8 +34,8 @@ pub const KEYS: &[Key] = &[
     key(
         "cache_eviction",
         "NAME",
-        "tinylfu",
-        "Which of them go when there is no room: what is used least often (tinylfu), what was not used for longest (lru), what came first (fifo), or any (random)",
+        "sizelfu",
+        "Which of them go when there is no room: what brings the fewest hits for its memory (sizelfu), what is used least often (tinylfu), what was not used for longest (lru), what came first (fifo), or any (random)",
     ),
     key(
         "cache_api_share",

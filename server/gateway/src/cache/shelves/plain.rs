@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
-use super::{Change, Shelves, Variants};
+use super::{Change, Shelves, Variants, mixed};
 use crate::cache::account::{Ledger, Reason};
 
 /// A power of two.
@@ -132,11 +132,8 @@ impl Line {
         }
     }
 
-    /// SplitMix64: nothing that matters is guessed by knowing it.
     fn draw(&mut self) -> u64 {
-        self.drawn = self.drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.drawn ^ (self.drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.drawn += 1;
+        mixed(self.drawn)
     }
 }
