@@ -132,5 +132,38 @@ describe('a cache policy in the console', { timeout: 600_000 }, () => {
     assert.equal((await saved())[0].settings.shared, false);
   });
 
-  it('leaves the console silent', () => stage.assertQuiet());
+  it('has what callers are told and what is never stored, and the gateway does so once it is released', async () => {
+    await page.getByRole('button', { name: 'Edit Response cache' }).click();
+    const exactly = (label) => dialog(ada).getByLabel(label, { exact: true });
+    await field('Make ETags').check();
+    await exactly('Cache-Control for browsers').selectOption({ label: 'Set' });
+    await exactly('Directives').fill('max-age=20');
+    const forbidden = dialog(ada).getByRole('group', { name: 'Never store what has', exact: true });
+    await forbidden.getByRole('button', { name: 'Add' }).click();
+    await exactly('Never store what has 1').selectOption({ label: 'JSON path' });
+    await exactly('Path').fill('$.headers[');
+    await save();
+    await forbidden.getByText('A path begins with', { exact: false }).waitFor();
+    await exactly('Path').fill("$.headers['x-secret']");
+    await exactly('Answers to changes').selectOption({ label: 'Named' });
+    await submitDialog(ada, {}, 'Save');
+    const [{ settings }] = await saved();
+    assert.deepEqual(settings.browsers, { mode: 'set', say: { directives: 'max-age=20', within_freshness: true } });
+    assert.deepEqual(settings.forbidden, [{ what: 'json_path', path: "$.headers['x-secret']" }]);
+    assert.deepEqual([settings.make_etags, settings.write_through], [true, 'named']);
+    await release(stage.scene, api.id);
+    const answer = (url, headers = {}) => stage.answers(`/prices${url}`, 200, { headers });
+    await eventually('a stored response has a tag and the words of the policy', async () => {
+      const url = `/told/${Date.now()}`;
+      await answer(url);
+      const { headers } = await answer(url);
+      return headers.get('etag')?.startsWith('"sluice-') && headers.get('cache-control') === 'max-age=20';
+    });
+    for (let i = 0; i < 3; i += 1) {
+      const { headers } = await answer('/secret', { 'x-secret': 'yes' });
+      assert.match(headers.get('cache-status'), /fwd=uri-miss; detail=(forbidden:json_path|looking)$/);
+    }
+  });
+
+  it('leaves the console silent but for the refusal that was provoked', () => stage.assertQuiet(['422']));
 });
