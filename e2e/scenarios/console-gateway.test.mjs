@@ -27,6 +27,7 @@ for (const database of databases) {
     let carl;
     let api;
     let key;
+    let otherKey;
     let routes;
     const path = (rest) => `/${scene.tenant.slug}/httpbin${rest}`;
     const environment = () => scene.admin.get(`/environments/${scene.environment.id}`);
@@ -49,7 +50,9 @@ for (const database of databases) {
       const published = await publish(scene, { slug: 'httpbin', draft, plans: [{ name: 'Free', approval: 'automatic' }] });
       api = published.api;
       await scene.admin.edit(`${scene.base}/apis/${api.id}`, ({ name, description, team = null, draft: now }) => ({ name, description, team, draft: now, listed: true }));
-      ({ key } = await consume(scene, { name: 'Weather app', subscriptions: [{ api: api.id, plan: published.plans[0].id }] }));
+      const subscriptions = [{ api: api.id, plan: published.plans[0].id }];
+      ({ key } = await consume(scene, { name: 'Weather app', subscriptions }));
+      ({ key: otherKey } = await consume(scene, { name: 'Other app', subscriptions }));
       await addPerson(scene, { name: 'Pia Publisher', email: 'pia@example.com', roles: ['publisher'] });
       await addPerson(scene, { name: 'Carl Consumer', email: 'carl@example.com', roles: ['consumer'] });
       await callUntil(sluice, path('/get'), 200, { key });
@@ -335,6 +338,30 @@ for (const database of databases) {
       assert.ok(await explain.getByText(entry.key_hash).count() > 0, 'the key that it is stored under');
       await explain.getByLabel('Request headers').fill('Cache-Control: no-store');
       await ask('The request says no-store.');
+    });
+
+    it('purges what was stored for one application, and names it in the list', async () => {
+      const open = '/response-headers?Cache-Control=public';
+      const cached = async (target, by) => (await callUntil(sluice, path(target), 200, { key: by })).headers.get('cache-status') ?? '';
+      const held = [['/get?keep=3', key], ['/get?keep=3', otherKey], [open, key]];
+      for (const [target, by] of held) await cached(target, by);
+      for (const [target, by] of held) assert.match(await cached(target, by), /; hit/, target);
+
+      await ada.page.getByRole('button', { name: 'Purge', exact: true }).click();
+      await dialog(ada).getByLabel('What').selectOption('application');
+      await submitDialog(ada, {}, 'Purge now', { stays: true });
+      await dialog(ada).locator('.field-error').filter({ hasText: 'Choose an application' }).waitFor();
+      await dialog(ada).getByLabel('Application').selectOption({ label: 'Weather app' });
+      await submitDialog(ada, {}, 'Purge now', { stays: true });
+      await dialog(ada).getByText('on every gateway').waitFor();
+      await dialog(ada).getByRole('button', { name: 'Done' }).click();
+
+      assert.match(await cached(...held[0]), /uri-miss|vary-miss/);
+      for (const [target, by] of held.slice(1)) assert.match(await cached(target, by), /; hit/, target);
+      await row(ada, 'Weather app').filter({ hasText: /application.*Production/ }).waitFor();
+      await row(ada, 'Weather app').getByRole('button').click();
+      await dialog(ada).getByText('Purge of Weather app').waitFor();
+      await dialog(ada).getByRole('button', { name: 'Done' }).click();
     });
 
     it('follows purges and releases in their lists until every gateway has them, then asks no more', async () => {

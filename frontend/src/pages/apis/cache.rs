@@ -1,5 +1,6 @@
 //! The cached answers of an API: how old they may be, removing them, who removed which before, and what is stored now.
 
+mod applications;
 mod asked;
 mod entry;
 mod explain;
@@ -25,6 +26,7 @@ use crate::format;
 use crate::icons::{CHART, LAYERS, TRASH};
 use crate::session::use_current;
 use crate::state::paged;
+use applications::{Applications, use_applications};
 use explain::Explain;
 use held::Held;
 use inside::Inside;
@@ -39,6 +41,7 @@ pub fn CacheTab() -> impl IntoView {
     let asking = RwSignal::new(false);
     let shown = RwSignal::new(None::<PurgeRecord>);
     let environments = use_environments();
+    let applications = use_applications();
     let list = paged::<PurgeRecord>(move || current.path(&format!("/purges?api={id}")));
     let list = until_settled(list, |purge| &purge.progress);
     let may_purge = move || current.can(Permission::ManageCache);
@@ -62,7 +65,7 @@ pub fn CacheTab() -> impl IntoView {
             <Held api=id />
             <DataTable
                 label="Purges"
-                columns=columns(environments, shown)
+                columns=columns(environments, applications, shown)
                 list
                 empty=|| view! {
                     <EmptyState
@@ -77,17 +80,18 @@ pub fn CacheTab() -> impl IntoView {
                 <Explain environments />
             </Show>
         </div>
-        <PurgeDialog open=asking environments on_change=move |()| list.reload() />
-        <ShownPurge shown on_close=move |()| list.reload() />
+        <PurgeDialog open=asking environments applications on_change=move |()| list.reload() />
+        <ShownPurge shown applications on_close=move |()| list.reload() />
     }
 }
 
 fn columns(
     environments: EnvironmentChoice,
+    applications: Applications,
     shown: RwSignal<Option<PurgeRecord>>,
 ) -> Vec<Column<PurgeRecord>> {
     vec![
-        Column::new("What", what),
+        Column::new("What", move |it: &PurgeRecord| what(it, applications)),
         Column::new("Environment", move |it: &PurgeRecord| {
             let id = it.environment;
             let name = move || {
@@ -102,7 +106,7 @@ fn columns(
         Column::new("Gateways", |it: &PurgeRecord| acknowledged(&it.progress)),
         Column::new("", move |it: &PurgeRecord| {
             let mine = it.clone();
-            let label = format!("Gateways of the purge of {}", name_of(&it.scope));
+            let label = format!("Gateways of the purge of {}", name_of(&it.scope, applications));
             view! {
                 <Button kind=Kind::Quiet size="sm" label on_click=move |()| shown.set(Some(mine.clone()))>
                     "Show"
@@ -113,9 +117,9 @@ fn columns(
     ]
 }
 
-fn what(purge: &PurgeRecord) -> AnyView {
+fn what(purge: &PurgeRecord, applications: Applications) -> AnyView {
     let kind = kind_of(&purge.scope);
-    let name = named(&purge.scope).map(|name| view! { <code class="break">{name}</code> });
+    let name = shown_name(&purge.scope, applications).map(|name| view! { <code class="break">{name}</code> });
     let soft = purge.soft.then(|| view! { <Badge text="soft" /> });
     view! { <span class="row">{kind} {name} {soft}</span> }.into_any()
 }
@@ -141,9 +145,17 @@ pub(in crate::pages) fn named(scope: &PurgeScope) -> Option<String> {
     }
 }
 
+/// The same, an application by its name.
+fn shown_name(scope: &PurgeScope, applications: Applications) -> Option<String> {
+    match scope {
+        PurgeScope::Application { application } => Some(applications.name(*application)),
+        other => named(other),
+    }
+}
+
 /// What a purge covers, in words.
-fn name_of(scope: &PurgeScope) -> String {
-    named(scope).unwrap_or_else(|| kind_of(scope).to_owned())
+fn name_of(scope: &PurgeScope, applications: Applications) -> String {
+    shown_name(scope, applications).unwrap_or_else(|| kind_of(scope).to_owned())
 }
 
 /// `2 of 2, slowest 12 ms`.

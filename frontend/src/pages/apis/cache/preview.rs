@@ -37,10 +37,9 @@ pub(super) fn Preview(
         let picked = environments.all().into_iter().find(|it| it.slug == slug);
         let is_whole = choice.is_whole();
         let api = draft.api();
-        let asked = picked.filter(|_| open.get() && is_whole).map(|environment| CreatePurge {
-            environment: environment.id,
-            scope: choice.scope(api.id, &api.base_path),
-            soft: false,
+        let asked = picked.filter(|_| open.get() && is_whole).and_then(|environment| {
+            let scope = choice.scope(api.id, &api.base_path).ok()?;
+            Some(CreatePurge { environment: environment.id, scope, soft: false })
         });
         // What is shown was of another choice.
         wanted.set(None);

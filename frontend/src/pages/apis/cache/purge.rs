@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use sluice_contract::rest::purges::{CreatePurge, PurgeRecord};
 
+use super::applications::Applications;
 use super::name_of;
 use super::preview::Preview;
 use super::scope::{Choice, ScopeFields};
@@ -23,6 +24,7 @@ const SURE: &str = "everything";
 pub(super) fn PurgeDialog(
     open: RwSignal<bool>,
     environments: EnvironmentChoice,
+    applications: Applications,
     #[prop(into)] on_change: Callback<()>,
 ) -> impl IntoView {
     let draft = use_draft();
@@ -49,7 +51,10 @@ pub(super) fn PurgeDialog(
         }
         unsure.set(None);
         let api = draft.api();
-        let (scope, soft) = (choice.scope(api.id, &api.base_path), soft.get_untracked());
+        let (scope, soft) = match choice.scope(api.id, &api.base_path) {
+            Ok(scope) => (scope, soft.get_untracked()),
+            Err(problem) => return task.fail(problem),
+        };
         let (environment, path) = (environments.picked(), untrack(|| current.path("/purges")));
         let work = async move {
             let body = CreatePurge { environment: environment.await?.id, scope, soft };
@@ -79,7 +84,7 @@ pub(super) fn PurgeDialog(
         <RolloutDialog open title="Purge the cache" change on_close=on_change>
             <DialogForm open task action="Purge now" on_submit=submit>
                 <EnvironmentField choice=environments />
-                <ScopeFields choice task />
+                <ScopeFields choice applications task />
                 {confirmation}
                 <Preview open choice environments />
                 <Switch
@@ -96,6 +101,7 @@ pub(super) fn PurgeDialog(
 #[component]
 pub(super) fn ShownPurge(
     shown: RwSignal<Option<PurgeRecord>>,
+    applications: Applications,
     #[prop(into)] on_close: Callback<()>,
 ) -> impl IntoView {
     let current = use_current();
@@ -108,7 +114,10 @@ pub(super) fn ShownPurge(
     });
     let title = Signal::derive(move || {
         shown.with(|shown| {
-            shown.as_ref().map(|it| format!("Purge of {}", name_of(&it.scope))).unwrap_or_default()
+            shown
+                .as_ref()
+                .map(|it| format!("Purge of {}", name_of(&it.scope, applications)))
+                .unwrap_or_default()
         })
     });
     view! { <RolloutDialog open title change on_close /> }

@@ -1,10 +1,12 @@
-//! What to purge: one address, all below a path, what has a tag, or everything.
+//! What to purge: one address, all below a path, what has a tag, what is an application's, or everything.
 
 use leptos::prelude::*;
 use sluice_contract::ids::ApiId;
 use sluice_contract::journal::PurgeScope;
+use sluice_contract::problem::{FieldProblem, Problem};
 use sluice_contract::rest::session::Permission;
 
+use super::applications::Applications;
 use crate::components::{SelectField, TextField};
 use crate::session::use_current;
 use crate::state::Task;
@@ -14,15 +16,19 @@ use crate::state::Task;
 pub(super) struct Choice {
     what: RwSignal<String>,
     name: RwSignal<String>,
+    /// The id of an application; empty until one is picked.
+    application: RwSignal<String>,
 }
 
 impl Choice {
     pub(super) fn new() -> Self {
-        Self { what: RwSignal::new("url".to_owned()), name: RwSignal::new(String::new()) }
+        let empty = || RwSignal::new(String::new());
+        Self { what: RwSignal::new("url".to_owned()), name: empty(), application: empty() }
     }
 
     pub(super) fn clear(self) {
         self.name.set(String::new());
+        self.application.set(String::new());
     }
 
     /// Everything of the tenant: asked about once more.
@@ -37,27 +43,45 @@ impl Choice {
 
     /// Whether there is enough of it to be asked about. Tracks what it consists of.
     pub(super) fn is_whole(self) -> bool {
-        let named = self.name.with(|name| !name.trim().is_empty());
-        self.what.with(|what| named || matches!(what.as_str(), "api" | "everything"))
+        let filled = |text: RwSignal<String>| text.with(|text| !text.trim().is_empty());
+        let (named, picked) = (filled(self.name), filled(self.application));
+        self.what.with(|what| match what.as_str() {
+            "api" | "everything" => true,
+            "application" => picked,
+            _ => named,
+        })
     }
 
     /// As the API takes it.
-    pub(super) fn scope(self, api: ApiId, base: &str) -> PurgeScope {
+    ///
+    /// # Errors
+    /// When no application is picked.
+    pub(super) fn scope(self, api: ApiId, base: &str) -> Result<PurgeScope, Problem> {
         let name = self.name.get_untracked();
         let name = name.trim();
-        match self.what.get_untracked().as_str() {
+        Ok(match self.what.get_untracked().as_str() {
             "url" => PurgeScope::Url { api, path: below_base(name, base) },
             "prefix" => PurgeScope::Prefix { api, path: below_base(name, base) },
             "tag" => PurgeScope::Tag { api: Some(api), tag: name.to_owned() },
             "tag_everywhere" => PurgeScope::Tag { api: None, tag: name.to_owned() },
+            "application" => {
+                let picked = self.application.get_untracked().parse();
+                let application = picked.map_err(|_| no_application())?;
+                PurgeScope::Application { application }
+            }
             "everything" => PurgeScope::Everything,
             _ => PurgeScope::Api { api },
-        }
+        })
     }
 }
 
+fn no_application() -> Problem {
+    let wrong = FieldProblem::new("/scope/application", "required", "Choose an application.");
+    Problem { fields: vec![wrong], ..Problem::new(0, "no_application", "No application is chosen") }
+}
+
 #[component]
-pub(super) fn ScopeFields(choice: Choice, task: Task) -> impl IntoView {
+pub(super) fn ScopeFields(choice: Choice, applications: Applications, task: Task) -> impl IntoView {
     let current = use_current();
     let options = Signal::derive(move || {
         let mut options = vec![
@@ -69,6 +93,7 @@ pub(super) fn ScopeFields(choice: Choice, task: Task) -> impl IntoView {
         if current.can(Permission::ManageTenant) {
             options.extend([
                 ("tag_everywhere", "What has a tag, in all APIs"),
+                ("application", "What is an application's, in all APIs"),
                 ("everything", "Everything of all APIs"),
             ]);
         }
@@ -109,6 +134,16 @@ pub(super) fn ScopeFields(choice: Choice, task: Task) -> impl IntoView {
                 placeholder="product-7"
                 help="As the upstream gives it in Surrogate-Key or Cache-Tag."
                 error=task.field("/scope/tag")
+            />
+        }
+        .into_any(),
+        "application" => view! {
+            <SelectField
+                label="Application"
+                value=choice.application
+                options=applications.options()
+                help="What was stored for its callers alone goes. What it shares with others stays."
+                error=task.field("/scope/application")
             />
         }
         .into_any(),
