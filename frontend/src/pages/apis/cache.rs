@@ -3,6 +3,7 @@
 mod applications;
 mod asked;
 mod entry;
+mod events;
 mod explain;
 mod held;
 mod inside;
@@ -27,6 +28,7 @@ use crate::icons::{CHART, LAYERS, TRASH};
 use crate::session::use_current;
 use crate::state::paged;
 use applications::{Applications, use_applications};
+use events::Events;
 use explain::Explain;
 use held::Held;
 use inside::Inside;
@@ -63,6 +65,7 @@ pub fn CacheTab() -> impl IntoView {
                 </Show>
             </div>
             <Held api=id />
+            <Events environments />
             <DataTable
                 label="Purges"
                 columns=columns(environments, applications, shown)
