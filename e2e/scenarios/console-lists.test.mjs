@@ -89,7 +89,7 @@ for (const database of databases) {
       routes[`/apis/${api.id}/upstreams`] = ['Add upstream', 'Edit origin'];
       routes[`/apis/${api.id}/policies`] = ['Attach policy', /^Edit/];
       routes[`/apis/${api.id}/plans`] = ['New plan', 'Edit Free', 'Delete Free'];
-      routes[`/apis/${api.id}/cache`] = ['Purge'];
+      routes[`/apis/${api.id}/cache`] = ['Purge', 'New webhook', 'New CDN request'];
       routes[`/apis/${api.id}/revisions`] = ['Freeze a revision', 'Release revision 1'];
       routes[`/apps/${application.id}`] = ['Edit', 'New key', 'Revoke key', 'End subscription to ZEBRA', 'Delete'];
       routes[`/catalogue/${api.id}`] = ['Subscribe to Free'];

@@ -2,6 +2,7 @@
 
 mod applications;
 mod asked;
+mod cdn;
 mod entry;
 mod events;
 mod explain;
@@ -28,6 +29,7 @@ use crate::icons::{CHART, LAYERS, TRASH};
 use crate::session::use_current;
 use crate::state::paged;
 use applications::{Applications, use_applications};
+use cdn::Cdns;
 use events::Events;
 use explain::Explain;
 use held::Held;
@@ -66,6 +68,7 @@ pub fn CacheTab() -> impl IntoView {
             </div>
             <Held api=id />
             <Events environments />
+            <Cdns environments />
             <DataTable
                 label="Purges"
                 columns=columns(environments, applications, shown)
