@@ -38,7 +38,7 @@ enum Task {
     Check(check::Options),
     /// Every test: Rust on both databases, the console's, and a real browser end to end.
     Test(test::Options),
-    /// Requests per CPU-second, latency and instructions per request, beside nginx.
+    /// Requests per CPU-second, latency, hit ratio and instructions, beside nginx, HAProxy and Varnish.
     Bench(bench::Options),
     /// The binaries as they are shipped, compiled with a profile of real load, into target/shipped.
     Dist(dist::Options),
