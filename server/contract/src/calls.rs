@@ -1,5 +1,6 @@
 //! Call records, as gateways write them and the console shows them.
 
+mod signs;
 #[cfg(feature = "wire")]
 pub mod wire;
 
@@ -10,6 +11,8 @@ use utoipa::ToSchema;
 use crate::ids::{ApiId, ApplicationId, BootId, CallId, CredentialId, PlanId, SubscriptionId, TenantId};
 use crate::problem::ErrorSource;
 use crate::rollup::RollupDelta;
+
+pub use signs::{CacheSign, CacheSigns};
 
 /// The record of one request through a gateway. Secrets (keys in headers or query) are never in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +43,10 @@ pub struct Call {
     pub subscription: Option<SubscriptionId>,
     pub plan: Option<PlanId>,
     pub cache: CacheOutcome,
+    /// What its messages said to caches: of `GET` calls that no cache policy covers.
+    #[serde(default, skip_serializing_if = "CacheSigns::is_empty")]
+    #[schema(value_type = Vec<CacheSign>)]
+    pub signs: CacheSigns,
     /// URL of the target that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

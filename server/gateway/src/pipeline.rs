@@ -138,7 +138,11 @@ async fn decide(
     // Cache before the upstream; it stores what the upstream said, before any change for one caller.
     let answer = match authorised.cache_rule() {
         Some(rule) => crate::cache::serve(call, snapshot, &authorised, rule, outbound).await?,
-        None => forward(call, snapshot, &authorised, outbound).await?,
+        None => {
+            let answer = forward(call, snapshot, &authorised, outbound).await?;
+            call.passed_no_cache(&answer.head.headers);
+            answer
+        }
     };
 
     // The response's transform after the cache: one stored response serves routes and callers that change it differently.

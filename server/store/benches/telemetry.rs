@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, Database};
-use sluice_contract::calls::{CacheOutcome, Call, CallBatch, StageTime};
+use sluice_contract::calls::{CacheOutcome, CacheSigns, Call, CallBatch, StageTime};
 use sluice_contract::ids::{ApiId, ApplicationId, BootId, CallId, EnvironmentId, GatewayId, TenantId};
 use sluice_contract::rest::calls::CallFilter;
 use sluice_contract::rollup::{Cell, Counts, Measure, RollupDelta};
@@ -88,6 +88,7 @@ fn call(world: &World, i: usize, of: usize) -> Call {
         subscription: None,
         plan: None,
         cache: if i.is_multiple_of(3) { CacheOutcome::Hit } else { CacheOutcome::Miss },
+        signs: CacheSigns::default(),
         target: Some("http://10.0.0.7:8080".into()),
         duration_us: (i as u64 * 7_919) % 90_000 + if i.is_multiple_of(20_000) { 2_000_000 } else { 0 },
         upstream_us: Some(800),

@@ -1,7 +1,7 @@
 //! Calls and batches as a gateway sends them.
 
 use chrono::{DateTime, Utc};
-use sluice_contract::calls::{CacheOutcome, Call, CallBatch};
+use sluice_contract::calls::{CacheOutcome, CacheSigns, Call, CallBatch};
 use sluice_contract::ids::{ApiId, BootId, CallId, TenantId};
 use sluice_contract::rollup::{Cell, Counts, Measure, RollupDelta};
 
@@ -26,6 +26,7 @@ pub fn call(tenant: TenantId, api: ApiId, at: DateTime<Utc>) -> Call {
         subscription: None,
         plan: None,
         cache: CacheOutcome::Miss,
+        signs: CacheSigns::default(),
         target: Some("http://127.0.0.1:9000".to_owned()),
         duration_us: 1_500,
         upstream_us: Some(1_200),

@@ -3,11 +3,11 @@
 //! Most of a record is the same for call after call. That is written once, as a context, and calls name it by its number:
 //!
 //! ```text
-//! batch    := version (one byte: 3) form (one byte) length head section*
+//! batch    := version (one byte: 4) form (one byte) length head section*
 //! head     := the MessagePack map of `Head`, with the rollups; as it is (form 0) or compressed by zstd (form 1)
 //! section  := number of calls, call*
 //! call     := (0 place | number) (0 consumer | number) (0 client | number) rest
-//! place    := minute tenant? api? route? method host status error? source? cache target? count of stages, their names
+//! place    := minute tenant? api? route? method host status error? source? cache signs target? count of stages, their names
 //! consumer := application? credential? subscription? plan?
 //! client   := (4 | 6) address user-agent?
 //! rest     := flags id trace? microseconds-in-the-minute path query? request-id? bytes-in bytes-out
@@ -46,9 +46,11 @@ pub use record::{CallRecord, Stage};
 pub use section::{PackedCalls, Seat, Section};
 
 /// Which layout this is.
-pub const VERSION: u8 = 3;
-/// The oldest that is still read: 2 knew fewer outcomes of the cache.
+pub const VERSION: u8 = 4;
+/// The oldest that is still read: 2 knew fewer outcomes of the cache, and neither 2 nor 3 had signs.
 const OLDEST: u8 = 2;
+/// The first whose places have signs.
+const WITH_SIGNS: u8 = 4;
 /// What each call weighs beside the bytes of its texts. All weights of a batch together are at most [`CALL_BATCH_MAX`]:
 /// a long text is sent once and then kept with every call.
 pub const CALL_WEIGHT: usize = 128;
@@ -178,7 +180,7 @@ impl CallBatch {
         let mut rest = Bytes::new(rest);
         let form = rest.byte().map_err(NoBatch::Frame)?;
         let head = read_head(form, rest.counted().map_err(NoBatch::Frame)?)?;
-        let mut calls = read::Calls::new(rest);
+        let mut calls = read::Calls::new(rest, version);
         calls.read_sections(head.calls)?;
         let Head { boot, sequence, dropped, rollups, calls: _ } = head;
         Ok(Self { boot, sequence, calls: calls.finish()?, rollups: rollups.into_owned(), dropped })
@@ -239,6 +241,7 @@ impl<'a> CallRecord<'a> {
             subscription: call.subscription,
             plan: call.plan,
             cache: call.cache,
+            signs: call.signs,
             target: call.target.as_deref(),
             duration_us: call.duration_us,
             upstream_us: call.upstream_us,

@@ -14,11 +14,7 @@ pub(super) fn lifetime(given: Given<'_>, directives: &Directives, rule: &CacheRu
     let Given { method, status, headers } = given;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let policy = rule.ttl(method, status, content_type);
-    // §4.2.1: what is meant for shared caches, then for all, then the old way.
-    let stated = || {
-        let said = directives.s_maxage.or(directives.max_age).map(Duration::from_secs);
-        said.or_else(|| expires(headers).filter(|_| !directives.targeted))
-    };
+    let stated = || stated(headers, directives);
     let said = match rule.origin {
         OriginSays::Ignore => return policy.map(|lifetime| rule.bounded(lifetime)),
         OriginSays::Override => policy.or_else(stated),
@@ -26,6 +22,12 @@ pub(super) fn lifetime(given: Given<'_>, directives: &Directives, rule: &CacheRu
     };
     let guessed = || heuristic(status, headers, directives).filter(|_| rule.heuristic);
     said.or_else(guessed).map(|lifetime| rule.bounded(lifetime))
+}
+
+/// What the upstream says (§4.2.1): what is meant for shared caches, then for all, then the old way.
+pub(super) fn stated(headers: &HeaderMap, directives: &Directives) -> Option<Duration> {
+    let said = directives.s_maxage.or(directives.max_age).map(Duration::from_secs);
+    said.or_else(|| expires(headers).filter(|_| !directives.targeted))
 }
 
 /// The longest lifetime that is guessed.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use http::header::HeaderValue;
 use http::request::Parts;
-use http::{Method, Uri};
-use sluice_contract::calls::CacheOutcome;
+use http::{HeaderMap, Method, Uri};
 use sluice_contract::calls::wire::{CallRecord, Stage};
+use sluice_contract::calls::{CacheOutcome, CacheSigns};
 use sluice_contract::ids::CallId;
 use sluice_contract::problem::ErrorSource;
 
@@ -58,6 +58,7 @@ pub(crate) struct Call {
     /// The query without the key, when the key was in it.
     pub(crate) clean_query: Option<Option<String>>,
     pub(crate) cache: CacheOutcome,
+    signs: CacheSigns,
     pub(crate) rate: Option<RateFields>,
     /// The upstream and the index of the target that answered.
     target: Option<(Arc<Upstream>, usize)>,
@@ -135,6 +136,7 @@ impl Call {
             subscription: None,
             clean_query: None,
             cache: CacheOutcome::Uncached,
+            signs: CacheSigns::default(),
             rate: None,
             target: None,
             upstream_us: None,
@@ -180,6 +182,13 @@ impl Call {
     /// The target to which the request was sent at this moment had answered when the last stage ended.
     pub(crate) fn answered(&mut self, sent: u64) {
         self.upstream_us = Some(self.moment.saturating_sub(sent) / 1_000);
+    }
+
+    /// No cache policy covers the call: its record says what a cache would go by, where one might be worth having.
+    pub(super) fn passed_no_cache(&mut self, response: &HeaderMap) {
+        if self.open.is_some() && self.method == Method::GET {
+            self.signs = crate::cache::signs(self.told.personal, response);
+        }
     }
 
     /// The gateway answers with an error.
@@ -270,6 +279,7 @@ impl Call {
             subscription: subscription.map(|subscription| subscription.id),
             plan: subscription.map(|subscription| subscription.plan),
             cache: self.cache,
+            signs: self.signs,
             target: self
                 .target
                 .as_ref()

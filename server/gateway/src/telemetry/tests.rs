@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use sluice_contract::calls::wire::{CallRecord, Stage};
-use sluice_contract::calls::{CacheOutcome, CallBatch};
+use sluice_contract::calls::{CacheOutcome, CacheSigns, CallBatch};
 use sluice_contract::ids::{ApiId, ApplicationId, CallId, PlanId, TenantId};
 use sluice_contract::problem::ErrorSource;
 use uuid::Uuid;
@@ -36,6 +36,7 @@ pub(super) fn a_call<'a>() -> CallRecord<'a> {
         subscription: None,
         plan: Some(PlanId(Uuid::from_u128(5))),
         cache: CacheOutcome::Miss,
+        signs: CacheSigns::default(),
         target: Some("http://10.0.0.1:80"),
         duration_us: 1_234,
         upstream_us: Some(1_000),

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use sluice_contract::calls::CacheOutcome;
 use sluice_contract::calls::wire::CallRecord;
+use sluice_contract::calls::{CacheOutcome, CacheSigns};
 use sluice_contract::ids::{ApiId, CallId, TenantId};
 use sluice_gateway::telemetry::Recorder;
 
@@ -30,6 +30,7 @@ fn record(recorder: &Recorder, calls: u64) {
             subscription: None,
             plan: None,
             cache: CacheOutcome::Bypass,
+            signs: CacheSigns::default(),
             target: None,
             duration_us: 100,
             upstream_us: None,

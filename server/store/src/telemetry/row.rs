@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::QueryResult;
 use serde::{Deserialize, Serialize, Serializer};
-use sluice_contract::calls::{CacheOutcome, Call, StageTime};
+use sluice_contract::calls::{CacheOutcome, CacheSigns, Call, StageTime};
 use sluice_contract::ids::{
     ApiId, ApplicationId, CallId, CredentialId, GatewayId, PlanId, SubscriptionId, TenantId,
 };
@@ -64,6 +64,8 @@ struct DetailRef<'a> {
     target: &'a Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_us: &'a Option<u64>,
+    #[serde(skip_serializing_if = "CacheSigns::is_empty")]
+    signs: CacheSigns,
     bytes_in: u64,
     bytes_out: u64,
     client_ip: &'a str,
@@ -87,6 +89,8 @@ struct Detail {
     plan: Option<PlanId>,
     target: Option<String>,
     upstream_us: Option<u64>,
+    #[serde(default)]
+    signs: CacheSigns,
     bytes_in: u64,
     bytes_out: u64,
     client_ip: String,
@@ -127,6 +131,7 @@ impl<'a> CallRow<'a> {
             subscription,
             plan,
             cache,
+            signs,
             target,
             duration_us,
             upstream_us,
@@ -163,6 +168,7 @@ impl<'a> CallRow<'a> {
                 plan,
                 target,
                 upstream_us,
+                signs: *signs,
                 bytes_in: *bytes_in,
                 bytes_out: *bytes_out,
                 client_ip,
@@ -202,6 +208,7 @@ pub(super) fn read(row: &QueryResult) -> Result<StoredCall> {
         subscription: detail.subscription,
         plan: detail.plan,
         cache: serde_json::from_value(row.try_get_by_index::<String>(9)?.into())?,
+        signs: detail.signs,
         target: detail.target,
         duration_us: unsigned(row.try_get_by_index(12)?),
         upstream_us: detail.upstream_us,

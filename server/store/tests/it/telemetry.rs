@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sluice_contract::calls::{CacheOutcome, Call, CallBatch, StageTime};
+use sluice_contract::calls::{CacheOutcome, CacheSign, Call, CallBatch, StageTime};
 use sluice_contract::ids::{
     ApiId, ApplicationId, BootId, CallId, CredentialId, EnvironmentId, GatewayId, PlanId, SubscriptionId,
     TenantId,
@@ -48,6 +48,7 @@ pub fn call(tenant: TenantId, at: DateTime<Utc>) -> Call {
         subscription: Some(SubscriptionId::generate()),
         plan: Some(PlanId::generate()),
         cache: CacheOutcome::Miss,
+        signs: [CacheSign::SetsCookie].into_iter().collect(),
         target: Some("http://127.0.0.1:9000".into()),
         duration_us: 1_500,
         upstream_us: Some(1_200),

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::bytes::{Bytes, put_id, put_number, put_option, put_text};
-use super::{CallRecord, Malformed};
-use crate::calls::CacheOutcome;
+use super::{CallRecord, Malformed, WITH_SIGNS};
+use crate::calls::{CacheOutcome, CacheSigns};
 use crate::ids::{ApiId, ApplicationId, CredentialId, PlanId, SubscriptionId, TenantId};
 use crate::problem::ErrorSource;
 
@@ -23,7 +23,8 @@ pub(super) trait Context: Sized {
 
     fn write(&self, out: &mut Vec<u8>);
 
-    fn read(bytes: &mut Bytes<'_>) -> Result<Self, Malformed>;
+    /// As this version of the layout has it.
+    fn read(bytes: &mut Bytes<'_>, version: u8) -> Result<Self, Malformed>;
 
     /// Bytes of text, which every call of this context has once it is read.
     fn weight(&self) -> usize;
@@ -43,6 +44,7 @@ pub(super) struct Place {
     pub(super) error: Option<Box<str>>,
     pub(super) error_source: Option<ErrorSource>,
     pub(super) cache: CacheOutcome,
+    pub(super) signs: CacheSigns,
     pub(super) target: Option<Box<str>>,
     /// Names of the stages, in order.
     pub(super) stages: Vec<Box<str>>,
@@ -88,11 +90,13 @@ impl Context for Place {
             error,
             error_source,
             cache,
+            signs,
             target,
             stages,
         } = self;
         *status == call.status
             && *cache == call.cache
+            && *signs == call.signs
             && *minute == call.minute()
             && *tenant == call.tenant
             && *api == call.api
@@ -117,6 +121,7 @@ impl Context for Place {
             error: call.error.map(Box::from),
             error_source: call.error_source,
             cache: call.cache,
+            signs: call.signs,
             target: call.target.map(Box::from),
             stages: call.stages.iter().map(|stage| stage.stage.into()).collect(),
         }
@@ -134,6 +139,7 @@ impl Context for Place {
             error,
             error_source,
             cache,
+            signs,
             target,
             stages,
         } = self;
@@ -148,12 +154,13 @@ impl Context for Place {
         put_option(out, error.as_deref(), put_text);
         put_option(out, *error_source, |out, source| out.push(source_code(source)));
         out.push(cache_code(*cache));
+        out.push(signs.bits());
         put_option(out, target.as_deref(), put_text);
         put_number(out, stages.len() as u64);
         stages.iter().for_each(|stage| put_text(out, stage));
     }
 
-    fn read(bytes: &mut Bytes<'_>) -> Result<Self, Malformed> {
+    fn read(bytes: &mut Bytes<'_>, version: u8) -> Result<Self, Malformed> {
         Ok(Self {
             minute: bytes.number()?.cast_signed(),
             tenant: bytes.option(Bytes::id)?.map(TenantId),
@@ -165,6 +172,7 @@ impl Context for Place {
             error: bytes.option(Bytes::text)?.map(Box::from),
             error_source: bytes.option(|bytes| source_of(bytes.byte()?))?,
             cache: cache_of(bytes.byte()?)?,
+            signs: if version < WITH_SIGNS { CacheSigns::default() } else { signs_of(bytes.byte()?)? },
             target: bytes.option(Bytes::text)?.map(Box::from),
             stages: bytes.list(STAGES_MAX, |bytes| bytes.text().map(Box::from))?,
         })
@@ -205,7 +213,7 @@ impl Context for Consumer {
         put_option(out, plan.map(|id| id.0), put_id);
     }
 
-    fn read(bytes: &mut Bytes<'_>) -> Result<Self, Malformed> {
+    fn read(bytes: &mut Bytes<'_>, _version: u8) -> Result<Self, Malformed> {
         Ok(Self {
             application: bytes.option(Bytes::id)?.map(ApplicationId),
             credential: bytes.option(Bytes::id)?.map(CredentialId),
@@ -250,7 +258,7 @@ impl Context for Client {
         put_option(out, self.user_agent.as_deref(), put_text);
     }
 
-    fn read(bytes: &mut Bytes<'_>) -> Result<Self, Malformed> {
+    fn read(bytes: &mut Bytes<'_>, _version: u8) -> Result<Self, Malformed> {
         let ip = match bytes.byte()? {
             4 => IpAddr::from(bytes.array::<4>()?),
             6 => IpAddr::from(bytes.array::<16>()?),
@@ -306,6 +314,10 @@ fn cache_code(outcome: CacheOutcome) -> u8 {
         CacheOutcome::Expired => 10,
         CacheOutcome::Request => 11,
     }
+}
+
+fn signs_of(bits: u8) -> Result<CacheSigns, Malformed> {
+    CacheSigns::from_bits(bits).ok_or(Malformed::Code("signs for caches"))
 }
 
 fn cache_of(code: u8) -> Result<CacheOutcome, Malformed> {

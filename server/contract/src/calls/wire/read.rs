@@ -2,13 +2,14 @@
 
 use super::bytes::Bytes;
 use super::context::{Client, Consumer, Context, Place};
-use super::{CALL_WEIGHT, Malformed, NoBatch, record};
+use super::{CALL_WEIGHT, Malformed, NoBatch, VERSION, record};
 use crate::calls::Call;
 use crate::link::CALL_BATCH_MAX;
 
 /// The sections of a batch.
 pub(super) struct Calls<'a> {
     bytes: Bytes<'a>,
+    version: u8,
     calls: Vec<Call>,
     weight: usize,
 }
@@ -23,14 +24,14 @@ struct Contexts {
 
 /// One section's calls.
 pub(super) fn section(bytes: &[u8], count: u64) -> Result<Vec<Call>, NoBatch> {
-    let mut calls = Calls::new(Bytes::new(bytes));
+    let mut calls = Calls::new(Bytes::new(bytes), VERSION);
     calls.read(count)?;
     calls.finish()
 }
 
 impl<'a> Calls<'a> {
-    pub(super) fn new(bytes: Bytes<'a>) -> Self {
-        Self { bytes, calls: Vec::new(), weight: 0 }
+    pub(super) fn new(bytes: Bytes<'a>, version: u8) -> Self {
+        Self { bytes, version, calls: Vec::new(), weight: 0 }
     }
 
     /// Section after section, until there are `count` calls.
@@ -64,20 +65,24 @@ impl<'a> Calls<'a> {
     }
 
     fn read_one(&mut self, contexts: &mut Contexts) -> Result<Call, Malformed> {
-        let place = find(&mut contexts.places, &mut self.bytes)?;
-        let consumer = find(&mut contexts.consumers, &mut self.bytes)?;
-        let client = find(&mut contexts.clients, &mut self.bytes)?;
+        let place = find(&mut contexts.places, &mut self.bytes, self.version)?;
+        let consumer = find(&mut contexts.consumers, &mut self.bytes, self.version)?;
+        let client = find(&mut contexts.clients, &mut self.bytes, self.version)?;
         self.weight += CALL_WEIGHT + place.weight() + consumer.weight() + client.weight();
         record::read(&mut self.bytes, place, consumer, client)
     }
 }
 
 /// The context that comes next: a new one, or the number of one that came before.
-fn find<'t, T: Context>(table: &'t mut Vec<T>, bytes: &mut Bytes<'_>) -> Result<&'t T, Malformed> {
+fn find<'t, T: Context>(
+    table: &'t mut Vec<T>,
+    bytes: &mut Bytes<'_>,
+    version: u8,
+) -> Result<&'t T, Malformed> {
     let index = match bytes.number()?.checked_sub(1) {
         Some(index) => usize::try_from(index).map_err(|_| Malformed::Context)?,
         None => {
-            table.push(T::read(bytes)?);
+            table.push(T::read(bytes, version)?);
             table.len() - 1
         }
     };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::bytes::{Bytes, put_number, put_text};
 use super::context::{Client, Consumer, MINUTE_US, Place};
 use super::{CALL_WEIGHT, Malformed};
-use crate::calls::{CacheOutcome, Call, StageTime};
+use crate::calls::{CacheOutcome, CacheSigns, Call, StageTime};
 use crate::ids::{ApiId, ApplicationId, CallId, CredentialId, PlanId, SubscriptionId, TenantId};
 use crate::problem::ErrorSource;
 
@@ -41,6 +41,7 @@ pub struct CallRecord<'a> {
     pub subscription: Option<SubscriptionId>,
     pub plan: Option<PlanId>,
     pub cache: CacheOutcome,
+    pub signs: CacheSigns,
     pub target: Option<&'a str>,
     pub duration_us: u64,
     pub upstream_us: Option<u64>,
@@ -159,6 +160,7 @@ pub(super) fn read(
         subscription: consumer.subscription,
         plan: consumer.plan,
         cache: place.cache,
+        signs: place.signs,
         target: owned(&place.target),
         duration_us,
         upstream_us,

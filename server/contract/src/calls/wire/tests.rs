@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::context::{Context, Place};
 use super::*;
-use crate::calls::CacheOutcome;
+use crate::calls::{CacheOutcome, CacheSign, CacheSigns};
 use crate::ids::{ApiId, ApplicationId, CallId, CredentialId, PlanId, SubscriptionId, TenantId};
 use crate::problem::ErrorSource;
 use crate::rollup::{Cell, Counts, Measure};
@@ -36,6 +36,7 @@ fn whole() -> Call {
         subscription: Some(SubscriptionId(Uuid::from_u128(6))),
         plan: Some(PlanId(Uuid::from_u128(7))),
         cache: CacheOutcome::Revalidated,
+        signs: [CacheSign::Personal, CacheSign::Varies].into_iter().collect(),
         target: Some("http://10.0.0.1:80".to_owned()),
         duration_us: u64::MAX,
         upstream_us: Some(1_000),
@@ -158,6 +159,7 @@ prop_compose! {
         (tenant, api, route, method, host) in (option::of(id()), option::of(id()), option::of(text()), text(), text()),
         (path, query, status) in (text(), option::of(text()), any::<u16>()),
         (error, error_source, cache, target) in (option::of(text()), option::of(source()), outcome(), option::of(text())),
+        signs in (0..64_u8).prop_map(|bits| CacheSigns::from_bits(bits).unwrap()),
         (application, credential) in (option::of(id()), option::of(id())),
         (subscription, plan) in (option::of(id()), option::of(id())),
         (duration_us, upstream_us, bytes_in, bytes_out) in (number(), option::of(number()), number(), number()),
@@ -166,7 +168,7 @@ prop_compose! {
     ) -> Call {
         Call {
             id, at, tenant, api, route, method, host, path, query, status, error, error_source, application,
-            credential, subscription, plan, cache, target, duration_us, upstream_us, bytes_in, bytes_out,
+            credential, subscription, plan, cache, signs, target, duration_us, upstream_us, bytes_in, bytes_out,
             client_ip: client_ip.to_string(),
             user_agent,
             request_id: request_id.unwrap_or_else(|| id.to_string()),
@@ -256,9 +258,27 @@ fn a_refused_batch_says_where_it_is_wrong() {
     assert!(matches!(CallBatch::from_wire(&[]).unwrap_err(), NoBatch::Empty));
     // What gateways sent before: a map of MessagePack.
     let old = CallBatch::from_wire(&[0x85, 0xa4]).unwrap_err();
-    assert_eq!(old.to_string(), "it has version 133 of the layout; versions 2 to 3 can be read");
+    assert_eq!(old.to_string(), "it has version 133 of the layout; versions 2 to 4 can be read");
     let unknown = CallBatch::from_wire(&[VERSION, 9, 0]).unwrap_err();
     assert_eq!(unknown.to_string(), "the frame of its head: no such code: form of the head");
+}
+
+#[test]
+fn a_batch_of_a_version_without_signs_is_still_read() {
+    let call = |signs: &[CacheSign]| Call { signs: signs.iter().copied().collect(), ..whole() };
+    let wire = |call| CallBatch { calls: vec![call], ..batch() }.to_wire().unwrap();
+    let mut bytes = wire(call(&[]));
+    // The byte that signs take: what differs when there are some.
+    let other = wire(call(&[CacheSign::Public]));
+    let at = bytes.iter().zip(&other).position(|(one, other)| one != other).unwrap();
+    bytes.remove(at);
+    for version in [2, 3] {
+        bytes[0] = version;
+        assert_eq!(CallBatch::from_wire(&bytes).unwrap().calls, [call(&[])], "{version}");
+    }
+    let mut odd = other.clone();
+    odd[at] = 64;
+    assert_eq!(CallBatch::from_wire(&odd).unwrap_err().to_string(), "call 1: no such code: signs for caches");
 }
 
 #[test]

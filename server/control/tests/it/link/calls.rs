@@ -72,7 +72,7 @@ async fn what_is_no_batch_is_refused_for_good() {
         assert_eq!(problem, bad_request);
         assert_eq!(
             detail,
-            "no batch of calls: it has version 123 of the layout; versions 2 to 3 can be read",
+            "no batch of calls: it has version 123 of the layout; versions 2 to 4 can be read",
         );
         // Small on the wire, large once each call has the text that was sent once.
         let long = Call {
