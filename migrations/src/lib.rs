@@ -15,6 +15,7 @@ mod m20261122_000006_purge_scopes;
 mod m20261122_000008_warming;
 mod m20261122_000009_event_sources;
 mod m20261122_000010_cdn_hooks;
+mod m20261122_000011_cache_predictions;
 mod tools;
 
 /// All migrations, oldest first.
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_warming::Migration),
             Box::new(m20261122_000009_event_sources::Migration),
             Box::new(m20261122_000010_cdn_hooks::Migration),
+            Box::new(m20261122_000011_cache_predictions::Migration),
         ]
     }
 }

@@ -7,6 +7,7 @@ pub mod applications;
 pub mod asked;
 pub mod audit;
 pub mod cache;
+pub mod cache_advice;
 pub mod cache_analytics;
 pub mod calls;
 pub mod catalogue;

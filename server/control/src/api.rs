@@ -46,6 +46,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::enrolment_tokens::router())
         .merge(crate::calls::router())
         .merge(crate::analytics::router())
+        .merge(crate::cache_advice::router())
         .merge(crate::cache_analytics::router())
         .merge(crate::overview::router())
         .merge(crate::apis::router())

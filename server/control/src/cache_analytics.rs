@@ -47,13 +47,19 @@ async fn get_cache_analytics(
     Ok(Json(shown(&traffic, rows, memory)))
 }
 
+/// What it did in the whole time.
+pub(crate) fn total(traffic: &CacheTraffic) -> CacheTotals {
+    let mut total = Sums::default();
+    let of_points = traffic.groups.iter().flat_map(saved::of_group);
+    of_points.for_each(|(_, sum)| total.merge(&sum));
+    total.totals()
+}
+
 fn shown(traffic: &CacheTraffic, rows: Vec<CacheRow>, memory: Memory) -> CacheAnalytics {
     let mut points = vec![CacheTotals::default(); traffic.points.len()];
     let mut sums = vec![Sums::default(); traffic.points.len()];
-    let mut total = Sums::default();
     for group in &traffic.groups {
         for (index, sum) in saved::of_group(group) {
-            total.merge(&sum);
             if let Some(point) = sums.get_mut(index) {
                 point.merge(&sum);
             }
@@ -65,7 +71,7 @@ fn shown(traffic: &CacheTraffic, rows: Vec<CacheRow>, memory: Memory) -> CacheAn
         from: traffic.from,
         to: traffic.to,
         step_s: traffic.step_minutes * 60,
-        total: total.totals(),
+        total: total(traffic),
         points: traffic
             .points
             .iter()

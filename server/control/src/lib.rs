@@ -38,6 +38,7 @@ mod apis;
 mod applications;
 mod audit;
 mod cache;
+mod cache_advice;
 mod cache_analytics;
 mod calls;
 mod catalogue;

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sluice_contract::part::Sha256Hash;
 use sluice_store::telemetry::{self, Telemetry};
 use sluice_store::{Store, environments};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::ControlSettings;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub(crate) passwords: Passwords,
     pub(crate) link: Link,
     pub(crate) tail: Tail,
+    /// Who plays recorded calls to caches holds it.
+    pub(crate) advising: Semaphore,
     gateway_origins: RwLock<BTreeSet<String>>,
 }
 
@@ -64,6 +67,7 @@ impl App {
             passwords,
             link,
             tail: Tail::default(),
+            advising: Semaphore::new(1),
             gateway_origins: RwLock::default(),
             settings,
         })))

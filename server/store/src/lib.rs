@@ -14,6 +14,7 @@ pub mod api_tokens;
 pub mod apis;
 pub mod applications;
 pub mod audit;
+pub mod cache_predictions;
 pub mod catalogue;
 pub mod cdn_hooks;
 pub mod credentials;

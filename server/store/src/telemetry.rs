@@ -21,6 +21,7 @@ mod row;
 mod schema;
 mod sql;
 mod sqlite;
+mod trace;
 mod traffic;
 
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use cache::{CacheGroup, CacheTraffic};
 pub use hottest::Hottest;
 pub use matcher::Matcher;
 pub use memory::{Held, Memory, MemorySample};
+pub use trace::{TracePage, TraceQuery, TracedCall};
 
 /// The store of calls and rollups.
 #[async_trait]
@@ -88,6 +90,9 @@ pub trait Telemetry: Send + Sync {
     /// # Errors
     /// [`crate::Error::Invalid`] for an application: its cube does not tell outcomes apart.
     async fn cache(&self, tenant: TenantId, query: &TrafficQuery) -> Result<CacheTraffic>;
+
+    /// A page of the `GET` calls of an API that are kept, the newest first.
+    async fn trace(&self, tenant: TenantId, query: &TraceQuery) -> Result<TracePage>;
 
     /// What APIs of a tenant held of the caches of all gateways over a time range.
     async fn memory(&self, tenant: TenantId, query: &TrafficQuery) -> Result<Memory>;
@@ -227,6 +232,10 @@ impl<D: Dialect> Telemetry for SqlTelemetry<D> {
 
     async fn cache(&self, tenant: TenantId, query: &TrafficQuery) -> Result<CacheTraffic> {
         cache::read(&self.reads, tenant, query, Utc::now()).await
+    }
+
+    async fn trace(&self, tenant: TenantId, query: &TraceQuery) -> Result<TracePage> {
+        trace::read(&self.reads, tenant, query).await
     }
 
     async fn memory(&self, tenant: TenantId, query: &TrafficQuery) -> Result<Memory> {

@@ -14,6 +14,7 @@ use crate::workspace::Workspace;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("sluice-contract", &[]),
     ("sluice-policies", &["sluice-contract"]),
+    ("sluice-advisor", &[]),
     ("sluice-import", &["sluice-contract"]),
     ("sluice-ai", &["sluice-contract"]),
     ("sluice-settings", &[]),
@@ -21,7 +22,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sluice-entity", &[]),
     ("sluice-migrations", &[]),
     ("sluice-store", &["sluice-contract", "sluice-policies", "sluice-entity", "sluice-migrations"]),
-    ("sluice-control", &["sluice-contract", "sluice-policies", "sluice-import", "sluice-store"]),
+    (
+        "sluice-control",
+        &["sluice-advisor", "sluice-contract", "sluice-policies", "sluice-import", "sluice-store"],
+    ),
     (
         "sluice",
         &[

@@ -12,6 +12,7 @@ mod api_tokens;
 mod apis;
 mod applications;
 mod audit;
+mod cache_advice;
 mod cache_analytics;
 mod calls;
 mod catalogue;

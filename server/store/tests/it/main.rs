@@ -7,4 +7,5 @@ mod journal;
 mod migrations;
 mod telemetry;
 mod telemetry_cache;
+mod telemetry_trace;
 mod telemetry_traffic;
