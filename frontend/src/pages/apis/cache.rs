@@ -1,5 +1,6 @@
 //! The cached answers of an API: how old they may be, removing them, who removed which before, and what is stored now.
 
+mod advisor;
 mod applications;
 mod asked;
 mod cdn;
@@ -28,6 +29,7 @@ use crate::format;
 use crate::icons::{CHART, LAYERS, TRASH};
 use crate::session::use_current;
 use crate::state::paged;
+use advisor::Advisor;
 use applications::{Applications, use_applications};
 use cdn::Cdns;
 use events::Events;
@@ -67,6 +69,9 @@ pub fn CacheTab() -> impl IntoView {
                 </Show>
             </div>
             <Held api=id />
+            <Show when=move || current.can(Permission::ReadCalls)>
+                <Advisor />
+            </Show>
             <Events environments />
             <Cdns environments />
             <DataTable

@@ -69,6 +69,11 @@ impl Draft {
         self.latest.get_untracked().etag
     }
 
+    /// The API as the server has just told it.
+    pub(super) fn take(self, newer: Tagged<Api>) {
+        self.remote.set(newer);
+    }
+
     pub(super) fn reload(self) {
         self.remote.reload();
     }
