@@ -68,17 +68,17 @@ struct Detail {
     user_agent: Option<String>,
 }
 
-/// See [`super::Telemetry::trace`]. Walks `calls_api`, whose order this is.
+/// See [`super::Telemetry::trace`]. Walks `calls_api`, whose order this is: by `(at, id) < (...)` SQLite would walk the calls of all
+/// APIs of the tenant.
 pub(super) async fn read(db: &DatabaseConnection, tenant: TenantId, query: &TraceQuery) -> Result<TracePage> {
     let list = "SELECT at, id, method, gateway, route, application, status, cache, path, detail FROM calls \
-         WHERE tenant = $1 AND api = $2 AND at >= $3 AND at <= $4 AND (at, id) < ($5, $6) \
-         ORDER BY at DESC, id DESC LIMIT $7";
+         WHERE tenant = $1 AND api = $2 AND at >= $3 AND at <= $4 AND (at < $4 OR id < $5) \
+         ORDER BY at DESC, id DESC LIMIT $6";
     let (before, id) = query.before;
     let values = [
         tenant.0.into(),
         query.api.0.into(),
         query.from.timestamp_micros().into(),
-        before.timestamp_micros().into(),
         before.timestamp_micros().into(),
         id.0.into(),
         i64::from(query.most).into(),
