@@ -13,6 +13,7 @@ mod preview;
 mod purge;
 mod scope;
 mod staleness;
+mod warming;
 
 use leptos::prelude::*;
 use sluice_contract::journal::PurgeScope;
@@ -38,6 +39,7 @@ use held::Held;
 use inside::Inside;
 use purge::{PurgeDialog, ShownPurge};
 use staleness::Staleness;
+use warming::WarmingPanel;
 
 #[component]
 pub fn CacheTab() -> impl IntoView {
@@ -90,6 +92,7 @@ pub fn CacheTab() -> impl IntoView {
                 <Inside environments />
                 <Explain environments />
             </Show>
+            <WarmingPanel environments />
         </div>
         <PurgeDialog open=asking environments applications on_change=move |()| list.reload() />
         <ShownPurge shown applications on_close=move |()| list.reload() />

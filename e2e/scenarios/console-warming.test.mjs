@@ -1,0 +1,102 @@
+// Warming the cache from the console: what is warmed is a hit for its first caller, by the plan after a release too, and
+// what goes on can be watched and cancelled.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { dialog, row, submitDialog } from '../lib/console.mjs';
+import { databases } from '../lib/databases.mjs';
+import { publish } from '../lib/publishing.mjs';
+import { startStage } from '../lib/stage.mjs';
+import { eventually } from '../lib/wait.mjs';
+
+for (const database of databases) {
+  describe(`warming in the console on ${database}`, { timeout: 600_000 }, () => {
+    let stage;
+    let ada;
+    let page;
+    let api;
+
+    const asked = (path) => stage.upstreams[0].requests.filter((request) => request.startsWith(`GET ${path}`)).length;
+    const warmings = () => stage.items(`/apis/${api.id}/warmings`);
+    const status = async (path) => (await stage.answers(`/shop${path}`, 200)).headers.get('cache-status');
+    const press = (name) => page.getByRole('button', { name, exact: true }).click();
+
+    before(async () => {
+      stage = await startStage({ database });
+      const draft = {
+        access: 'public',
+        routes: [{ id: 'everything', methods: [], path: '/{*path}' }],
+        upstreams: [{ name: 'origin', targets: [{ url: stage.upstreams[0].url }] }],
+        policies: [{ type: 'cache', settings: { ttl_s: 3600 } }],
+      };
+      ({ api } = await publish(stage.scene, { slug: 'shop', name: 'Shop', draft }));
+      ada = await stage.ada();
+      page = ada.page;
+    });
+    after(() => stage?.stop());
+
+    it('warms what is listed, and the first caller gets a hit', async () => {
+      await ada.open(`/apis/${api.id}/cache`);
+      await page.getByText('Never warmed').waitFor();
+      await press('Warm now');
+      await dialog(ada).getByLabel('Paths', { exact: false }).fill('/items?page=1\n/items?page=2');
+      await dialog(ada).getByRole('button', { name: 'Start warming' }).click();
+      await dialog(ada).getByText('2 of 2').waitFor();
+      await dialog(ada).getByText('2 stored').waitFor();
+      await ada.assertAccessible('a warming');
+      await press('Close');
+      await row(ada, 'on demand').getByText('1 gateway: 2 stored').waitFor();
+      assert.match(await status('/items?page=1'), /hit/);
+      assert.match(await status('/items?page=2'), /hit/);
+      assert.equal(asked('/items'), 2, 'the upstream was asked by nobody but the warming');
+      const [warming] = await warmings();
+      assert.equal(warming.state, 'done');
+    });
+
+    it('keeps a plan and carries it out after a release', async () => {
+      await press('Plan');
+      await eventually('the form shows the default', async () =>
+        (await dialog(ada).getByLabel('Requests a second').inputValue()) === '20');
+      await dialog(ada).getByLabel('After each release').check();
+      await dialog(ada).getByLabel('By the clock').selectOption('daily');
+      await dialog(ada).getByLabel('Time of day, UTC').fill('03:30');
+      for (const [theme, width] of [['light', 1440], ['dark', 390]]) {
+        await page.setViewportSize({ width, height: 844 });
+        await ada.setTheme(theme);
+        await ada.screenshot(`warming-plan-${database}-${width}-${theme}`);
+        await ada.assertAccessible(`the plan, ${theme}`);
+      }
+      await page.setViewportSize({ width: 1440, height: 900 });
+      await ada.setTheme('light');
+      await submitDialog(ada, { Paths: '/planned', 'Most asked for': '5' }, 'Save plan');
+      const kept = await stage.admin.get(`${stage.base}/apis/${api.id}/environments/${stage.scene.environment.id}/warming-plan`);
+      assert.deepEqual(kept.plan.sources, [{ from: 'list', paths: ['/planned'] }, { from: 'top', count: 5 }]);
+      assert.deepEqual([kept.plan.on_release, kept.plan.schedule], [true, { at: 'daily', minute: 210 }]);
+      assert.match(kept.next_run_at, /T03:30:00/);
+      await stage.admin.post(`${stage.base}/apis/${api.id}/releases`, { environment: stage.scene.environment.id, revision: 1 });
+      const done = await eventually('the plan was carried out', async () =>
+        (await warmings()).find(({ cause, state }) => cause === 'release' && state === 'done'), 60_000);
+      assert.equal(done.created_by, 'system');
+      assert.match(await status('/planned'), /hit/);
+      assert.equal(asked('/planned'), 1);
+      await row(ada, 'after a release').waitFor();
+    });
+
+    it('cancels a warming that goes on', async () => {
+      const paths = Array.from({ length: 150 }, (_, number) => `/slowly/${number}/slow`);
+      await press('Warm now');
+      await dialog(ada).getByLabel('Paths', { exact: false }).fill(paths.join('\n'));
+      await dialog(ada).getByRole('button', { name: 'Start warming' }).click();
+      await eventually('the first are stored', async () => (await warmings())[0].gateways[0].report.stored > 0, 60_000);
+      await dialog(ada).getByRole('button', { name: 'Cancel warming' }).click();
+      await dialog(ada).getByText('cancelled', { exact: true }).first().waitFor({ timeout: 60_000 });
+      const [warming] = await warmings();
+      assert.equal(warming.state, 'cancelled');
+      assert.ok(warming.gateways[0].report.stored < 150, JSON.stringify(warming));
+      await press('Close');
+    });
+
+    it('leaves the console silent', () => stage.assertQuiet());
+  });
+}
