@@ -22,6 +22,9 @@ for (const database of databases) {
     const status = async (path) => (await stage.answers(`/shop${path}`, 200)).headers.get('cache-status');
     const press = (name) => page.getByRole('button', { name, exact: true }).click();
 
+    const keptPlan = () =>
+      stage.admin.get(`${stage.base}/apis/${api.id}/environments/${stage.scene.environment.id}/warming-plan`);
+
     before(async () => {
       stage = await startStage({ database });
       const draft = {
@@ -54,8 +57,25 @@ for (const database of databases) {
       assert.equal(warming.state, 'done');
     });
 
+    it('says what is wrong with a plan at the field', async () => {
+      await page.getByText('No plan: nothing is warmed by itself').waitFor();
+      await press('Make a plan');
+      const open = dialog(ada);
+      await submitDialog(ada, { Paths: 'items', 'Requests a second': '0' }, 'Save plan', { stays: true });
+      const field = (label) => open.locator('.field').filter({ has: page.getByLabel(label, { exact: false }) });
+      await field('Paths').locator('.field-error').getByText('is no path').waitFor();
+      await field('Requests a second').locator('.field-error').getByText('from 1 to 1000').waitFor();
+      await submitDialog(ada, { Paths: '', 'Requests a second': '20', 'Requests at a time': '' }, 'Save plan', { stays: true });
+      await field('Requests at a time').locator('.field-error').getByText('a whole number').waitFor();
+      await open.getByLabel('After each release').check();
+      await submitDialog(ada, { 'Requests at a time': '4' }, 'Save plan', { stays: true });
+      await field('Paths').locator('.field-error').getByText('Say where URLs come from').waitFor();
+      await open.getByRole('button', { name: 'Cancel', exact: true }).click();
+      assert.equal((await keptPlan()).version, 0, 'nothing was saved');
+    });
+
     it('keeps a plan and carries it out after a release', async () => {
-      await press('Plan');
+      await press('Make a plan');
       await eventually('the form shows the default', async () =>
         (await dialog(ada).getByLabel('Requests a second').inputValue()) === '20');
       await dialog(ada).getByLabel('After each release').check();
@@ -70,7 +90,9 @@ for (const database of databases) {
       await page.setViewportSize({ width: 1440, height: 900 });
       await ada.setTheme('light');
       await submitDialog(ada, { Paths: '/planned', 'Most asked for': '5' }, 'Save plan');
-      const kept = await stage.admin.get(`${stage.base}/apis/${api.id}/environments/${stage.scene.environment.id}/warming-plan`);
+      await page.getByText('1 listed address, the 5 most asked for').waitFor();
+      await page.getByText('after each release, daily at 03:30 UTC').waitFor();
+      const kept = await keptPlan();
       assert.deepEqual(kept.plan.sources, [{ from: 'list', paths: ['/planned'] }, { from: 'top', count: 5 }]);
       assert.deepEqual([kept.plan.on_release, kept.plan.schedule], [true, { at: 'daily', minute: 210 }]);
       assert.match(kept.next_run_at, /T03:30:00/);
@@ -97,6 +119,33 @@ for (const database of databases) {
       await press('Close');
     });
 
-    it('leaves the console silent', () => stage.assertQuiet());
+    it('changes a plan and deletes it', async () => {
+      await press('Edit plan');
+      await eventually('the form shows what is kept', async () => (await dialog(ada).getByLabel('Paths', { exact: false }).inputValue()) === '/planned');
+      assert.equal(await dialog(ada).getByLabel('Time of day, UTC').inputValue(), '03:30');
+      await dialog(ada).getByLabel('By the clock').selectOption('every');
+      await submitDialog(ada, { Minutes: '90', 'Most asked for': '' }, 'Save plan');
+      await page.getByText('after each release, every 90 minutes').waitFor();
+      const { plan, version } = await keptPlan();
+      assert.deepEqual([plan.sources, plan.schedule, version], [[{ from: 'list', paths: ['/planned'] }], { at: 'every', minutes: 90 }, 2]);
+      await press('Delete plan');
+      await dialog(ada).getByRole('button', { name: 'Delete plan', exact: true }).click();
+      await page.getByText('No plan: nothing is warmed by itself').waitFor();
+      const gone = await keptPlan();
+      assert.deepEqual([gone.plan.sources, gone.plan.on_release, gone.next_run_at], [[], false, null]);
+    });
+
+    it('looks right on every screen', async () => {
+      for (const [theme, width] of [['light', 1440], ['dark', 1440], ['light', 390], ['dark', 390]]) {
+        await page.setViewportSize({ width, height: 844 });
+        await ada.setTheme(theme);
+        await ada.settled();
+        await ada.screenshot(`warming-${database}-${width}-${theme}`);
+        await ada.assertAccessible(`warmings, ${width}, ${theme}`);
+      }
+    });
+
+    // The refused plans of the first steps.
+    it('leaves the console silent', () => stage.assertQuiet(['422']));
   });
 }

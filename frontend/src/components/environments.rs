@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use leptos::prelude::*;
+use sluice_contract::ids::EnvironmentId;
 use sluice_contract::problem::Problem;
 use sluice_contract::rest::environments::Environment;
 use sluice_contract::rest::page::Page;
@@ -49,6 +50,12 @@ impl EnvironmentChoice {
     /// The slug of the one that is picked; empty until they have arrived. Tracks.
     pub fn slug(self) -> String {
         self.slug.get()
+    }
+
+    /// What one is called; its id until they have arrived. Tracks.
+    pub fn name_of(self, id: EnvironmentId) -> String {
+        let found = self.all().into_iter().find(|it| it.id == id);
+        found.map_or_else(|| id.to_string(), |it| it.name)
     }
 
     /// The one that is picked. Who submits before they have arrived waits for them.

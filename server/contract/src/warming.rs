@@ -110,7 +110,7 @@ pub struct WarmReport {
     /// Were not asked for or not stored, because that would be of no use.
     pub skipped: u64,
     /// Why URLs failed or were skipped, with how many: an error code of gateways, `status_<number>`, `timed_out`,
-    /// `invalid_path`, `stopped`; `not_cached`, `never_stored` (the policy demands strong consistency), `not_shared` (the route needs a key and the
+    /// `invalid_path`, `too_long` (for any gateway), `stopped`; `not_cached`, `never_stored` (the policy demands strong consistency), `not_shared` (the route needs a key and the
     /// policy does not share between callers), `not_storable` (the upstream's answer).
     pub reasons: BTreeMap<String, u64>,
 }

@@ -23,7 +23,7 @@ pub(crate) use runner::start;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(get_warming_plan, update_warming_plan))
+        .routes(routes!(get_warming_plan, update_warming_plan, delete_warming_plan))
         .routes(routes!(list_warmings, create_warming))
         .routes(routes!(get_warming))
         .routes(routes!(cancel_warming))
@@ -67,6 +67,28 @@ async fn update_warming_plan(
     let kept = warmings::save_plan(&tx, &scope.caller.actor, place, version, &plan).await?;
     app.commit(tx).await?;
     Ok(tagged(kept.version, kept))
+}
+
+/// Takes the plan back: the default again, by which nothing is warmed. What goes on is not cancelled.
+#[utoipa::path(
+    delete, path = "/tenants/{tenant}/apis/{api}/environments/{environment}/warming-plan", tag = "warmings",
+    params(
+        ("tenant" = TenantId, Path), ("api" = ApiId, Path), ("environment" = EnvironmentId, Path),
+        ("If-Match" = String, Header)
+    ),
+    responses((status = 204)),
+)]
+async fn delete_warming_plan(
+    State(app): State<App>,
+    scope: Scope<need::ManageCache>,
+    Path((_, api, environment)): Path<(TenantId, ApiId, EnvironmentId)>,
+    IfMatch(version): IfMatch,
+) -> Result<StatusCode, ApiError> {
+    ownership::check_api(&app, &scope, api).await?;
+    let tx = app.store.begin().await?;
+    warmings::delete_plan(&tx, &scope.caller.actor, (scope.tenant, api, environment), version).await?;
+    app.commit(tx).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The times that the API's cache was warmed in the last thirty days, newest first. Sorts: `created_at`.

@@ -30,7 +30,7 @@ use crate::keyset::{Listing, Sort};
 use crate::{Tx, apis, environments, journal};
 
 pub use check::check_sources;
-pub use plans::{Due, due, get_plan, save_plan, take_due};
+pub use plans::{Due, delete_plan, due, get_plan, save_plan, take_due};
 pub use progress::{Open, OpenGateway, Share, claim, end, open, renew, urls};
 
 /// How long warmings are kept.

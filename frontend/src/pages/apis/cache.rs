@@ -108,10 +108,7 @@ fn columns(
         Column::new("What", move |it: &PurgeRecord| what(it, applications)),
         Column::new("Environment", move |it: &PurgeRecord| {
             let id = it.environment;
-            let name = move || {
-                let found = environments.all().into_iter().find(|it| it.id == id);
-                found.map_or_else(|| id.to_string(), |it| it.name)
-            };
+            let name = move || environments.name_of(id);
             view! { {name} }
         }),
         Column::new("By", |it: &PurgeRecord| it.created_by.clone()),

@@ -77,11 +77,14 @@ struct Driver<'a> {
 impl Driver<'_> {
     async fn all(&mut self) -> Result<(), Ended> {
         let urls = warmings::urls(self.app.store.read(), self.open.id).await?;
-        while let Some(targets) = handful(&urls, self.share.next) {
-            let count = targets.len();
-            let (report, goes_on) = self.job(targets).await?;
+        while let Some(left) = urls.get(self.share.next..).filter(|left| !left.is_empty()) {
+            let targets = handful(left);
+            let (done, (report, goes_on)) = match targets {
+                [] => (1, (too_long(), true)),
+                targets => (targets.len(), self.job(targets.to_vec()).await?),
+            };
             self.share.report.add(&report);
-            self.share.next += count;
+            self.share.next += done;
             let goes_on = self.keep(&self.share.report.clone()).await? && goes_on;
             if !goes_on && self.share.next < urls.len() {
                 return Err(Ended::As(GatewayWarmingState::Cancelled));
@@ -189,15 +192,21 @@ impl Driver<'_> {
     }
 }
 
-/// The next URLs that fit one question; None when there are none.
-fn handful(urls: &[String], next: usize) -> Option<Vec<String>> {
+/// The first URLs, as many as fit one question; none where the first alone is too long for any.
+fn handful(urls: &[String]) -> &[String] {
     let mut bytes = 0;
     let fits = |url: &&String| {
-        bytes += url.len() + 4;
+        // As it is sent: quoted, with quotes and backslashes escaped.
+        bytes += serde_json::to_string(url).map_or(JOB_BYTES, |text| text.len()) + 1;
         bytes <= JOB_BYTES
     };
-    let targets: Vec<_> = urls.get(next..)?.iter().take(WARM_JOB_MAX).take_while(fits).cloned().collect();
-    (!targets.is_empty()).then_some(targets)
+    let count = urls.iter().take(WARM_JOB_MAX).take_while(fits).count();
+    &urls[..count]
+}
+
+/// What is said of a URL that is longer than any gateway takes.
+fn too_long() -> WarmReport {
+    WarmReport { failed: 1, reasons: [("too_long".to_owned(), 1)].into(), ..WarmReport::default() }
 }
 
 /// What was not begun has not failed.
@@ -206,4 +215,24 @@ fn without_stopped(mut report: WarmReport) -> WarmReport {
         report.failed = report.failed.saturating_sub(stopped);
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(length: usize, of: &str) -> String {
+        of.repeat(length)
+    }
+
+    #[test]
+    fn a_handful_fits_a_question_as_it_is_sent() {
+        let plain = vec![url(8 << 10, "a"); 10];
+        assert_eq!(handful(&plain).len(), 4);
+        let escaped = vec![url(8 << 10, "\""); 10];
+        assert_eq!(handful(&escaped).len(), 2, "each byte is sent as two");
+        let short = vec!["/a".to_owned(); WARM_JOB_MAX + 1];
+        assert_eq!(handful(&short).len(), WARM_JOB_MAX);
+        assert_eq!(handful(&[url(JOB_BYTES, "a"), "/a".to_owned()]), &[] as &[String]);
+    }
 }

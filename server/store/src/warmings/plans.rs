@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{What, check, record};
 use crate::audit::Actor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::{Tx, apis, check_version, environments};
 
 /// The plan of an API in an environment; the default where nobody has saved one.
@@ -71,6 +71,32 @@ pub async fn save_plan(
     let change = (Some(json!(before.plan)), Some(json!(after.plan)));
     record(tx, actor, "update_warming_plan", tenant, (api.to_string(), &name), change).await?;
     Ok(after)
+}
+
+/// Takes a plan back that is still at `version`: nothing is warmed by itself any more. Versions count on, so that who saw the
+/// old plan does not save over a newer one.
+///
+/// # Errors
+/// Those of [`get_plan`]; [`crate::Error::NotFound`] where nobody has saved one, [`crate::Error::Stale`].
+pub async fn delete_plan(
+    tx: &Tx,
+    actor: &Actor,
+    (tenant, api, in_environment): (TenantId, ApiId, EnvironmentId),
+    version: u64,
+) -> Result<()> {
+    let name = apis::lock(tx, tenant, api).await?.name;
+    let before = get_plan(tx, tenant, api, in_environment).await?.plan;
+    let id = (api.0, in_environment.0);
+    let row = warming_plans::Entity::find_by_id(id).one(tx).await?.ok_or(Error::NotFound)?;
+    let next = check_version(row.version, version)?;
+    let mut row = row.into_active_model();
+    row.plan = Set(serde_json::to_value(WarmingPlan::default())?);
+    row.on_release = Set(false);
+    row.next_run_at = Set(None);
+    row.version = Set(next);
+    row.update(tx).await?;
+    let change = (Some(json!(before)), None);
+    record(tx, actor, "delete_warming_plan", tenant, (api.to_string(), &name), change).await
 }
 
 /// A plan that is to be carried out now.

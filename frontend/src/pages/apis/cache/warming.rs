@@ -1,25 +1,30 @@
 //! Warming the cache: now, by a plan, and what became of it gateway by gateway.
 
+mod begin;
+mod fields;
 mod plan;
+mod planned;
 mod shown;
+mod summary;
 
 use std::time::Duration;
 
 use leptos::prelude::*;
+use sluice_contract::ids::EnvironmentId;
 use sluice_contract::rest::session::Permission;
-use sluice_contract::rest::warmings::{CreateWarming, Warming, WarmingCause, WarmingSource, WarmingState};
+use sluice_contract::rest::warmings::{Warming, WarmingCause, WarmingState};
+use sluice_contract::warming::WarmReport;
 
-use crate::api;
 use crate::components::{
-    Ago, Badge, Button, Column, DataTable, Dialog, DialogForm, EmptyState, EnvironmentChoice,
-    EnvironmentField, Kind, Panel, TextArea, Tone, use_toasts,
+    Ago, Badge, Button, Column, DataTable, EmptyState, EnvironmentChoice, Kind, Panel, Tone,
 };
 use crate::format;
 use crate::icons::LAYERS;
-use crate::pages::apis::draft::use_draft;
+use crate::pages::apis::draft::{Draft, use_draft};
 use crate::session::use_current;
-use crate::state::{Task, effect, paged};
-use plan::PlanDialog;
+use crate::state::paged;
+use begin::WarmDialog;
+use planned::Planned;
 use shown::ShownWarming;
 
 const EVERY: Duration = Duration::from_millis(700);
@@ -30,29 +35,21 @@ pub(super) fn WarmingPanel(environments: EnvironmentChoice) -> impl IntoView {
     let draft = use_draft();
     let current = use_current();
     let id = draft.api().id;
-    let (planning, asking) = (RwSignal::new(false), RwSignal::new(false));
+    let asking = RwSignal::new(false);
     let shown = RwSignal::new(None::<Warming>);
     let list = paged::<Warming>(move || current.path(&format!("/apis/{id}/warmings")));
     let list = list.every_while(EVERY, |rows| rows.iter().any(|row| row.ended_at.is_none()));
     let may = move || current.can(Permission::ManageCache);
-    let begun = list.clone();
     view! {
         <Panel
             title="Warming"
             note="Fetches answers before callers ask for them. It is charged to nobody and is not among the calls."
         >
             <div class="stack">
-                <Show when=may>
-                    <div class="row">
-                        <Button on_click=move |()| asking.set(true)>"Warm now"</Button>
-                        <Button kind=Kind::Quiet on_click=move |()| planning.set(true)>
-                            "Plan"
-                        </Button>
-                    </div>
-                </Show>
+                <Planned environments />
                 <DataTable
                     label="Warmings"
-                    columns=columns(shown)
+                    columns=columns(environments, shown)
                     list
                     empty=|| view! {
                         <EmptyState
@@ -62,14 +59,18 @@ pub(super) fn WarmingPanel(environments: EnvironmentChoice) -> impl IntoView {
                         />
                     }
                 />
+                <Show when=may>
+                    <div class="row">
+                        <Button on_click=move |()| asking.set(true)>"Warm now"</Button>
+                    </div>
+                </Show>
             </div>
         </Panel>
-        <PlanDialog open=planning environments />
         <WarmDialog
             open=asking
             environments
             on_begun=move |warming: Warming| {
-                begun.reload();
+                list.reload();
                 shown.set(Some(warming));
             }
         />
@@ -77,9 +78,18 @@ pub(super) fn WarmingPanel(environments: EnvironmentChoice) -> impl IntoView {
     }
 }
 
-fn columns(shown: RwSignal<Option<Warming>>) -> Vec<Column<Warming>> {
+fn plan_path(draft: Draft, environment: EnvironmentId) -> String {
+    draft.path(&format!("/environments/{environment}/warming-plan"))
+}
+
+fn columns(environments: EnvironmentChoice, shown: RwSignal<Option<Warming>>) -> Vec<Column<Warming>> {
     vec![
         Column::new("Why", |it: &Warming| cause(it.cause)),
+        Column::new("Environment", move |it: &Warming| {
+            let id = it.environment;
+            let name = move || environments.name_of(id);
+            view! { {name} }
+        }),
         Column::new("When", |it: &Warming| view! { <Ago at=it.created_at /> }),
         Column::new("By", |it: &Warming| it.created_by.clone()),
         Column::new("State", |it: &Warming| badge(it.state)),
@@ -126,9 +136,8 @@ fn summary(warming: &Warming) -> String {
     if let Some(problem) = &warming.problem {
         return problem.clone();
     }
-    let sum = |of: fn(&sluice_contract::warming::WarmReport) -> u64| {
-        warming.gateways.iter().map(|gateway| of(&gateway.report)).sum::<u64>()
-    };
+    let sum =
+        |of: fn(&WarmReport) -> u64| warming.gateways.iter().map(|gateway| of(&gateway.report)).sum::<u64>();
     let said = [
         (sum(|report| report.stored), "stored"),
         (sum(|report| report.taken_over), "from the second level"),
@@ -140,57 +149,4 @@ fn summary(warming: &Warming) -> String {
         said.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let gateways = format::plural(warming.gateways.len(), "gateway", "gateways");
     if said.is_empty() { gateways } else { format!("{gateways}: {}", said.join(", ")) }
-}
-
-/// Paths as they are typed, one a line.
-fn paths_of(text: &str) -> Vec<String> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
-}
-
-/// What to warm now.
-#[component]
-fn WarmDialog(
-    open: RwSignal<bool>,
-    environments: EnvironmentChoice,
-    #[prop(into)] on_begun: Callback<Warming>,
-) -> impl IntoView {
-    let draft = use_draft();
-    let toasts = use_toasts();
-    let task = Task::new();
-    let paths = RwSignal::new(String::new());
-    effect(move || {
-        if open.get() {
-            task.clear();
-        }
-    });
-    let submit = move |()| {
-        let listed = paths.with_untracked(|text| paths_of(text));
-        let sources = (!listed.is_empty()).then(|| vec![WarmingSource::List { paths: listed }]);
-        let path = draft.path("/warmings");
-        let work = async move {
-            let body = CreateWarming { environment: environments.picked().await?.id, sources };
-            api::post::<_, Warming>(&path, &body).await
-        };
-        task.run(work, move |warming| {
-            toasts.done("Warming started");
-            open.set(false);
-            on_begun.run(warming);
-        });
-    };
-    view! {
-        <Dialog open title="Warm the cache">
-            <DialogForm open task action="Start warming" on_submit=submit>
-                <EnvironmentField choice=environments />
-                <TextArea
-                    label="Paths"
-                    value=paths
-                    optional=true
-                    mono=true
-                    placeholder="/items?page=1"
-                    error=task.field("/sources/0/paths")
-                    help="One a line, below the API's base, with the query as callers send it. None: as the plan says."
-                />
-            </DialogForm>
-        </Dialog>
-    }
 }

@@ -13,10 +13,11 @@ use sluice_contract::rest::audit::AuditEntry;
 use sluice_contract::rest::page::Page;
 use sluice_contract::rest::users::Role;
 use sluice_contract::rest::warmings::{
-    GatewayWarmingState, KeptWarmingPlan, Warming, WarmingCause, WarmingState,
+    GatewayWarmingState, KeptWarmingPlan, Warming, WarmingCause, WarmingPlan, WarmingState,
 };
 use sluice_contract::warming::{WarmAnswer, WarmAsk, WarmJob, WarmReport};
 use sluice_store::gateways::{self, Heard};
+use sluice_store::warmings::{self, What};
 use sluice_testkit::each_database;
 
 use super::simulated::{Served, Simulated};
@@ -262,6 +263,65 @@ async fn a_plan_is_carried_out_after_a_release_and_when_its_time_has_come() {
         let kept: KeptWarmingPlan = served.app.admin.get(&plan_path(&served, api)).await.expect(200).json();
         assert!(kept.next_run_at.unwrap() > sluice_store::now(), "what was missed is made up for once");
         assert_eq!(warmer.urls(), ["/items", "/items"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_is_deleted_is_carried_out_no_more_and_its_versions_count_on() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let warmer = Warmer::start(&served, false, false).await;
+        let api = released(&served, "items").await;
+        let path = plan_path(&served, api);
+        let admin = &served.app.admin;
+        admin.delete_if(&path, "\"0\"").await.expect_problem(404, "not_found");
+        let fresh = admin.get(&path).await.expect(200).etag();
+        let list = json!([{"from": "list", "paths": ["/items"]}]);
+        let plan = json!({"sources": list, "on_release": true, "schedule": {"at": "every", "minutes": 5}});
+        let saved = admin.put(&path, &fresh, &plan).await.expect(200).etag();
+        let viewer = served.app.member(&[Role::Viewer]).await;
+        viewer.delete_if(&path, &saved).await.expect_problem(403, "forbidden");
+        admin.delete_if(&path, &fresh).await.expect_problem(412, "stale_version");
+        admin.delete_if(&path, &saved).await.expect(204);
+        let kept: KeptWarmingPlan = admin.get(&path).await.expect(200).json();
+        assert_eq!((kept.plan, kept.next_run_at, kept.version), (WarmingPlan::default(), None, 2));
+        admin.put(&path, &saved, &plan).await.expect_problem(412, "stale_version");
+        publishing::release(&served.app, api, 1).await;
+        // One that is asked for later comes after one that the release would have begun.
+        warm(&served, api, &["/later".to_owned()]).await;
+        newest(&served, api, is_done).await;
+        assert_eq!(warmer.urls(), ["/later"]);
+        let log: Page<AuditEntry> =
+            admin.get(&served.app.path("/audit?q=delete_warming_plan")).await.expect(200).json();
+        assert!(log.items.iter().any(|entry| entry.action == "delete_warming_plan"), "{log:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_is_too_long_for_any_gateway_fails_and_the_rest_is_warmed() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let warmer = Warmer::start(&served, false, false).await;
+        let api = released(&served, "items").await;
+        let long = format!("/{}", "a".repeat(50 << 10));
+        let what = What {
+            tenant: served.app.tenant,
+            api,
+            environment: served.environment,
+            cause: WarmingCause::Demand,
+        };
+        let urls = ["/first".to_owned(), long, "/last".to_owned()];
+        let tx = served.store().begin().await.unwrap();
+        let plan = WarmingPlan::default();
+        warmings::create(&tx, &sluice_store::audit::Actor::system(), what, &plan, &urls).await.unwrap();
+        tx.commit().await.unwrap();
+        let done = newest(&served, api, is_done).await;
+        let report = &done.gateways[0].report;
+        assert_eq!((report.stored, report.failed, report.done()), (2, 1, 3), "{report:?}");
+        assert_eq!(report.reasons.get("too_long"), Some(&1));
+        assert_eq!(warmer.urls(), ["/first", "/last"]);
     })
     .await;
 }
