@@ -22,6 +22,11 @@ for (const database of databases) {
     const status = async (path) => (await stage.answers(`/shop${path}`, 200)).headers.get('cache-status');
     const press = (name) => page.getByRole('button', { name, exact: true }).click();
 
+    /** The button below, not the one in the dialog's corner. */
+    const shut = async () => {
+      await dialog(ada).locator('.form-actions').getByRole('button', { name: 'Close', exact: true }).click();
+      await dialog(ada).waitFor({ state: 'hidden' });
+    };
     const keptPlan = () =>
       stage.admin.get(`${stage.base}/apis/${api.id}/environments/${stage.scene.environment.id}/warming-plan`);
 
@@ -48,13 +53,29 @@ for (const database of databases) {
       await dialog(ada).getByText('2 of 2').waitFor();
       await dialog(ada).getByText('2 stored').waitFor();
       await ada.assertAccessible('a warming');
-      await press('Close');
+      await shut();
       await row(ada, 'on demand').getByText('1 gateway: 2 stored').waitFor();
       assert.match(await status('/items?page=1'), /hit/);
       assert.match(await status('/items?page=2'), /hit/);
       assert.equal(asked('/items'), 2, 'the upstream was asked by nobody but the warming');
       const [warming] = await warmings();
       assert.equal(warming.state, 'done');
+    });
+
+    it('warms what a sitemap tells, and says what of it is not the API\'s', async () => {
+      const [upstream] = stage.upstreams;
+      const urls = [`${upstream.url}/told`, 'https://elsewhere.example/x'].map((url) => `<url><loc>${url}</loc></url>`);
+      upstream.documents.set('/sitemap.xml', `<urlset>${urls.join('')}</urlset>`);
+      await press('Warm now');
+      await submitDialog(ada, { Paths: '', Sitemaps: `${upstream.url}/none.xml` }, 'Start warming', { stays: true });
+      await dialog(ada).locator('.field-error').getByText('The sitemap: it is no sitemap').waitFor();
+      await dialog(ada).getByLabel('Sitemaps', { exact: false }).fill(`${upstream.url}/sitemap.xml`);
+      await dialog(ada).getByRole('button', { name: 'Start warming' }).click();
+      await dialog(ada).getByText('1 of 1').waitFor();
+      await dialog(ada).getByText('other_host: 1').waitFor();
+      await shut();
+      assert.match(await status('/told'), /hit/);
+      assert.equal(asked('/told'), 1);
     });
 
     it('says what is wrong with a plan at the field', async () => {
@@ -65,7 +86,7 @@ for (const database of databases) {
       const field = (label) => open.locator('.field').filter({ has: page.getByLabel(label, { exact: false }) });
       await field('Paths').locator('.field-error').getByText('is no path').waitFor();
       await field('Requests a second').locator('.field-error').getByText('from 1 to 1000').waitFor();
-      await submitDialog(ada, { Paths: '', 'Requests a second': '20', 'Requests at a time': '' }, 'Save plan', { stays: true });
+      await submitDialog(ada, { Paths: '', 'Requests a second': '20', 'Requests at a time': '1.5' }, 'Save plan', { stays: true });
       await field('Requests at a time').locator('.field-error').getByText('a whole number').waitFor();
       await open.getByLabel('After each release').check();
       await submitDialog(ada, { 'Requests at a time': '4' }, 'Save plan', { stays: true });
@@ -89,12 +110,13 @@ for (const database of databases) {
       }
       await page.setViewportSize({ width: 1440, height: 900 });
       await ada.setTheme('light');
+      await dialog(ada).getByLabel('When a gateway comes up').check();
       await submitDialog(ada, { Paths: '/planned', 'Most asked for': '5' }, 'Save plan');
       await page.getByText('1 listed address, the 5 most asked for').waitFor();
-      await page.getByText('after each release, daily at 03:30 UTC').waitFor();
+      await page.getByText('after each release, when a gateway comes up, daily at 03:30 UTC').waitFor();
       const kept = await keptPlan();
       assert.deepEqual(kept.plan.sources, [{ from: 'list', paths: ['/planned'] }, { from: 'top', count: 5 }]);
-      assert.deepEqual([kept.plan.on_release, kept.plan.schedule], [true, { at: 'daily', minute: 210 }]);
+      assert.deepEqual([kept.plan.on_release, kept.plan.on_gateway, kept.plan.schedule], [true, true, { at: 'daily', minute: 210 }]);
       assert.match(kept.next_run_at, /T03:30:00/);
       await stage.admin.post(`${stage.base}/apis/${api.id}/releases`, { environment: stage.scene.environment.id, revision: 1 });
       const done = await eventually('the plan was carried out', async () =>
@@ -102,6 +124,7 @@ for (const database of databases) {
       assert.equal(done.created_by, 'system');
       assert.match(await status('/planned'), /hit/);
       assert.equal(asked('/planned'), 1);
+      await ada.open(`/apis/${api.id}/cache`);
       await row(ada, 'after a release').waitFor();
     });
 
@@ -110,13 +133,18 @@ for (const database of databases) {
       await press('Warm now');
       await dialog(ada).getByLabel('Paths', { exact: false }).fill(paths.join('\n'));
       await dialog(ada).getByRole('button', { name: 'Start warming' }).click();
-      await eventually('the first are stored', async () => (await warmings())[0].gateways[0].report.stored > 0, 60_000);
+      await eventually('the first are stored', async () => {
+        const [{ urls, gateways }] = await warmings();
+        return urls === paths.length && gateways[0].report.stored > 0;
+      }, 60_000);
       await dialog(ada).getByRole('button', { name: 'Cancel warming' }).click();
       await dialog(ada).getByText('cancelled', { exact: true }).first().waitFor({ timeout: 60_000 });
       const [warming] = await warmings();
       assert.equal(warming.state, 'cancelled');
-      assert.ok(warming.gateways[0].report.stored < 150, JSON.stringify(warming));
-      await press('Close');
+      const { stored, failed } = warming.gateways[0].report;
+      assert.ok(stored > 0 && stored < 150 && failed === 0, JSON.stringify(warming));
+      await shut();
+      await row(ada, 'cancelled').getByText(`1 gateway: ${stored} stored`).waitFor();
     });
 
     it('changes a plan and deletes it', async () => {
@@ -125,7 +153,7 @@ for (const database of databases) {
       assert.equal(await dialog(ada).getByLabel('Time of day, UTC').inputValue(), '03:30');
       await dialog(ada).getByLabel('By the clock').selectOption('every');
       await submitDialog(ada, { Minutes: '90', 'Most asked for': '' }, 'Save plan');
-      await page.getByText('after each release, every 90 minutes').waitFor();
+      await page.getByText('after each release, when a gateway comes up, every 90 minutes').waitFor();
       const { plan, version } = await keptPlan();
       assert.deepEqual([plan.sources, plan.schedule, version], [[{ from: 'list', paths: ['/planned'] }], { at: 'every', minutes: 90 }, 2]);
       await press('Delete plan');
@@ -145,7 +173,7 @@ for (const database of databases) {
       }
     });
 
-    // The refused plans of the first steps.
+    // Plans and a sitemap that were refused.
     it('leaves the console silent', () => stage.assertQuiet(['422']));
   });
 }

@@ -29,8 +29,9 @@ for (const database of databases) {
       const warming = await newest();
       return warming && is(warming) && warming;
     }, 60_000);
-    const warm = (paths) => eventually('a gateway is up', async () => {
-      const body = { environment: scene.environment.id, sources: [{ from: 'list', paths }] };
+    const warm = (paths) => warmFrom([{ from: 'list', paths }]);
+    const warmFrom = (sources) => eventually('a gateway is up', async () => {
+      const body = { environment: scene.environment.id, sources };
       const answer = await scene.admin.request('POST', `${base()}/warmings`, { body });
       if (answer.body.code === 'no_gateway') return false;
       assert.equal(answer.status, 201, JSON.stringify(answer.body));
@@ -61,6 +62,21 @@ for (const database of databases) {
       assert.match(await status('/items?page=1'), /hit/);
       assert.match(await status('/items?page=2'), /hit/);
       assert.equal(asked('/items'), 2, 'the upstream was asked by nobody but the warming');
+    });
+
+    it('warms what a sitemap tells', async () => {
+      const shop = `${sluice.gateway}/${scene.tenant.slug}/shop`;
+      const locations = [`${upstream.url}/told/1?a=1&amp;b=2`, `${shop}/told/2`, 'https://elsewhere.example/told/3'];
+      const urls = locations.map((location) => `<url><loc>${location}</loc><priority>0.5</priority></url>`).join('');
+      upstream.documents.set('/part.xml', `<?xml version="1.0"?><urlset>${urls}</urlset>`);
+      upstream.documents.set('/sitemap.xml', `<sitemapindex><sitemap><loc>${upstream.url}/part.xml</loc></sitemap></sitemapindex>`);
+      const begun = await warmFrom([{ from: 'sitemap', url: `${upstream.url}/sitemap.xml` }]);
+      assert.deepEqual([begun.urls, begun.left_out], [2, { other_host: 1 }]);
+      const done = await once('it is done', ({ id, state }) => id === begun.id && state === 'done');
+      assert.equal(done.gateways[0].report.stored, 2, JSON.stringify(done));
+      assert.match(await status('/told/1?a=1&b=2'), /hit/);
+      assert.match(await status('/told/2'), /hit/);
+      assert.equal(asked('/told/'), 2, 'the upstream was asked by nobody but the warming');
     });
 
     it('carries a plan out after a release', async () => {

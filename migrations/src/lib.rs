@@ -16,6 +16,8 @@ mod m20261122_000008_warming;
 mod m20261122_000009_event_sources;
 mod m20261122_000010_cdn_hooks;
 mod m20261122_000011_cache_predictions;
+mod m20261122_000012_warming_left_out;
+mod m20261122_000013_warming_arrivals;
 mod tools;
 
 /// All migrations, oldest first.
@@ -35,6 +37,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000009_event_sources::Migration),
             Box::new(m20261122_000010_cdn_hooks::Migration),
             Box::new(m20261122_000011_cache_predictions::Migration),
+            Box::new(m20261122_000012_warming_left_out::Migration),
+            Box::new(m20261122_000013_warming_arrivals::Migration),
         ]
     }
 }

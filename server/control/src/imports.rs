@@ -1,7 +1,6 @@
 //! Import of OpenAPI and Swagger documents: what an import would do. It is applied by creating or updating the API.
 
 mod body;
-mod fetch;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use sluice_contract::definition::ApiDefinition;
@@ -19,6 +18,7 @@ use utoipa_axum::routes;
 
 use crate::authorise::{Scope, need};
 use crate::extract::Json;
+use crate::fetch::{self, FetchError};
 use crate::ownership;
 use crate::problem::ApiError;
 use crate::state::App;
@@ -62,8 +62,9 @@ async fn preview_import(
         DocumentSource::Text(document) => (document, None),
         DocumentSource::Url(url) => {
             let guard = fetch::guard(&app, scope.tenant).await?;
-            let (document, url) = fetch::document(&guard, &url).await?;
-            (document, Some(url))
+            let (document, url) =
+                fetch::fetch(&guard, &url, MAX_DOCUMENT_BYTES).await.map_err(not_fetched)?;
+            (text_of(document)?, Some(url))
         }
     };
     if document.len() > MAX_DOCUMENT_BYTES {
@@ -74,6 +75,23 @@ async fn preview_import(
     preview.suggested_slug =
         apis::unused_slug(app.store.read(), scope.tenant, &preview.suggested_slug).await?;
     Ok(Json(preview))
+}
+
+fn text_of(document: Vec<u8>) -> Result<String, ApiError> {
+    let no_text = "the document could not be fetched: what the server sent is not UTF-8 text";
+    String::from_utf8(document).map_err(|_| ApiError::upstream("not_fetched", no_text))
+}
+
+fn not_fetched(error: FetchError) -> ApiError {
+    match error {
+        FetchError::WrongUrl(message) => ApiError::invalid_field("/source/url", "invalid_url", message),
+        FetchError::Forbidden(network) => {
+            ApiError::invalid_field("/source/url", "forbidden_network", network.to_string())
+        }
+        FetchError::TooLarge => body::too_large(),
+        error @ FetchError::NotFetched(_) => ApiError::upstream("not_fetched", error.to_string()),
+        FetchError::Client(error) => ApiError::internal(error),
+    }
 }
 
 fn preview(

@@ -10,6 +10,7 @@ mod configuration;
 mod console;
 mod csrf;
 mod extract;
+mod fetch;
 mod hooks;
 mod ingest;
 mod jobs;

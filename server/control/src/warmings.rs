@@ -1,7 +1,9 @@
 //! Warming of caches: the plan of an API for each environment, and the times that it is carried out.
 
+mod begin;
 mod drive;
 mod runner;
+mod sitemap;
 mod sources;
 
 use axum::extract::State;
@@ -127,8 +129,8 @@ async fn create_warming(
         warmings::check_sources("/sources", &sources)?;
         plan.sources = sources;
     }
-    let what = What { tenant: scope.tenant, api, environment, cause: WarmingCause::Demand };
-    let urls = sources::resolve(&app, what, &plan.sources).await?;
+    let what = What { tenant: scope.tenant, api, environment, cause: WarmingCause::Demand, only: None };
+    let urls = sources::resolve(&app, what, &plan).await?;
     let tx = app.store.begin().await?;
     let id = warmings::create(&tx, &scope.caller.actor, what, &plan, &urls).await?;
     app.commit(tx).await?;

@@ -18,6 +18,7 @@ pub struct Model {
     pub removed_at: Option<ChronoDateTimeUtc>,
     pub last_seen_at: Option<ChronoDateTimeUtc>,
     pub boot: Option<Uuid>,
+    pub warmed_boot: Option<Uuid>,
     #[sea_orm(column_type = "Text", nullable)]
     pub heartbeat: Option<String>,
     pub applied: i64,

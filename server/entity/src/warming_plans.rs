@@ -13,6 +13,7 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub plan: Json,
     pub on_release: bool,
+    pub on_gateway: bool,
     pub next_run_at: Option<DateTimeUtc>,
     pub seen_release: Option<Uuid>,
     pub version: i64,

@@ -18,6 +18,8 @@ pub struct Model {
     pub cancelled: bool,
     pub staggered: bool,
     pub urls: i64,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub left_out: Json,
     #[sea_orm(column_type = "Text", nullable)]
     pub problem: Option<String>,
     pub created_by: String,

@@ -18,8 +18,7 @@ use crate::keyset::{Listing, Sort};
 use crate::progress::{Awaited, progress_of_all};
 use crate::{Tx, apis, definition, environments, journal, parts, revisions};
 
-pub use live::live;
-pub(crate) use live::revision as live_revision;
+pub use live::{live, revision as live_revision};
 
 const LISTING: Listing<releases::Entity> = Listing {
     sorts: &[Sort { name: "created_at", column: releases::Column::CreatedAt }],

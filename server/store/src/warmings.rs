@@ -2,13 +2,17 @@
 //!
 //! Several control planes may see to one warming: each to the gateways that are connected to it, under a lease.
 
+mod arrivals;
 mod check;
 mod plans;
 mod progress;
 
+use std::collections::BTreeMap;
+
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, Select, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, Set,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +33,8 @@ use crate::gateways::ALIVE;
 use crate::keyset::{Listing, Sort};
 use crate::{Tx, apis, environments, journal};
 
-pub use check::check_sources;
+pub use arrivals::{Arrival, arrivals, plans_for, take_arrival};
+pub use check::{PATH_MAX, check_sources};
 pub use plans::{Due, delete_plan, due, get_plan, save_plan, take_due};
 pub use progress::{Open, OpenGateway, Share, claim, end, open, renew, urls};
 
@@ -50,6 +55,37 @@ pub struct What {
     pub api: ApiId,
     pub environment: EnvironmentId,
     pub cause: WarmingCause,
+    /// No gateway but this.
+    pub only: Option<GatewayId>,
+}
+
+/// URLs that the sources of a plan give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Urls {
+    /// Paths below the API's base, with their queries.
+    pub paths: Vec<String>,
+    /// How many were left out, by reason.
+    pub left_out: BTreeMap<String, u64>,
+}
+
+impl Urls {
+    /// Counts some that are left out.
+    pub fn leave_out(&mut self, reason: &str, count: u64) {
+        if count > 0 {
+            *self.left_out.entry(reason.to_owned()).or_default() += count;
+        }
+    }
+
+    /// What to say when there are none.
+    fn none(&self) -> String {
+        let why: Vec<String> =
+            self.left_out.iter().map(|(reason, count)| format!("{reason}: {count}")).collect();
+        if why.is_empty() {
+            return "The sources give no URL: list some, or wait until callers have asked for some."
+                .to_owned();
+        }
+        format!("The sources give no URL that could be warmed; left out were {}.", why.join(", "))
+    }
 }
 
 /// Warmings of an API, newest first. Sorts: `created_at`.
@@ -86,29 +122,25 @@ pub async fn create(
     actor: &Actor,
     what: What,
     plan: &WarmingPlan,
-    urls: &[String],
+    urls: &Urls,
 ) -> Result<WarmingId> {
     let row = apis::lock(tx, what.tenant, what.api).await?;
     let environment = environment(tx, what).await?;
     check::check_worth(tx, what).await?;
-    if urls.is_empty() {
-        let message = "The sources give no URL: list some, or wait until callers have asked for some.";
-        return Err(Error::conflict("no_urls", message));
+    if urls.paths.is_empty() {
+        return Err(Error::conflict("no_urls", urls.none()));
     }
-    let goes_on = open_of(what).one(tx).await?;
-    if goes_on.is_some() {
-        let message = "The API is being warmed there: wait for the end of it, or cancel it.";
-        return Err(Error::conflict("already_warming", message));
-    }
-    let gateways = connected(tx, what.environment).await?;
+    make_way(tx, what).await?;
+    let gateways = connected(tx, what).await?;
     if gateways.is_empty() {
         return Err(Error::conflict("no_gateway", format!("No gateway of `{environment}` is up.")));
     }
     forget_old(tx, what).await?;
-    let staggered = gateways.iter().any(|(_, _, second_level)| *second_level);
-    let new = New { state: WarmingState::Queued, problem: None, staggered, urls: urls.len() };
+    let staggered = gateways.len() > 1 && gateways.iter().any(|(_, _, second_level)| *second_level);
+    let new = New { state: WarmingState::Queued, problem: None, staggered, urls };
     let id = insert(tx, actor, what, plan, new).await?;
-    let urls = warming_urls::ActiveModel { warming_id: Set(id.0), urls: Set(serde_json::to_value(urls)?) };
+    let paths = serde_json::to_value(&urls.paths)?;
+    let urls = warming_urls::ActiveModel { warming_id: Set(id.0), urls: Set(paths) };
     warming_urls::Entity::insert(urls).exec_without_returning(tx).await?;
     for (place, (gateway, name, _)) in (0..).zip(gateways) {
         let row = warming_gateways::ActiveModel {
@@ -139,7 +171,8 @@ pub async fn create(
 /// When the database fails.
 pub async fn create_failed(tx: &Tx, what: What, plan: &WarmingPlan, problem: String) -> Result<WarmingId> {
     forget_old(tx, what).await?;
-    let new = New { state: WarmingState::Failed, problem: Some(problem), staggered: false, urls: 0 };
+    let urls = &Urls::default();
+    let new = New { state: WarmingState::Failed, problem: Some(problem), staggered: false, urls };
     insert(tx, &Actor::system(), what, plan, new).await
 }
 
@@ -162,14 +195,14 @@ pub async fn cancel(tx: &Tx, actor: &Actor, tenant: TenantId, api: ApiId, id: Wa
 }
 
 /// What a new row says beside what it is about.
-struct New {
+struct New<'u> {
     state: WarmingState,
     problem: Option<String>,
     staggered: bool,
-    urls: usize,
+    urls: &'u Urls,
 }
 
-async fn insert(tx: &Tx, actor: &Actor, what: What, plan: &WarmingPlan, new: New) -> Result<WarmingId> {
+async fn insert(tx: &Tx, actor: &Actor, what: What, plan: &WarmingPlan, new: New<'_>) -> Result<WarmingId> {
     let New { state, problem, staggered, urls } = new;
     let id = WarmingId::generate();
     let row = warmings::ActiveModel {
@@ -183,7 +216,8 @@ async fn insert(tx: &Tx, actor: &Actor, what: What, plan: &WarmingPlan, new: New
         state: Set(word(state)?),
         cancelled: Set(false),
         staggered: Set(staggered),
-        urls: Set(i64::try_from(urls).unwrap_or(i64::MAX)),
+        urls: Set(i64::try_from(urls.paths.len()).unwrap_or(i64::MAX)),
+        left_out: Set(serde_json::to_value(&urls.left_out)?),
         problem: Set(problem),
         created_by: Set(actor.name.clone()),
         created_at: Set(crate::now()),
@@ -214,13 +248,40 @@ async fn environment(db: &impl ConnectionTrait, what: What) -> Result<String> {
     }
 }
 
-/// The gateways of an environment that are alive, in the order of their names, and whether each has a second level.
-async fn connected(
-    db: &impl ConnectionTrait,
-    environment: EnvironmentId,
-) -> Result<Vec<(Uuid, String, bool)>> {
+/// Ends what was to warm an earlier life of a gateway; all gateways are warmed by one at a time.
+async fn make_way(tx: &Tx, what: What) -> Result<()> {
+    let single = warmings::Column::Cause.eq(word(WarmingCause::Gateway)?);
+    let Some(gateway) = what.only else {
+        return match open_of(what).filter(single.not()).one(tx).await? {
+            None => Ok(()),
+            Some(_) => {
+                let message = "The API is being warmed there: wait for the end of it, or cancel it.";
+                Err(Error::conflict("already_warming", message))
+            }
+        };
+    };
+    let of_gateway = warming_gateways::Entity::find()
+        .select_only()
+        .column(warming_gateways::Column::WarmingId)
+        .filter(warming_gateways::Column::GatewayId.eq(gateway.0))
+        .into_query();
+    warmings::Entity::update_many()
+        .col_expr(warmings::Column::Cancelled, Expr::value(true))
+        .filter(warmings::Column::ApiId.eq(what.api.0))
+        .filter(single)
+        .filter(warmings::Column::EndedAt.is_null())
+        .filter(warmings::Column::Id.in_subquery(of_gateway))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// The gateways that are meant and alive, in the order of their names, and whether each has a second level.
+async fn connected(db: &impl ConnectionTrait, what: What) -> Result<Vec<(Uuid, String, bool)>> {
+    let only = what.only.map(|gateway| gateways::Column::Id.eq(gateway.0));
     let rows = gateways::Entity::find()
-        .filter(gateways::Column::EnvironmentId.eq(environment.0))
+        .filter(gateways::Column::EnvironmentId.eq(what.environment.0))
+        .filter(Condition::all().add_option(only))
         .filter(gateways::Column::RemovedAt.is_null())
         .filter(gateways::Column::LastSeenAt.gt(crate::now() - ALIVE))
         .order_by_asc(gateways::Column::Name)
@@ -282,6 +343,7 @@ fn view(row: warmings::Model, gateways: &[warming_gateways::Model]) -> Result<Wa
         cancelled: _,
         staggered: _,
         urls,
+        left_out,
         problem,
         created_by,
         created_at,
@@ -296,6 +358,7 @@ fn view(row: warmings::Model, gateways: &[warming_gateways::Model]) -> Result<Wa
         sources: plan.sources,
         state: read(&state)?,
         urls: urls.unsigned_abs(),
+        left_out: serde_json::from_value(left_out)?,
         problem,
         gateways: gateways
             .iter()

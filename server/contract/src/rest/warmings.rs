@@ -1,5 +1,7 @@
 //! Warming of an API's cache: the plan for each environment, and the times that it was done.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,6 +35,9 @@ pub struct WarmingPlan {
     /// Warm when a release of the API has come to the gateways.
     #[serde(default)]
     pub on_release: bool,
+    /// Warm a gateway that has come up with an empty memory, and no other.
+    #[serde(default)]
+    pub on_gateway: bool,
     /// Warm by the clock.
     #[serde(default)]
     pub schedule: Option<WarmingSchedule>,
@@ -44,6 +49,9 @@ pub struct WarmingPlan {
 pub enum WarmingSource {
     /// These paths below the API's base, with their query if any: `/items?page=2`.
     List { paths: Vec<String> },
+    /// The locations of a sitemap (sitemaps.org), or of the sitemaps of an index, plain or with gzip, that are on a host of the API: a host
+    /// of its own, the plan's `address` and the gateways' with the API's base before the path, or the sitemap's own host.
+    Sitemap { url: String },
     /// The URLs that were asked for most in the last day with GET and answered with 2xx, from the call log.
     Top { count: u32 },
 }
@@ -90,6 +98,9 @@ pub struct Warming {
     pub state: WarmingState,
     /// How many URLs there are; 0 until that is known.
     pub urls: u64,
+    /// What the sources gave and is not warmed, with how many by reason: `other_host`, `not_below_base`, `invalid_location`, `too_long`, `over_limit` (of
+    /// URLs); of the sitemaps of an index `sitemap_unread`, `sitemap_is_index`, `sitemap_over_limit`.
+    pub left_out: BTreeMap<String, u64>,
     /// Why it failed.
     pub problem: Option<String>,
     pub gateways: Vec<GatewayWarming>,
@@ -106,6 +117,8 @@ pub enum WarmingCause {
     Demand,
     /// A release has come to the gateways.
     Release,
+    /// A gateway has come up with an empty memory.
+    Gateway,
     /// It was time.
     Schedule,
 }

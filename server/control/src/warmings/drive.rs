@@ -178,8 +178,16 @@ impl Driver<'_> {
     }
 
     fn of(&self, targets: Vec<String>) -> WarmJob {
-        let WarmingPlan { sources: _, pace, address, headers, renew_s, on_release: _, schedule: _ } =
-            self.open.plan.clone();
+        let WarmingPlan {
+            sources: _,
+            pace,
+            address,
+            headers,
+            renew_s,
+            on_release: _,
+            on_gateway: _,
+            schedule: _,
+        } = self.open.plan.clone();
         WarmJob {
             api: self.open.api,
             position: self.open.position,

@@ -1,16 +1,18 @@
 //! Begins warmings whose time has come, and sees to the gateways that are connected here. Several control planes do so at once:
 //! the database says which of them takes what.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use sluice_contract::ids::{ApiId, EnvironmentId, GatewayId};
 use sluice_contract::rest::warmings::GatewayWarmingState;
-use sluice_store::audit::Actor;
-use sluice_store::warmings::{self, Due, Open, OpenGateway};
+use sluice_store::warmings::{self, Open, OpenGateway};
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use super::{drive, sources};
+use super::{begin, drive};
 use crate::state::App;
 
 const EVERY: Duration = Duration::from_millis(500);
@@ -22,6 +24,7 @@ pub(crate) fn start(app: &App) {
     let app = app.clone();
     tokio::spawn(async move {
         let runner = Uuid::now_v7();
+        let mut beginning = Beginning::new();
         let mut clock = tokio::time::interval(EVERY);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -29,16 +32,31 @@ pub(crate) fn start(app: &App) {
                 () = app.stopping.cancelled() => return,
                 _ = clock.tick() => {}
             }
-            if let Err(error) = look(&app, runner).await {
+            if let Err(error) = look(&app, runner, &mut beginning).await {
                 tracing::warn!(%error, "warmings could not be seen to; it will be tried again");
             }
         }
     });
 }
 
-async fn look(app: &App, runner: Uuid) -> sluice_store::Result<()> {
+/// What is begun, whose URLs are being had: that takes its time where they come from a sitemap.
+type Beginning = HashMap<Occasion, JoinHandle<()>>;
+
+#[derive(PartialEq, Eq, Hash)]
+enum Occasion {
+    Plan(ApiId, EnvironmentId),
+    Gateway(GatewayId),
+}
+
+async fn look(app: &App, runner: Uuid, beginning: &mut Beginning) -> sluice_store::Result<()> {
+    beginning.retain(|_, task| !task.is_finished());
     for due in warmings::due(app.store.read()).await? {
-        begin(app, &due).await?;
+        let occasion = Occasion::Plan(due.what.api, due.what.environment);
+        beginning.entry(occasion).or_insert_with(|| tokio::spawn(begin::plan(app.clone(), due)));
+    }
+    for arrival in warmings::arrivals(app.store.read()).await? {
+        let occasion = Occasion::Gateway(arrival.gateway);
+        beginning.entry(occasion).or_insert_with(|| tokio::spawn(begin::arrival(app.clone(), arrival)));
     }
     for open in warmings::open(app.store.read()).await? {
         for gateway in &open.gateways {
@@ -46,25 +64,6 @@ async fn look(app: &App, runner: Uuid) -> sluice_store::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Begins what is due; where it cannot be begun, that is kept for people to see.
-async fn begin(app: &App, due: &Due) -> sluice_store::Result<()> {
-    let urls = sources::resolve(app, due.what, &due.plan.sources).await?;
-    let tx = app.store.begin().await?;
-    if !warmings::take_due(&tx, due).await? {
-        return Ok(());
-    }
-    let begun = warmings::create(&tx, &Actor::system(), due.what, &due.plan, &urls).await;
-    let problem = match begun {
-        Ok(_) => return tx.commit().await,
-        // The one that goes on does for this one too.
-        Err(sluice_store::Error::Conflict { code: "already_warming", .. }) => return tx.commit().await,
-        Err(sluice_store::Error::Conflict { message, .. }) => message,
-        Err(error) => return Err(error),
-    };
-    warmings::create_failed(&tx, due.what, &due.plan, problem).await?;
-    tx.commit().await
 }
 
 async fn see_to(app: &App, open: &Open, gateway: &OpenGateway, runner: Uuid) -> sluice_store::Result<()> {

@@ -54,6 +54,7 @@ pub async fn enrol(tx: &Tx, new: NewGateway) -> Result<Enrolled> {
         removed_at: Set(None),
         last_seen_at: Set(None),
         boot: Set(None),
+        warmed_boot: Set(None),
         heartbeat: Set(None),
         applied: Set(0),
         applied_incarnation: Set(None),

@@ -44,7 +44,10 @@ pub async fn live(
 }
 
 /// The revision that an environment serves.
-pub(crate) async fn revision(
+///
+/// # Errors
+/// When the database fails.
+pub async fn revision(
     db: &impl ConnectionTrait,
     environment: EnvironmentId,
     api: ApiId,

@@ -11,9 +11,11 @@ use crate::error::{Error, Result};
 use crate::{releases, revisions, text};
 
 /// Longest path with its query, in bytes: what a gateway takes in a request line.
-const PATH_MAX: usize = 8 << 10;
+pub const PATH_MAX: usize = 8 << 10;
 /// Bytes of all paths of a list.
 const LIST_MAX: usize = 512 << 10;
+const SOURCES_MAX: usize = 20;
+const URL_MAX: usize = 2_048;
 const HEADERS_MAX: usize = 10;
 /// Minutes of a day, and of a week.
 const DAY: u32 = 24 * 60;
@@ -34,8 +36,8 @@ const NOT_TO_SET: [&str; 10] = [
 
 /// Whether a plan can be kept.
 pub(super) fn check_plan(plan: &WarmingPlan) -> Result<()> {
-    let WarmingPlan { sources, pace, address, headers, renew_s, on_release, schedule } = plan;
-    let needs_sources = *on_release || schedule.is_some();
+    let WarmingPlan { sources, pace, address, headers, renew_s, on_release, on_gateway, schedule } = plan;
+    let needs_sources = *on_release || *on_gateway || schedule.is_some();
     let no_sources = needs_sources && sources.is_empty();
     text::all([
         check_sources("/sources", sources),
@@ -57,8 +59,12 @@ pub(super) fn check_plan(plan: &WarmingPlan) -> Result<()> {
 /// # Errors
 /// [`Error::Invalid`] at `at`.
 pub fn check_sources(at: &str, sources: &[WarmingSource]) -> Result<()> {
+    if sources.len() > SOURCES_MAX {
+        return Err(Error::invalid(at, "too_many", format!("At most {SOURCES_MAX} sources.")));
+    }
     for (index, source) in sources.iter().enumerate() {
         match source {
+            WarmingSource::Sitemap { url } => check_url(&format!("{at}/{index}/url"), url)?,
             WarmingSource::List { paths } => check_paths(&format!("{at}/{index}/paths"), paths)?,
             WarmingSource::Top { count } => {
                 within(&format!("{at}/{index}/count"), u64::from(*count), 1, MOST_URLS as u64)?;
@@ -90,6 +96,17 @@ fn check_paths(at: &str, paths: &[String]) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether it may lead anywhere is decided when it is fetched.
+fn check_url(at: &str, url: &str) -> Result<()> {
+    let known = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let plain = known.is_some_and(|url| url.username().is_empty() && url.password().is_none());
+    if plain && url.len() <= URL_MAX {
+        return Ok(());
+    }
+    let message = "The address of a sitemap, without a password: https://www.example.com/sitemap.xml.";
+    Err(Error::invalid(at, "invalid_url", message))
 }
 
 fn check_pace(pace: Pace) -> Result<()> {

@@ -61,6 +61,7 @@ pub async fn save_plan(
         tenant_id: Set(tenant.0),
         plan: Set(serde_json::to_value(plan)?),
         on_release: Set(plan.on_release),
+        on_gateway: Set(plan.on_gateway),
         next_run_at: Set(plan.schedule.and_then(|schedule| next_run(schedule, crate::now()))),
         // What is live already is not released by this.
         seen_release: Set(live_release(tx, api, in_environment).await?),
@@ -92,6 +93,7 @@ pub async fn delete_plan(
     let mut row = row.into_active_model();
     row.plan = Set(serde_json::to_value(WarmingPlan::default())?);
     row.on_release = Set(false);
+    row.on_gateway = Set(false);
     row.next_run_at = Set(None);
     row.version = Set(next);
     row.update(tx).await?;
@@ -166,7 +168,7 @@ async fn due_of(
 }
 
 fn what(tenant: TenantId, api: ApiId, environment: EnvironmentId) -> What {
-    What { tenant, api, environment, cause: WarmingCause::Demand }
+    What { tenant, api, environment, cause: WarmingCause::Demand, only: None }
 }
 
 async fn live_release(

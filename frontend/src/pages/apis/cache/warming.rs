@@ -93,7 +93,7 @@ fn columns(environments: EnvironmentChoice, shown: RwSignal<Option<Warming>>) ->
         Column::new("When", |it: &Warming| view! { <Ago at=it.created_at /> }),
         Column::new("By", |it: &Warming| it.created_by.clone()),
         Column::new("State", |it: &Warming| badge(it.state)),
-        Column::new("Addresses", |it: &Warming| it.urls.to_string()).end(),
+        Column::new("Addresses", |it: &Warming| format::grouped(it.urls)).end(),
         Column::new("Gateways", summary),
         Column::new("", move |it: &Warming| {
             let mine = it.clone();
@@ -116,6 +116,7 @@ fn cause(cause: WarmingCause) -> &'static str {
     match cause {
         WarmingCause::Demand => "on demand",
         WarmingCause::Release => "after a release",
+        WarmingCause::Gateway => "a gateway came up",
         WarmingCause::Schedule => "on schedule",
     }
 }

@@ -1,5 +1,8 @@
 //! Warmings, with gateways that say what they are asked to warm.
 
+mod arrivals;
+mod sitemaps;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +20,7 @@ use sluice_contract::rest::warmings::{
 };
 use sluice_contract::warming::{WarmAnswer, WarmAsk, WarmJob, WarmReport};
 use sluice_store::gateways::{self, Heard};
-use sluice_store::warmings::{self, What};
+use sluice_store::warmings::{self, Urls, What};
 use sluice_testkit::each_database;
 
 use super::simulated::{Served, Simulated};
@@ -52,9 +55,28 @@ struct Warmer {
 
 impl Warmer {
     async fn start(served: &Served, second_level: bool, holds: bool) -> Self {
-        let gateway = served.gateway().await;
+        let warmer = Self {
+            gateway: served.gateway().await,
+            jobs: Arc::default(),
+            holds: Arc::new(AtomicBool::new(holds)),
+        };
+        warmer.live(served, second_level).await;
+        warmer.listen().await;
+        warmer
+    }
+
+    /// Another process with an empty memory takes the gateway's place.
+    async fn restart(&mut self, served: &Served) {
+        self.gateway.boot = BootId::generate();
+        self.gateway.open_session(Vec::new()).await.unwrap();
+        self.live(served, false).await;
+        self.listen().await;
+    }
+
+    /// It is heard of.
+    async fn live(&self, served: &Served, second_level: bool) {
         let tx = served.store().begin().await.unwrap();
-        let mut heartbeat = gateway.pulse(0);
+        let mut heartbeat = self.gateway.pulse(0);
         if second_level {
             let health = json!({
                 "state": "up", "hits": 0, "misses": 0, "late": 0, "errors": 0, "damaged": 0, "outdated": 0,
@@ -62,14 +84,15 @@ impl Warmer {
             });
             heartbeat.second_level = Some(serde_json::from_value(health).unwrap());
         }
-        gateways::hear(&tx, &[Heard { gateway: gateway.id, at: sluice_store::now(), heartbeat }])
-            .await
-            .unwrap();
+        let heard = Heard { gateway: self.gateway.id, at: sluice_store::now(), heartbeat };
+        gateways::hear(&tx, &[heard]).await.unwrap();
         tx.commit().await.unwrap();
-        let mut stream = gateway.listen(0).await.unwrap();
-        let jobs = Arc::<Mutex<Vec<WarmJob>>>::default();
-        let holds = Arc::new(AtomicBool::new(holds));
-        let (answering, seen, held) = (gateway.clone(), Arc::clone(&jobs), Arc::clone(&holds));
+    }
+
+    /// Answers what it is asked.
+    async fn listen(&self) {
+        let mut stream = self.gateway.listen(0).await.unwrap();
+        let (answering, seen, held) = (self.gateway.clone(), Arc::clone(&self.jobs), Arc::clone(&self.holds));
         tokio::spawn(async move {
             loop {
                 let question = stream.question().await;
@@ -88,7 +111,6 @@ impl Warmer {
                 answering.post(ANSWERS_PATH, &answer).await.unwrap();
             }
         });
-        Self { gateway, jobs, holds }
     }
 
     fn urls(&self) -> Vec<String> {
@@ -311,8 +333,9 @@ async fn a_url_that_is_too_long_for_any_gateway_fails_and_the_rest_is_warmed() {
             api,
             environment: served.environment,
             cause: WarmingCause::Demand,
+            only: None,
         };
-        let urls = ["/first".to_owned(), long, "/last".to_owned()];
+        let urls = Urls { paths: vec!["/first".to_owned(), long, "/last".to_owned()], ..Urls::default() };
         let tx = served.store().begin().await.unwrap();
         let plan = WarmingPlan::default();
         warmings::create(&tx, &sluice_store::audit::Actor::system(), what, &plan, &urls).await.unwrap();

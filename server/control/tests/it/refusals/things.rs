@@ -81,7 +81,7 @@ async fn published(app: &TestApp) -> BTreeMap<&'static str, String> {
 /// A warming that could not begin.
 async fn warming(app: &TestApp, api: ApiId) -> WarmingId {
     let environment = publishing::production(app).await;
-    let what = What { tenant: app.tenant, api, environment, cause: WarmingCause::Schedule };
+    let what = What { tenant: app.tenant, api, environment, cause: WarmingCause::Schedule, only: None };
     let tx = app.database.store.begin().await.unwrap();
     let id = warmings::create_failed(&tx, what, &WarmingPlan::default(), "nobody is up".to_owned()).await;
     tx.commit().await.unwrap();

@@ -1,11 +1,12 @@
 //! Warming now, by the plan or from a list.
 
 use leptos::prelude::*;
-use sluice_contract::rest::warmings::{CreateWarming, Warming, WarmingSource};
+use sluice_contract::rest::warmings::{CreateWarming, Warming};
 
-use super::fields::{lines_of, wrong_source};
+use super::fields::sources_of;
+use super::plan::Listed;
 use crate::api;
-use crate::components::{Dialog, DialogForm, EnvironmentChoice, EnvironmentField, TextArea, use_toasts};
+use crate::components::{Dialog, DialogForm, EnvironmentChoice, EnvironmentField, use_toasts};
 use crate::pages::apis::draft::use_draft;
 use crate::state::{Task, effect};
 
@@ -19,15 +20,15 @@ pub(super) fn WarmDialog(
     let draft = use_draft();
     let toasts = use_toasts();
     let task = Task::new();
-    let paths = RwSignal::new(String::new());
+    let (paths, sitemaps) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     effect(move || {
         if open.get() {
             task.clear();
         }
     });
     let submit = move |()| {
-        let listed = paths.with_untracked(|text| lines_of(text));
-        let sources = (!listed.is_empty()).then(|| vec![WarmingSource::List { paths: listed }]);
+        let listed = sources_of(paths, sitemaps);
+        let sources = (!listed.is_empty()).then_some(listed);
         let path = draft.path("/warmings");
         let work = async move {
             let body = CreateWarming { environment: environments.picked().await?.id, sources };
@@ -40,18 +41,14 @@ pub(super) fn WarmDialog(
         });
     };
     view! {
-        <Dialog open title="Warm the cache">
+        <Dialog
+            open
+            title="Warm the cache"
+            note=Signal::stored("Now, with the pace of the plan. Without paths and sitemaps: what the plan says.".to_owned())
+        >
             <DialogForm open task action="Start warming" on_submit=submit>
                 <EnvironmentField choice=environments />
-                <TextArea
-                    label="Paths"
-                    value=paths
-                    optional=true
-                    mono=true
-                    placeholder="/items?page=1"
-                    error=wrong_source(task, "paths")
-                    help="One a line, below the API's base, with the query as callers send it. None: as the plan says."
-                />
+                <Listed paths sitemaps task />
             </DialogForm>
         </Dialog>
     }

@@ -10,12 +10,14 @@ use crate::state::Task;
 #[derive(Clone, Copy)]
 pub(super) struct Fields {
     pub(super) paths: RwSignal<String>,
+    pub(super) sitemaps: RwSignal<String>,
     pub(super) top: RwSignal<String>,
     pub(super) per_second: RwSignal<String>,
     pub(super) concurrency: RwSignal<String>,
     pub(super) address: RwSignal<String>,
     pub(super) renew: RwSignal<String>,
     pub(super) on_release: RwSignal<bool>,
+    pub(super) on_gateway: RwSignal<bool>,
     /// `never`, `every` or `daily`.
     pub(super) when: RwSignal<String>,
     pub(super) minutes: RwSignal<String>,
@@ -29,12 +31,14 @@ impl Fields {
         let text = || RwSignal::new(String::new());
         Self {
             paths: text(),
+            sitemaps: text(),
             top: text(),
             per_second: text(),
             concurrency: text(),
             address: text(),
             renew: text(),
             on_release: RwSignal::new(false),
+            on_gateway: RwSignal::new(false),
             when: RwSignal::new("never".to_owned()),
             minutes: RwSignal::new("60".to_owned()),
             time: RwSignal::new("05:00".to_owned()),
@@ -43,21 +47,24 @@ impl Fields {
     }
 
     pub(super) fn show(self, plan: WarmingPlan) {
-        let (mut paths, mut most) = (Vec::new(), None);
+        let (mut paths, mut sitemaps, mut most) = (Vec::new(), Vec::new(), None);
         for source in &plan.sources {
             match source {
                 WarmingSource::List { paths: listed } => paths.extend(listed.iter().cloned()),
+                WarmingSource::Sitemap { url } => sitemaps.push(url.clone()),
                 // Of two such sources the larger has all that the other has.
                 WarmingSource::Top { count } => most = most.max(Some(*count)),
             }
         }
         self.paths.set(paths.join("\n"));
+        self.sitemaps.set(sitemaps.join("\n"));
         self.top.set(most.map(|count| count.to_string()).unwrap_or_default());
         self.per_second.set(plan.pace.per_second.to_string());
         self.concurrency.set(plan.pace.concurrency.to_string());
         self.address.set(plan.address.clone().unwrap_or_default());
         self.renew.set(plan.renew_s.to_string());
         self.on_release.set(plan.on_release);
+        self.on_gateway.set(plan.on_gateway);
         let when = match plan.schedule {
             None => "never",
             Some(WarmingSchedule::Every { minutes }) => {
@@ -76,11 +83,7 @@ impl Fields {
     /// # Errors
     /// At the pointers that the API would give.
     pub(super) fn read(self) -> Result<WarmingPlan, Problem> {
-        let mut sources = Vec::new();
-        let paths = self.paths.with_untracked(|text| lines_of(text));
-        if !paths.is_empty() {
-            sources.push(WarmingSource::List { paths });
-        }
+        let mut sources = sources_of(self.paths, self.sitemaps);
         if !self.top.with_untracked(|text| text.trim().is_empty()) {
             sources.push(WarmingSource::Top { count: number("/sources/0/count", self.top)? });
         }
@@ -100,6 +103,7 @@ impl Fields {
             address: (!address.is_empty()).then_some(address),
             renew_s: number("/renew_s", self.renew)?.into(),
             on_release: self.on_release.get_untracked(),
+            on_gateway: self.on_gateway.get_untracked(),
             schedule,
             headers: self.kept.get_untracked().headers,
         })
@@ -119,8 +123,15 @@ pub(super) fn wrong_source(task: Task, member: &'static str) -> Signal<Option<St
     })
 }
 
-/// What is typed one a line.
-pub(super) fn lines_of(text: &str) -> Vec<String> {
+/// The sources that are typed one a line.
+pub(super) fn sources_of(paths: RwSignal<String>, sitemaps: RwSignal<String>) -> Vec<WarmingSource> {
+    let paths = paths.with_untracked(|text| lines_of(text));
+    let listed = (!paths.is_empty()).then_some(WarmingSource::List { paths });
+    let sitemaps = sitemaps.with_untracked(|text| lines_of(text));
+    listed.into_iter().chain(sitemaps.into_iter().map(|url| WarmingSource::Sitemap { url })).collect()
+}
+
+fn lines_of(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 

@@ -49,6 +49,11 @@ pub(super) fn PlanDialog(
                 <Sources fields task />
                 <Manner fields task />
                 <Switch label="After each release" checked=fields.on_release />
+                <Switch
+                    label="When a gateway comes up"
+                    checked=fields.on_gateway
+                    help="Only that gateway, which begins with an empty memory."
+                />
                 <SelectField label="By the clock" value=fields.when options=schedules() />
                 {move || schedule_field(fields, task)}
             </DialogForm>
@@ -58,18 +63,8 @@ pub(super) fn PlanDialog(
 
 #[component]
 fn Sources(fields: Fields, task: Task) -> impl IntoView {
-    let none = task.field("/sources");
-    let listed = wrong_source(task, "paths");
     view! {
-        <TextArea
-            label="Paths"
-            value=fields.paths
-            optional=true
-            mono=true
-            placeholder="/items?page=1"
-            error=Signal::derive(move || listed.get().or_else(|| none.get()))
-            help="One a line, below the API's base, with the query as callers send it."
-        />
+        <Listed paths=fields.paths sitemaps=fields.sitemaps task />
         <TextField
             label="Most asked for"
             kind="number"
@@ -77,6 +72,33 @@ fn Sources(fields: Fields, task: Task) -> impl IntoView {
             optional=true
             error=wrong_source(task, "count")
             help="So many addresses that were asked for most in the last day, from the call log."
+        />
+    }
+}
+
+/// Addresses that are named, one a line.
+#[component]
+pub(super) fn Listed(paths: RwSignal<String>, sitemaps: RwSignal<String>, task: Task) -> impl IntoView {
+    let none = task.field("/sources");
+    let listed = wrong_source(task, "paths");
+    view! {
+        <TextArea
+            label="Paths"
+            value=paths
+            optional=true
+            mono=true
+            placeholder="/items?page=1"
+            error=Signal::derive(move || listed.get().or_else(|| none.get()))
+            help="One a line, below the API's base, with the query as callers send it."
+        />
+        <TextArea
+            label="Sitemaps"
+            value=sitemaps
+            optional=true
+            mono=true
+            placeholder="https://www.example.com/sitemap.xml"
+            error=wrong_source(task, "url")
+            help="One a line. Locations on hosts of the API are warmed, or on the sitemap's own; an index is followed."
         />
     }
 }

@@ -1,5 +1,7 @@
 //! One warming, gateway by gateway, while it goes on.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use sluice_contract::rest::warmings::{GatewayWarming, GatewayWarmingState, Warming};
 use sluice_contract::warming::WarmReport;
@@ -47,6 +49,12 @@ fn Live(warming: Warming, open: RwSignal<bool>) -> impl IntoView {
         let problem = now.with(|warming| warming.problem.clone());
         problem.map(|problem| view! { <Notice tone=Tone::Bad>{problem}</Notice> })
     };
+    let left_out = move || {
+        let said = now.with(|warming| counted(&warming.left_out));
+        (!said.is_empty()).then(|| {
+            view! { <p class="secondary small">"Left out of what the sources gave: " {said}</p> }
+        })
+    };
     let may_cancel =
         move || now.with(|warming| warming.ended_at.is_none()) && current.can(Permission::ManageCache);
     let cancel = move |()| {
@@ -61,6 +69,7 @@ fn Live(warming: Warming, open: RwSignal<bool>) -> impl IntoView {
             <div>{move || badge(now.with(|warming| warming.state))}</div>
             {problem}
             <ProgressList label="Gateways" items />
+            {left_out}
             <div class="form-actions">
                 <Show when=may_cancel>
                     <Button busy=task.busy() on_click=move |()| cancel.with_value(|cancel| cancel(()))>
@@ -109,7 +118,12 @@ fn told(report: &WarmReport) -> String {
         .filter(|(count, _)| **count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    let reasons: Vec<String> = reasons.iter().map(|(why, count)| format!("{why}: {count}")).collect();
-    let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let why = if reasons.is_empty() { String::new() } else { format!(" ({})", counted(reasons)) };
     format!("{}{why}", counts.join(", "))
+}
+
+/// `other_host: 3, too_long: 1`.
+fn counted(reasons: &BTreeMap<String, u64>) -> String {
+    let reasons: Vec<String> = reasons.iter().map(|(why, count)| format!("{why}: {count}")).collect();
+    reasons.join(", ")
 }

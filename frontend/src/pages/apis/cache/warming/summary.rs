@@ -40,6 +40,7 @@ pub(super) fn is_made(kept: &KeptWarmingPlan) -> bool {
 fn what(plan: &WarmingPlan) -> String {
     let sources = plan.sources.iter().map(|source| match source {
         WarmingSource::List { paths } => format::plural(paths.len(), "listed address", "listed addresses"),
+        WarmingSource::Sitemap { url } => format!("the sitemap {url}"),
         WarmingSource::Top { count } => format!("the {count} most asked for"),
     });
     let sources: Vec<String> = sources.collect();
@@ -57,7 +58,8 @@ fn when(plan: &WarmingPlan) -> String {
         WarmingSchedule::Daily { minute } => format!("daily at {} UTC", time_of(minute)),
     });
     let release = plan.on_release.then(|| "after each release".to_owned());
-    let all: Vec<String> = [release, clock].into_iter().flatten().collect();
+    let gateway = plan.on_gateway.then(|| "when a gateway comes up".to_owned());
+    let all: Vec<String> = [release, gateway, clock].into_iter().flatten().collect();
     match all.is_empty() {
         true => "on demand only".to_owned(),
         false => all.join(", "),
@@ -76,10 +78,10 @@ mod tests {
         assert_eq!((what(&plan).as_str(), when(&plan).as_str()), ("nothing is listed", "on demand only"));
         let paths = vec!["/a".to_owned(), "/b".to_owned()];
         plan.sources = vec![WarmingSource::List { paths }, WarmingSource::Top { count: 5 }];
-        plan.on_release = true;
+        (plan.on_release, plan.on_gateway) = (true, true);
         plan.schedule = Some(WarmingSchedule::Daily { minute: 210 });
         assert_eq!(what(&plan), "2 listed addresses, the 5 most asked for");
-        assert_eq!(when(&plan), "after each release, daily at 03:30 UTC");
+        assert_eq!(when(&plan), "after each release, when a gateway comes up, daily at 03:30 UTC");
     }
 
     #[test]

@@ -7,10 +7,9 @@ use reqwest::Response;
 use reqwest::header::LOCATION;
 use sluice_contract::guard::Forbidden;
 use sluice_contract::ids::TenantId;
-use sluice_contract::rest::imports::MAX_DOCUMENT_BYTES;
+use thiserror::Error;
 use url::Url;
 
-use super::body::too_large;
 use crate::outbound::{OutboundGuard, Refused};
 use crate::problem::ApiError;
 use crate::state::App;
@@ -20,19 +19,48 @@ const WHOLE: Duration = Duration::from_secs(30);
 const REDIRECTS: usize = 5;
 
 /// Networks that the tenant's environments allow, and this machine itself where the settings say so.
-pub(super) async fn guard(app: &App, tenant: TenantId) -> Result<OutboundGuard, ApiError> {
+pub(crate) async fn guard(app: &App, tenant: TenantId) -> Result<OutboundGuard, ApiError> {
     Ok(OutboundGuard::new(app, upstream_guard::of_tenant(app, tenant).await?))
 }
 
-/// The text at `url` and the address that it came from in the end.
-pub(super) async fn document(guard: &OutboundGuard, url: &str) -> Result<(String, Url), ApiError> {
-    let mut url = Url::parse(url.trim()).map_err(|error| wrong_url(error.to_string()))?;
-    let client = guard.client(WHOLE).map_err(ApiError::internal)?;
+/// Why a document could not be had.
+#[derive(Debug, Error)]
+pub(crate) enum FetchError {
+    #[error("{0}")]
+    WrongUrl(String),
+    #[error("{0}")]
+    Forbidden(Forbidden),
+    /// It has more bytes than were wanted.
+    #[error("it is too large")]
+    TooLarge,
+    #[error("the document could not be fetched: {0}")]
+    NotFetched(String),
+    #[error(transparent)]
+    Client(reqwest::Error),
+}
+
+impl From<Refused> for FetchError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Forbidden(error) => Self::Forbidden(error),
+            other => Self::WrongUrl(other.to_string()),
+        }
+    }
+}
+
+/// What the server sent, at most `most` bytes, and the address that it came from in the end.
+pub(crate) async fn fetch(
+    guard: &OutboundGuard,
+    url: &str,
+    most: usize,
+) -> Result<(Vec<u8>, Url), FetchError> {
+    let mut url = Url::parse(url.trim()).map_err(|error| FetchError::WrongUrl(error.to_string()))?;
+    let client = guard.client(WHOLE).map_err(FetchError::Client)?;
     for _ in 0..=REDIRECTS {
-        guard.check_url(&url).map_err(refused)?;
+        guard.check_url(&url)?;
         let response = client.get(url.clone()).send().await.map_err(|error| failed(&error))?;
         if !response.status().is_redirection() {
-            return Ok((body(response).await?, url));
+            return Ok((body(response, most).await?, url));
         }
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let location = location.ok_or_else(|| not_fetched("the server redirects without saying where to"))?;
@@ -43,45 +71,30 @@ pub(super) async fn document(guard: &OutboundGuard, url: &str) -> Result<(String
     Err(not_fetched(format!("it redirects more than {REDIRECTS} times")))
 }
 
-async fn body(mut response: Response) -> Result<String, ApiError> {
+async fn body(mut response: Response, most: usize) -> Result<Vec<u8>, FetchError> {
     if !response.status().is_success() {
         return Err(not_fetched(format!("the server answered {}", response.status())));
     }
-    if response.content_length().is_some_and(|length| length > MAX_DOCUMENT_BYTES as u64) {
-        return Err(too_large());
+    if response.content_length().is_some_and(|length| length > most as u64) {
+        return Err(FetchError::TooLarge);
     }
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
-        if bytes.len() + chunk.len() > MAX_DOCUMENT_BYTES {
-            return Err(too_large());
+        if bytes.len() + chunk.len() > most {
+            return Err(FetchError::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
-    String::from_utf8(bytes).map_err(|_| not_fetched("what the server sent is not UTF-8 text"))
+    Ok(bytes)
 }
 
-fn failed(error: &reqwest::Error) -> ApiError {
+fn failed(error: &reqwest::Error) -> FetchError {
     match outbound::forbidden(error) {
-        Some(error) => forbidden(error),
+        Some(error) => FetchError::Forbidden(*error),
         None => not_fetched(outbound::reason(error)),
     }
 }
 
-fn refused(refused: Refused) -> ApiError {
-    match refused {
-        Refused::Forbidden(error) => forbidden(&error),
-        other => wrong_url(other.to_string()),
-    }
-}
-
-fn forbidden(error: &Forbidden) -> ApiError {
-    ApiError::invalid_field("/source/url", "forbidden_network", error.to_string())
-}
-
-fn wrong_url(message: String) -> ApiError {
-    ApiError::invalid_field("/source/url", "invalid_url", message)
-}
-
-fn not_fetched(detail: impl Into<String>) -> ApiError {
-    ApiError::upstream("not_fetched", format!("the document could not be fetched: {}", detail.into()))
+fn not_fetched(detail: impl Into<String>) -> FetchError {
+    FetchError::NotFetched(detail.into())
 }
