@@ -86,7 +86,8 @@ impl Driver<'_> {
             self.share.report.add(&report);
             self.share.next += done;
             let goes_on = self.keep(&self.share.report.clone()).await? && goes_on;
-            if !goes_on && self.share.next < urls.len() {
+            let left = self.share.next < urls.len() || report.done() < done as u64;
+            if !goes_on && left {
                 return Err(Ended::As(GatewayWarmingState::Cancelled));
             }
         }
