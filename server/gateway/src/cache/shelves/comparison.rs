@@ -138,6 +138,19 @@ fn what_is_asked_for_again_and_again_stays_where_that_counts() {
 }
 
 #[test]
+fn what_was_wanted_often_once_makes_room_for_what_is_wanted_now() {
+    // Fifty keys fit, each of which is asked for more often at first than can be counted of what is not stored.
+    let rounds = |first: u64, rounds: u64| (0..rounds).flat_map(move |_| first..first + 50);
+    let keys: Vec<u64> = rounds(0, 400).chain(rounds(1_000, 400)).collect();
+    let room = (0..50).chain(1_000..1_050).map(|key| size(key) as u64 + 500).sum::<u64>() / 2;
+    for eviction in [Eviction::SizeLfu, Eviction::Lru] {
+        let trace = Trace { name: "", keys: keys.clone() };
+        let [ratio, _] = hit_ratio(eviction, room, &trace);
+        assert!(ratio > 0.8, "{} {ratio}", eviction.name());
+    }
+}
+
+#[test]
 #[ignore = "a measurement that takes minutes in a debug build"]
 fn hit_ratios() {
     let (keys, requests) = (20_000, 300_000);

@@ -4,7 +4,7 @@
 //!
 //! A hit takes the read lock of one part and counts. Nothing is kept in order: who goes is the least of a few that are drawn by
 //! lot, which comes close to the least of all. A response that is new goes itself unless it is worth more than another; how
-//! often it was stored before is remembered about, in a count-min sketch. All counts halve now and then, so that what was wanted
+//! often it came before is remembered about, in a count-min sketch. All counts halve now and then, so that what was wanted
 //! once does not stay for ever.
 
 use std::sync::Arc;
@@ -20,8 +20,12 @@ use crate::cache::account::{Ledger, Reason};
 const PARTS: usize = 64;
 /// Responses that are drawn when one has to go. Sixteen find hardly a worse one.
 const DRAWN: usize = 8;
-/// Requests for each response of a part after which its counts halve.
-const REQUESTS: u32 = 10;
+/// Requests for each response after which counts halve.
+const REQUESTS: u64 = 10;
+/// Fewer responses than these are taken for as many.
+const FEW: u64 = 64;
+/// Requests of a part that are added to those of all at once.
+const REPORTED: u32 = 64;
 /// What one use counts: a use that was halved once or twice counts more than none.
 const USE: u16 = 4;
 /// Bytes of memory for each counter of what is not stored; a response is seldom smaller.
@@ -31,13 +35,16 @@ const BYTES_BY_COUNTER: u64 = 256;
 pub(super) struct SizeLfu {
     parts: [Part; PARTS],
     drawn: AtomicU64,
+    /// Requests since counts were halved last, and how often they were.
+    requests: AtomicU64,
+    age: AtomicU32,
     max_bytes: u64,
     ledger: Arc<Ledger>,
 }
 
 #[derive(Default)]
 struct Part {
-    /// Requests since the counts were halved, about.
+    /// Requests that are not added to those of all yet, about.
     asked: AtomicU32,
     kept: RwLock<Keeping>,
 }
@@ -46,6 +53,8 @@ struct Part {
 struct Keeping {
     stored: IndexMap<u64, Held, ahash::RandomState>,
     past: Past,
+    /// How often these counts were halved: less often than others while nothing arrives here.
+    age: u32,
 }
 
 struct Held {
@@ -59,14 +68,15 @@ struct Past(Box<[u8]>);
 
 impl SizeLfu {
     pub(super) fn new(max_bytes: u64, ledger: Arc<Ledger>) -> Self {
-        let parts = std::array::from_fn(|_| Part {
-            asked: AtomicU32::new(0),
-            kept: RwLock::new(Keeping {
-                stored: IndexMap::default(),
-                past: Past::new(max_bytes / PARTS as u64),
-            }),
-        });
-        Self { parts, drawn: AtomicU64::new(0), max_bytes, ledger }
+        let kept = || Keeping { past: Past::new(max_bytes / PARTS as u64), ..Keeping::default() };
+        Self {
+            parts: std::array::from_fn(|_| Part { asked: AtomicU32::new(0), kept: RwLock::new(kept()) }),
+            drawn: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            age: AtomicU32::new(0),
+            max_bytes,
+            ledger,
+        }
     }
 
     fn part(&self, hash: u64) -> &Part {
@@ -76,32 +86,46 @@ impl SizeLfu {
 
     /// What brings least for its memory of a few that are drawn, or this one, which has just come.
     fn least(&self, newcomer: Option<u64>) -> Option<u64> {
-        let own =
-            newcomer.and_then(|hash| Some((hash, self.part(hash).kept.read().stored.get(&hash)?.worth())));
-        let drawn = (0..DRAWN).filter_map(|_| self.draw());
+        let age = self.age.load(Ordering::Relaxed);
+        let own = newcomer.and_then(|hash| {
+            let kept = self.part(hash).kept.read();
+            Some((hash, kept.stored.get(&hash)?.worth(age.saturating_sub(kept.age))))
+        });
+        let drawn = (0..DRAWN).filter_map(|_| self.draw(age));
         // Of equals the first: the newcomer.
-        own.into_iter()
-            .chain(drawn)
-            .reduce(|least, one| if one.1 < least.1 { one } else { least })
-            .map(|(hash, _)| hash)
+        let least =
+            own.into_iter().chain(drawn).reduce(|least, one| if one.1 < least.1 { one } else { least });
+        least.map(|(hash, _)| hash)
     }
 
     /// Any of those that are stored, with what it is worth.
-    fn draw(&self) -> Option<(u64, f32)> {
+    fn draw(&self, age: u32) -> Option<(u64, f32)> {
         let lot = mixed(self.drawn.fetch_add(1, Ordering::Relaxed));
         let from = (lot >> 32) as usize;
         (0..PARTS).find_map(|step| {
             let kept = self.parts[(from + step) % PARTS].kept.read();
             let (hash, held) = kept.stored.get_index(lot as u32 as usize % kept.stored.len().max(1))?;
-            Some((*hash, held.worth()))
+            Some((*hash, held.worth(age.saturating_sub(kept.age))))
         })
+    }
+
+    /// Counts a request. Two at the same time may count as one.
+    fn is_asked(&self, part: &Part) {
+        let asked = part.asked.load(Ordering::Relaxed) + 1;
+        if asked < REPORTED {
+            return part.asked.store(asked, Ordering::Relaxed);
+        }
+        part.asked.store(0, Ordering::Relaxed);
+        let requests = self.requests.fetch_add(u64::from(asked), Ordering::Relaxed);
+        if requests >= REQUESTS * self.ledger.entries().max(FEW) {
+            self.requests.store(0, Ordering::Relaxed);
+            self.age.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn evict(&self, hash: u64) {
         let mut kept = self.part(hash).kept.write();
         if let Some(held) = kept.stored.swap_remove(&hash) {
-            let uses = held.uses.load(Ordering::Relaxed) / USE;
-            kept.past.raise(hash, u8::try_from(uses).unwrap_or(u8::MAX));
             self.ledger.leave(&held.variants);
             self.ledger.count_all(Reason::Size, &held.variants.kept);
         }
@@ -111,8 +135,7 @@ impl SizeLfu {
 impl Shelves for SizeLfu {
     fn get(&self, hash: u64) -> Option<Arc<Variants>> {
         let part = self.part(hash);
-        // Two at the same time may count as one.
-        part.asked.store(part.asked.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        self.is_asked(part);
         let kept = part.kept.read();
         let held = kept.stored.get(&hash)?;
         held.is_used();
@@ -124,7 +147,8 @@ impl Shelves for SizeLfu {
         let mut is_new = false;
         {
             let mut kept = part.kept.write();
-            let Keeping { stored, past } = &mut *kept;
+            kept.grow_older(self.age.load(Ordering::Relaxed));
+            let Keeping { stored, past, .. } = &mut *kept;
             let mut held = stored.get_mut(&hash);
             let before = match change(held.as_ref().map(|held| &held.variants)) {
                 Change::Nothing => return,
@@ -142,7 +166,6 @@ impl Shelves for SizeLfu {
             if let Some(before) = before {
                 self.ledger.leave(&before);
             }
-            part.grow_older(&mut kept);
         }
         while self.ledger.bytes() > self.max_bytes {
             let Some(least) = self.least(is_new.then_some(hash)) else { break };
@@ -162,21 +185,19 @@ impl Shelves for SizeLfu {
     fn settle(&self) {}
 }
 
-impl Part {
-    /// Halves the counts as often as it is time.
-    fn grow_older(&self, kept: &mut Keeping) {
-        let time =
-            REQUESTS * u32::try_from(kept.stored.len()).unwrap_or(u32::MAX / REQUESTS).max(PARTS as u32);
-        let halvings = self.asked.load(Ordering::Relaxed) / time;
+impl Keeping {
+    /// Halves its counts as often as those of others were.
+    fn grow_older(&mut self, age: u32) {
+        let halvings = age.saturating_sub(self.age);
         if halvings == 0 {
             return;
         }
-        self.asked.store(0, Ordering::Relaxed);
-        for held in kept.stored.values_mut() {
+        self.age = age;
+        for held in self.stored.values_mut() {
             let uses = held.uses.get_mut();
             *uses = uses.checked_shr(halvings).unwrap_or(0);
         }
-        kept.past.halve(halvings);
+        self.past.halve(halvings);
     }
 }
 
@@ -189,8 +210,10 @@ impl Held {
         }
     }
 
-    fn worth(&self) -> f32 {
-        let uses = f32::from(self.uses.load(Ordering::Relaxed)) + 1.0;
+    /// What it brings for its memory, once its count is halved as often as those of others.
+    fn worth(&self, halvings: u32) -> f32 {
+        let uses = self.uses.load(Ordering::Relaxed).checked_shr(halvings).unwrap_or(0);
+        let uses = f32::from(uses) + 1.0;
         uses / (self.variants.bytes() as f32).sqrt()
     }
 }
@@ -212,15 +235,10 @@ impl Past {
         let places = self.places(hash);
         let known = places.map(|place| self.0[place]).into_iter().min().unwrap_or_default();
         let now = known.saturating_add(1);
-        self.raise(hash, now);
-        now
-    }
-
-    /// There are at least so many.
-    fn raise(&mut self, hash: u64, to: u8) {
-        for place in self.places(hash) {
-            self.0[place] = self.0[place].max(to);
+        for place in places {
+            self.0[place] = self.0[place].max(now);
         }
+        now
     }
 
     fn halve(&mut self, times: u32) {
