@@ -28,6 +28,7 @@ use planned::Planned;
 use shown::ShownWarming;
 
 const EVERY: Duration = Duration::from_millis(700);
+const SELDOM: Duration = Duration::from_secs(5);
 
 /// The section of the cache's page.
 #[component]
@@ -38,7 +39,8 @@ pub(super) fn WarmingPanel(environments: EnvironmentChoice) -> impl IntoView {
     let asking = RwSignal::new(false);
     let shown = RwSignal::new(None::<Warming>);
     let list = paged::<Warming>(move || current.path(&format!("/apis/{id}/warmings")));
-    let list = list.every_while(EVERY, |rows| rows.iter().any(|row| row.ended_at.is_none()));
+    // Releases, the clock and gateways begin some, too.
+    let list = list.every(SELDOM).every_while(EVERY, |rows| rows.iter().any(|row| row.ended_at.is_none()));
     let may = move || current.can(Permission::ManageCache);
     view! {
         <Panel
