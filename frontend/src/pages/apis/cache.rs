@@ -23,8 +23,8 @@ use sluice_contract::rest::session::Permission;
 
 use super::draft::use_draft;
 use crate::components::{
-    Ago, Badge, Button, Column, DataTable, EmptyState, EnvironmentChoice, Kind, LinkButton, progress_badge,
-    until_settled, use_environments,
+    Ago, Badge, Button, Column, DataTable, EmptyState, EnvironmentChoice, Kind, LinkButton, Panel,
+    progress_badge, until_settled, use_environments,
 };
 use crate::format;
 use crate::icons::{CHART, LAYERS, TRASH};
@@ -74,25 +74,27 @@ pub fn CacheTab() -> impl IntoView {
             <Show when=move || current.can(Permission::ReadCalls)>
                 <Advisor />
             </Show>
+            <Panel title="Purges" note="What was removed, by whom, and which gateways have it." flush=true>
+                <DataTable
+                    label="Purges"
+                    columns=columns(environments, applications, shown)
+                    list
+                    empty=|| view! {
+                        <EmptyState
+                            icon=LAYERS
+                            title="Nothing was purged"
+                            note="Cached answers of this API leave when their time is over, or when somebody purges them."
+                        />
+                    }
+                />
+            </Panel>
             <Events environments />
             <Cdns environments />
-            <DataTable
-                label="Purges"
-                columns=columns(environments, applications, shown)
-                list
-                empty=|| view! {
-                    <EmptyState
-                        icon=LAYERS
-                        title="Nothing was purged"
-                        note="Cached answers of this API leave when their time is over, or when somebody purges them."
-                    />
-                }
-            />
+            <WarmingPanel environments />
             <Show when=may_purge>
                 <Inside environments />
                 <Explain environments />
             </Show>
-            <WarmingPanel environments />
         </div>
         <PurgeDialog open=asking environments applications on_change=move |()| list.reload() />
         <ShownPurge shown applications on_close=move |()| list.reload() />

@@ -42,10 +42,20 @@ pub(super) fn WarmingPanel(environments: EnvironmentChoice) -> impl IntoView {
     // Releases, the clock and gateways begin some, too.
     let list = list.every(SELDOM).every_while(EVERY, |rows| rows.iter().any(|row| row.ended_at.is_none()));
     let may = move || current.can(Permission::ManageCache);
+    let actions = move || {
+        view! {
+            <Show when=may>
+                <Button size="sm" on_click=move |()| asking.set(true)>
+                    "Warm now"
+                </Button>
+            </Show>
+        }
+    };
     view! {
         <Panel
             title="Warming"
             note="Fetches answers before callers ask for them. It is charged to nobody and is not among the calls."
+            actions
         >
             <div class="stack">
                 <Planned environments />
@@ -61,11 +71,6 @@ pub(super) fn WarmingPanel(environments: EnvironmentChoice) -> impl IntoView {
                         />
                     }
                 />
-                <Show when=may>
-                    <div class="row">
-                        <Button on_click=move |()| asking.set(true)>"Warm now"</Button>
-                    </div>
-                </Show>
             </div>
         </Panel>
         <WarmDialog
