@@ -56,7 +56,7 @@ fn file(listen: SocketAddr, origin: SocketAddr) -> String {
     format!(
         "global
     nbthread 1
-    maxconn 4096
+    maxconn 1024
 defaults
     mode http
     timeout connect 5s

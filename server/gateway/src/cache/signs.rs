@@ -1,12 +1,19 @@
 //! What a call that no cache policy covers said to caches, for its record: the advisor of caching goes by it. One look at
 //! the names of a response's fields; most have none of these.
 
+use std::cell::RefCell;
+
 use http::HeaderMap;
-use http::header::VARY;
+use http::header::{CACHE_CONTROL, VARY};
 use sluice_contract::calls::{CacheSign, CacheSigns};
 
 use super::directives::Directives;
 use super::freshness;
+
+thread_local! {
+    /// The last `Cache-Control` that stood alone, and what it says: most responses of an upstream have the same.
+    static LAST: RefCell<(Vec<u8>, CacheSigns)> = RefCell::default();
+}
 
 /// Of a response to a request that says who is calling, or does not.
 pub(crate) fn signs(personal: bool, headers: &HeaderMap) -> CacheSigns {
@@ -14,12 +21,13 @@ pub(crate) fn signs(personal: bool, headers: &HeaderMap) -> CacheSigns {
     if personal {
         signs.add(CacheSign::Personal);
     }
-    let (mut varies, mut steers) = (false, false);
+    let (mut varies, mut controls, mut steers) = (false, false, false);
     for name in headers.keys() {
         match name.as_str() {
             "set-cookie" => signs.add(CacheSign::SetsCookie),
             "vary" => varies = true,
-            "cache-control" | "expires" | "cdn-cache-control" | "sluice-cache-control" => steers = true,
+            "cache-control" => controls = true,
+            "expires" | "cdn-cache-control" | "sluice-cache-control" => steers = true,
             _ => {}
         }
     }
@@ -28,8 +36,24 @@ pub(crate) fn signs(personal: bool, headers: &HeaderMap) -> CacheSigns {
     }
     if steers {
         of_directives(headers, &mut signs);
+    } else if controls {
+        of_cache_control(headers, &mut signs);
     }
     signs
+}
+
+/// Nothing else says anything of caching.
+fn of_cache_control(headers: &HeaderMap, signs: &mut CacheSigns) {
+    let mut lines = headers.get_all(CACHE_CONTROL).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return of_directives(headers, signs) };
+    LAST.with_borrow_mut(|(last, said)| {
+        if last != line.as_bytes() {
+            line.as_bytes().clone_into(last);
+            *said = CacheSigns::default();
+            of_directives(headers, said);
+        }
+        said.iter().for_each(|sign| signs.add(sign));
+    });
 }
 
 /// `Accept-Encoding` has few values that differ; anything else may have many.
@@ -88,11 +112,14 @@ mod tests {
             (&[("cache-control", "max-age=9")], &[Lifetime]),
             (&[("cache-control", "s-maxage=9")], &[Lifetime, Public]),
             (&[("cache-control", "public")], &[Public]),
+            (&[("cache-control", "public"), ("set-cookie", "a=1")], &[SetsCookie, Public]),
+            (&[("cache-control", "public"), ("cache-control", "no-store")], &[Forbids, Public]),
             (&[("expires", "0")], &[Forbids, Lifetime]),
             (&[("cache-control", "no-store"), ("cdn-cache-control", "max-age=9")], &[Lifetime]),
             (&[("cache-control", "no-store"), ("sluice-cache-control", "public")], &[Public]),
         ] {
-            assert_eq!(of(pairs), said, "{pairs:?}");
+            // The second time from memory.
+            assert_eq!([of(pairs), of(pairs)], [said, said], "{pairs:?}");
         }
         assert_eq!(signs(true, &HeaderMap::new()).iter().collect::<Vec<_>>(), [Personal]);
     }
