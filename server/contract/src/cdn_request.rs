@@ -132,23 +132,23 @@ fn names(template: &str) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn fill(hook: &SaveCdnHook, facts: &PurgeFacts, secret: Option<&str>) -> CdnRequest {
     let headers = hook.headers.iter().map(|CdnHeader { name, value }| {
-        let value = written(value, Place::Header, facts).replace("{secret}", secret.unwrap_or_default());
-        (name.clone(), value)
+        (name.clone(), written(value, Place::Header, facts, Some(secret.unwrap_or_default())))
     });
     CdnRequest {
-        url: written(&hook.url, Place::Url, facts),
+        url: written(&hook.url, Place::Url, facts, None),
         headers: headers.collect(),
-        body: written(&hook.body, Place::Body, facts),
+        body: written(&hook.body, Place::Body, facts, None),
     }
 }
 
 /// Goes over the template once, so that what is filled in is never taken for a template itself.
-fn written(template: &str, place: Place, facts: &PurgeFacts) -> String {
+fn written(template: &str, place: Place, facts: &PurgeFacts, secret: Option<&str>) -> String {
     let mut text = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
-        let value = after.split_once('}').and_then(|(name, tail)| Some((value(name, facts)?, name, tail)));
+        let value =
+            after.split_once('}').and_then(|(name, tail)| Some((value(name, facts, secret)?, name, tail)));
         match value {
             Some((value, name, tail)) => {
                 text.push_str(&escaped(&value, name, place));
@@ -164,7 +164,7 @@ fn written(template: &str, place: Place, facts: &PurgeFacts) -> String {
     text
 }
 
-fn value(name: &str, facts: &PurgeFacts) -> Option<String> {
+fn value(name: &str, facts: &PurgeFacts, secret: Option<&str>) -> Option<String> {
     let path = match &facts.scope {
         PurgeScope::Url { path, .. } | PurgeScope::Prefix { path, .. } => Some(path.clone()),
         _ => None,
@@ -178,6 +178,7 @@ fn value(name: &str, facts: &PurgeFacts) -> Option<String> {
         "environment" => facts.environment.clone(),
         "purge" => facts.purge.clone(),
         "soft" => facts.soft.to_string(),
+        SECRET => secret?.to_owned(),
         _ => return None,
     })
 }
@@ -236,18 +237,21 @@ mod tests {
     #[test]
     fn what_is_filled_in_is_written_as_its_place_wants_it() {
         let api = ApiId::generate();
-        let tag = facts(PurgeScope::Tag { api: Some(api), tag: "a b/\"{kind}".to_owned() });
+        let tag = facts(PurgeScope::Tag { api: Some(api), tag: "a b/\"{kind}{secret}".to_owned() });
         let hook = hook(
             "https://cdn.example.com/{api}/purge/{value}?soft={soft}",
             r#"{"tags": ["{value}"], "of": "{environment}", "odd": {"{nothing}": 1}}"#,
             &[("authorization", "Bearer {secret}"), ("x-tag", "{value}")],
         );
         let made = fill(&hook, &tag, Some("s3cret"));
-        assert_eq!(made.url, "https://cdn.example.com/shop/purge/a%20b%2F%22%7Bkind%7D?soft=true");
+        assert_eq!(
+            made.url,
+            "https://cdn.example.com/shop/purge/a%20b%2F%22%7Bkind%7D%7Bsecret%7D?soft=true"
+        );
         let body: serde_json::Value = serde_json::from_str(&made.body).unwrap();
-        assert_eq!((&body["tags"][0], &body["of"]), (&"a b/\"{kind}".into(), &"production".into()));
+        assert_eq!((&body["tags"][0], &body["of"]), (&"a b/\"{kind}{secret}".into(), &"production".into()));
         assert_eq!(made.headers[0].1, "Bearer s3cret");
-        assert_eq!(made.headers[1].1, "a b/\"{kind}");
+        assert_eq!(made.headers[1].1, "a b/\"{kind}{secret}");
         let path = facts(PurgeScope::Url { api, path: "/items?page=2".to_owned() });
         let varnish = SaveCdnHook { url: "http://varnish.example.com{path}".to_owned(), ..hook };
         assert_eq!(fill(&varnish, &path, None).url, "http://varnish.example.com/items?page=2");
