@@ -3,6 +3,7 @@
 mod arriving;
 mod connect;
 mod http1;
+mod outgoing;
 mod pool;
 mod resolve;
 mod send;
@@ -11,6 +12,7 @@ mod tls;
 
 pub(crate) use arriving::Arriving;
 pub(crate) use connect::ConnectError;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use pool::Pools;
 pub use resolve::{Resolver, Resolving, SystemResolver};
 pub(crate) use send::{SendError, Sent, send};

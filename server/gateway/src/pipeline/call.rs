@@ -78,6 +78,8 @@ pub(crate) struct Told {
     pub(super) hosts: usize,
     /// Bytes of the body that were announced.
     pub(super) content_length: Option<u64>,
+    /// The call has passed proxies that say so.
+    pub(super) via: bool,
     /// How many of these gateways the call has passed.
     pub(super) hops: usize,
     /// Something was said to caches.
@@ -92,6 +94,7 @@ impl Told {
         Self {
             hosts: fields.hosts,
             content_length: fields.content_length.and_then(|value| value.to_str().ok()?.parse().ok()),
+            via: fields.via.is_some(),
             hops: fields.via.map_or(0, hops),
             to_caches: fields.steers_caches,
             personal: fields.personal,

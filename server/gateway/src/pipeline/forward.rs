@@ -13,7 +13,7 @@ use crate::body::{BodyFault, Origin, RequestBody, UpstreamBody};
 use crate::cache::Lead;
 use crate::compile::{HostRule, Target, Upstream};
 use crate::state::Snapshot;
-use crate::upstream::{ConnectError, SendError, Sent, send};
+use crate::upstream::{ConnectError, Outgoing, SendError, Sent, send};
 
 /// A request on its way to an upstream.
 pub(crate) struct Outbound {
@@ -103,15 +103,15 @@ pub(super) async fn exchange(
     let no_target = || Kind::NoTarget.because("No target of the route's upstream has a share of the calls.");
     let upstream = Arc::clone(authorised.matched.route().upstream.as_ref().ok_or_else(no_target)?);
     let Outbound { mut head, body } = outbound;
-    transform::for_upstream(call, snapshot, authorised, &mut head);
-    let mut request = Box::new(request(&mut head, body, upgrade));
+    let hop = transform::for_upstream(call, snapshot, authorised, &mut head);
+    let mut outgoing = Box::new(Outgoing { request: request(&mut head, body, upgrade), hop });
     let mut last = no_target();
     for (index, target) in upstream.order() {
         call.trying(&upstream, index);
-        aim(&mut request, &head, &upstream, target)?;
+        aim(&mut outgoing.request, &head, &upstream, target)?;
         let before = call.worker.shared.clock.now();
         let watch = std::rc::Rc::clone(&call.body_in);
-        match send(&call.worker, target, &upstream.timeouts, request, &watch).await {
+        match send(&call.worker, target, &upstream.timeouts, outgoing, &watch).await {
             Ok(sent) => {
                 call.mark("upstream");
                 call.answered(before);
@@ -119,7 +119,7 @@ pub(super) async fn exchange(
             }
             Err(SendError::Connect(error, unsent)) => {
                 last = cannot_connect(&error, target);
-                request = unsent;
+                outgoing = unsent;
             }
             Err(error) => {
                 call.mark("upstream");

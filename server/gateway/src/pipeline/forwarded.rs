@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use bytes::{BufMut as _, BytesMut};
 use http::HeaderMap;
 use http::header::{Entry, FORWARDED, HeaderName, HeaderValue};
 
 use super::address::X_FORWARDED_FOR;
+use crate::http1::fields::write_one;
 use crate::listen::Connection;
 
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -16,8 +18,17 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 /// What is said of a connection's client. Made once: the requests of a connection seldom differ in it.
 pub(crate) struct Client {
     peer: HeaderValue,
-    /// The host of the last request, and what was said of it.
-    last: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    /// What was said last.
+    last: RefCell<Option<Said>>,
+}
+
+/// What is said of a client that asks for a host.
+struct Said {
+    host: Box<[u8]>,
+    /// The element of `Forwarded`.
+    element: HeaderValue,
+    /// All fields, as HTTP/1 writes them.
+    lines: Box<[u8]>,
 }
 
 impl Client {
@@ -26,19 +37,33 @@ impl Client {
         Self { peer, last: RefCell::default() }
     }
 
-    /// An element of `Forwarded`.
-    fn element(&self, peer: IpAddr, host: Option<&HeaderValue>) -> HeaderValue {
-        let Some(host) = host else { return element(peer, None) };
+    fn said<T>(&self, peer: IpAddr, host: Option<&HeaderValue>, take: impl FnOnce(&Said) -> T) -> T {
+        let asked = host.map_or(&b""[..], HeaderValue::as_bytes);
         let mut last = self.last.borrow_mut();
-        match &*last {
-            Some((of, said)) if of == host => said.clone(),
-            _ => {
-                let said = element(peer, host.to_str().ok());
-                *last = Some((host.clone(), said.clone()));
-                said
-            }
-        }
+        let known = last.take().filter(|said| *said.host == *asked);
+        take(last.insert(known.unwrap_or_else(|| Said::of(&self.peer, peer, asked))))
     }
+}
+
+impl Said {
+    /// An empty host is none.
+    fn of(peer_text: &HeaderValue, peer: IpAddr, host: &[u8]) -> Self {
+        let named = (!host.is_empty()).then_some(host);
+        let element = element(peer, named.and_then(|host| std::str::from_utf8(host).ok()));
+        let mut lines = BytesMut::with_capacity(192);
+        write_one(&X_FORWARDED_FOR, peer_text.as_bytes(), &mut lines);
+        write_one(&X_FORWARDED_PROTO, b"http", &mut lines);
+        if let Some(host) = named {
+            write_one(&X_FORWARDED_HOST, host, &mut lines);
+        }
+        write_one(&FORWARDED, element.as_bytes(), &mut lines);
+        Self { host: host.into(), element, lines: lines[..].into() }
+    }
+}
+
+/// Writes what [`add`] adds where nothing was said before.
+pub(super) fn write(connection: &Connection, host: Option<&HeaderValue>, into: &mut BytesMut) {
+    connection.client.said(connection.peer.ip().to_canonical(), host, |said| into.put_slice(&said.lines));
 }
 
 /// Adds the peer to what a trusted proxy said; what anybody else said is gone already.
@@ -49,7 +74,8 @@ pub(super) fn add(connection: &Connection, host: Option<&HeaderValue>, headers: 
     if let Some(host) = host {
         headers.entry(&X_FORWARDED_HOST).or_insert_with(|| host.clone());
     }
-    append(headers, &FORWARDED, client.element(connection.peer.ip().to_canonical(), host));
+    let element = client.said(connection.peer.ip().to_canonical(), host, |said| said.element.clone());
+    append(headers, &FORWARDED, element);
 }
 
 /// Puts a value at the end of a list, which may be spread over several fields.

@@ -14,6 +14,8 @@ pub(super) fn strip_request(headers: &mut HeaderMap, trusted: bool) {
         is_for_one_hop(name)
             // The gateway answers the expectation itself, when it begins to read the body (RFC 9110 §10.1.1).
             || matches!(name, "te" | "expect" | "http2-settings")
+            // Said anew for each hop.
+            || matches!(name, "x-request-id" | "traceparent")
             || (!trusted
                 && matches!(
                     name,
@@ -66,11 +68,7 @@ fn remove_named(headers: &mut HeaderMap, named: &HeaderValue) {
 
 /// Adds this hop (RFC 9110 §7.6.3).
 pub(crate) fn add_via(headers: &mut HeaderMap, version: http::Version) {
-    let own = match version {
-        http::Version::HTTP_10 => "1.0 sluice",
-        http::Version::HTTP_2 => "2 sluice",
-        _ => "1.1 sluice",
-    };
+    let own = own_via(version);
     match headers.entry(VIA) {
         Entry::Vacant(none) => {
             none.insert(HeaderValue::from_static(own));
@@ -81,6 +79,15 @@ pub(crate) fn add_via(headers: &mut HeaderMap, version: http::Version) {
             joined.extend_from_slice(own.as_bytes());
             some.insert(HeaderValue::from_bytes(&joined).unwrap_or(HeaderValue::from_static(own)));
         }
+    }
+}
+
+/// This hop, for a message that came in this version.
+pub(super) fn own_via(version: http::Version) -> &'static str {
+    match version {
+        http::Version::HTTP_10 => "1.0 sluice",
+        http::Version::HTTP_2 => "2 sluice",
+        _ => "1.1 sluice",
     }
 }
 

@@ -1,5 +1,6 @@
 //! W3C trace context: the caller's trace goes on, or one begins here.
 
+use bytes::{BufMut as _, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::hex;
@@ -33,7 +34,27 @@ impl Trace {
     }
 
     /// Tells the upstream.
-    pub(super) fn write(&self, headers: &mut HeaderMap) {
+    pub(super) fn add(&self, headers: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::from_bytes(&self.text()) {
+            headers.insert(TRACEPARENT.clone(), value);
+        }
+    }
+
+    /// Writes the field as HTTP/1 does.
+    pub(super) fn write(&self, into: &mut BytesMut) {
+        into.put_slice(b"traceparent: ");
+        into.put_slice(&self.text());
+        into.put_slice(b"\r\n");
+    }
+
+    /// The caller's state goes on with its trace only.
+    pub(super) fn strip_state(&self, headers: &mut HeaderMap) {
+        if !self.continued {
+            headers.remove(&TRACESTATE);
+        }
+    }
+
+    fn text(&self) -> [u8; 55] {
         let mut text = [0; 55];
         text[..3].copy_from_slice(b"00-");
         hex::encode(&self.id, &mut text[3..35]);
@@ -41,12 +62,7 @@ impl Trace {
         hex::encode(&self.span, &mut text[36..52]);
         text[52] = b'-';
         hex::encode(&[self.flags], &mut text[53..]);
-        if let Ok(value) = HeaderValue::from_bytes(&text) {
-            headers.insert(TRACEPARENT.clone(), value);
-        }
-        if !self.continued {
-            headers.remove(&TRACESTATE);
-        }
+        text
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::failure::{Kind, Outcome};
 use super::route::Matched;
-use super::{Answer, Arrived, Authorised, Call, REQUEST_ID, authenticate, cors, forwarded, headers};
+use super::{Answer, Arrived, Authorised, Call, Hop, authenticate, cors, headers};
 use sluice_policies::headers::HeaderRules;
 
 use crate::body::Body;
@@ -63,20 +63,31 @@ pub(super) fn head(call: &Call, authorised: &Authorised, arrived: &mut Arrived) 
     })
 }
 
-/// Makes the headers those that the upstream will see.
-pub(super) fn for_upstream(call: &Call, snapshot: &Snapshot, authorised: &Authorised, head: &mut Head) {
+/// Makes the headers those that the upstream will see. What this hop adds comes apart where nothing of it depends on them:
+/// no rule changes it, and nothing that was said of hops before goes with it.
+pub(super) fn for_upstream(
+    call: &Call,
+    snapshot: &Snapshot,
+    authorised: &Authorised,
+    head: &mut Head,
+) -> Option<Hop> {
     let headers = &mut head.headers;
+    let trusted = call.worker.internal || snapshot.settings.trusts(call.peer);
     // `Host` stays until the target is known, which has a name of its own.
-    headers::strip_request(headers, call.worker.internal || snapshot.settings.trusts(call.peer));
+    headers::strip_request(headers, trusted);
     headers::strip_console_cookie(headers);
     authenticate::rule(snapshot, &authorised.matched).strip_headers(headers, authorised.key_place());
-    forwarded::add(&call.connection, head.client_host.as_ref(), headers);
-    headers::add_via(headers, call.version);
-    headers.insert(REQUEST_ID.clone(), call.request_id.value());
-    call.trace.write(headers);
-    if let Some(rules) = header_rules(snapshot, authorised) {
+    call.trace.strip_state(headers);
+    let rules = header_rules(snapshot, authorised);
+    let hop = Hop::of(call, head.client_host.as_ref());
+    if rules.is_none() && !trusted && !call.told.via {
+        return Some(hop);
+    }
+    hop.add(headers);
+    if let Some(rules) = rules {
         rules.request.apply(headers);
     }
+    None
 }
 
 /// The path below the target's base: the one asked for, or what the rewrite makes of it.

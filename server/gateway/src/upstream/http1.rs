@@ -15,11 +15,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, response};
+use http::{HeaderMap, Method, response};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
+use super::outgoing::Outgoing;
 use super::timer::LazyTimer;
 use crate::body::RequestBody;
 use crate::http1::fields::Places;
@@ -77,7 +78,7 @@ struct Asked {
 /// Why there is no response.
 pub(super) enum Failed {
     /// Not a byte of the request left: it can be sent elsewhere.
-    Unsent(Box<Request<RequestBody>>),
+    Unsent(Box<Outgoing>),
     Failed(Error),
 }
 
@@ -106,13 +107,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     /// waited for and read.
     pub(super) fn begin(
         &mut self,
-        mut request: Box<Request<RequestBody>>,
+        mut outgoing: Box<Outgoing>,
         context: &mut Context<'_>,
     ) -> Result<(), Failed> {
         (self.keep, self.reading) = (true, Reading::Head);
         (self.input.searched, self.input.interim) = (0, 0);
-        let body = std::mem::replace(request.body_mut(), RequestBody::Empty);
-        let begun = self.sending.begin(&request, body, context)?;
+        let body = std::mem::replace(outgoing.request.body_mut(), RequestBody::Empty);
+        let begun = self.sending.begin(&outgoing, body, context)?;
+        let request = &mut outgoing.request;
         self.asked = Asked {
             head: request.method() == Method::HEAD,
             connect: request.method() == Method::CONNECT,
@@ -121,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         match self.sending.poll(&mut self.stream, context) {
             Poll::Ready(Err(Error::Broken(_))) if begun.untouched && !self.sending.has_begun() => {
                 *request.body_mut() = self.sending.take_back();
-                return Err(Failed::Unsent(request));
+                return Err(Failed::Unsent(outgoing));
             }
             Poll::Ready(Err(error)) => self.cannot_send(error)?,
             Poll::Ready(Ok(())) | Poll::Pending => {}

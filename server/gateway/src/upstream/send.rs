@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::arriving::{Arriving, ExchangeError};
 use super::connect::{ConnectError, Connection, connect};
 use super::http1::{Failed, Http1};
+use super::outgoing::Outgoing;
 use super::pool::{Http2, Lease};
 use crate::body::{BodyWatch, RequestBody, UpstreamBody};
 use crate::compile::{Target, Timeouts};
@@ -29,7 +30,7 @@ pub(crate) struct Sent {
 /// Why there is no response.
 pub(crate) enum SendError {
     /// Nothing was sent: the request can go to another target.
-    Connect(ConnectError, Box<Request<RequestBody>>),
+    Connect(ConnectError, Box<Outgoing>),
     /// No response head in time.
     TimedOut,
     /// The connection was closed before the response head.
@@ -42,7 +43,7 @@ pub(crate) enum SendError {
 enum Tried<B> {
     Sent(response::Parts, B),
     /// The connection was dead: the request is unsent, or may be sent again.
-    Again(Box<Request<RequestBody>>),
+    Again(Box<Outgoing>),
     Failed(SendError),
 }
 
@@ -58,7 +59,7 @@ pub(crate) async fn send(
     worker: &Rc<Worker>,
     target: &Target,
     timeouts: &Timeouts,
-    mut request: Box<Request<RequestBody>>,
+    mut request: Box<Outgoing>,
     watch: &BodyWatch,
 ) -> Result<Sent, SendError> {
     let deadline = timeouts.total.map(|total| Instant::now() + total);
@@ -88,7 +89,7 @@ async fn send_anew(
     target: &Target,
     timeouts: &Timeouts,
     patience: &Patience<'_>,
-    request: Box<Request<RequestBody>>,
+    request: Box<Outgoing>,
 ) -> Result<Sent, SendError> {
     let deadline = patience.deadline;
     let connection = match connect(worker, &target.pool, timeouts.connect).await {
@@ -142,14 +143,9 @@ struct Wait {
 }
 
 impl Patience<'_> {
-    async fn http1(
-        &self,
-        connection: &mut Http1,
-        request: Box<Request<RequestBody>>,
-        doubtful: bool,
-    ) -> Tried<()> {
+    async fn http1(&self, connection: &mut Http1, request: Box<Outgoing>, doubtful: bool) -> Tried<()> {
         // A copy costs something, so it is kept only where it is likely to be needed.
-        let copy = (doubtful && replayable(&request)).then(|| copy_of(&request));
+        let copy = (doubtful && replayable(&request.request)).then(|| Box::new(request.copy()));
         let mut request = Some(request);
         let mut wait = self.begin();
         let sending = std::future::poll_fn(|context| {
@@ -178,23 +174,20 @@ impl Patience<'_> {
         }
     }
 
-    async fn http2(
-        &self,
-        mut connection: Http2,
-        mut request: Box<Request<RequestBody>>,
-    ) -> Tried<hyper::body::Incoming> {
+    async fn http2(&self, mut connection: Http2, outgoing: Box<Outgoing>) -> Tried<hyper::body::Incoming> {
+        let mut request = outgoing.into_request();
         // HTTP/2 has the authority in its pseudo field.
         if let Some(host) = request.headers_mut().remove(http::header::HOST) {
             with_authority(&mut request, &host);
         }
         *request.version_mut() = http::Version::HTTP_2;
-        match self.wait(connection.try_send_request(*request)).await {
+        match self.wait(connection.try_send_request(request)).await {
             Some(Ok(response)) => {
                 let (head, body) = response.into_parts();
                 Tried::Sent(head, body)
             }
             Some(Err(mut error)) => match error.take_message() {
-                Some(unsent) => Tried::Again(Box::new(unsent)),
+                Some(request) => Tried::Again(Box::new(Outgoing { request, hop: None })),
                 None => Tried::Failed(failed(error.into_error())),
             },
             None => Tried::Failed(SendError::TimedOut),
@@ -231,14 +224,6 @@ impl Patience<'_> {
 /// RFC 9110 §9.2.2: only what has the same effect twice is sent twice.
 fn replayable(request: &Request<RequestBody>) -> bool {
     request.body().is_empty() && request.method().is_idempotent() && request.method() != Method::CONNECT
-}
-
-fn copy_of(request: &Request<RequestBody>) -> Box<Request<RequestBody>> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Box::new(copy)
 }
 
 fn with_authority(request: &mut Request<RequestBody>, host: &http::HeaderValue) {

@@ -7,10 +7,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::header::{self, HeaderName};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method};
 use http_body::{Body as _, Frame};
 use tokio::io::AsyncWrite;
 
+use super::super::outgoing::Outgoing;
 use super::MAX_KEPT;
 use super::error::Error;
 use crate::body::{BodyFault, RequestBody};
@@ -74,7 +75,7 @@ impl Sending {
     /// Puts a request in place of the last one. Its body is asked for what it has at hand, which leaves with the head.
     pub(super) fn begin(
         &mut self,
-        request: &Request<RequestBody>,
+        outgoing: &Outgoing,
         mut body: RequestBody,
         context: &mut Context<'_>,
     ) -> Result<Begun, Error> {
@@ -88,7 +89,7 @@ impl Sending {
         let first =
             if body.is_end_stream() { Poll::Ready(None) } else { Pin::new(&mut body).poll_frame(context) };
         let has_body = !matches!(first, Poll::Ready(None));
-        let upgrade = self.head(request, has_body, exact);
+        let upgrade = self.head(outgoing, has_body, exact);
         self.body = has_body.then_some(body);
         let untouched = !matches!(first, Poll::Ready(Some(_)));
         if let Poll::Ready(Some(frame)) = first {
@@ -133,7 +134,8 @@ impl Sending {
     }
 
     /// The head (RFC 9112 §3 and §6.3). Whether it asks for another protocol.
-    fn head(&mut self, request: &Request<RequestBody>, has_body: bool, exact: Option<u64>) -> bool {
+    fn head(&mut self, outgoing: &Outgoing, has_body: bool, exact: Option<u64>) -> bool {
+        let Outgoing { request, hop } = outgoing;
         let (upgrade, had_length) = (Cell::new(false), Cell::new(false));
         let bytes = &mut self.bytes;
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
@@ -149,6 +151,9 @@ impl Sending {
             // What frames the body is said by who frames it.
             name != header::CONTENT_LENGTH && name != header::TRANSFER_ENCODING
         });
+        if let Some(hop) = hop {
+            hop.write(bytes);
+        }
         let length = exact.filter(|_| has_body);
         match length {
             _ if !has_body => {

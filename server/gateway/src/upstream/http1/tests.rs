@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use http::Request;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
@@ -47,7 +48,7 @@ fn upstream(pieces: Vec<Vec<u8>>) -> DuplexStream {
 /// What our client makes of it, and whether it would use the connection again.
 async fn ours(method: &Method, pieces: Vec<Vec<u8>>) -> Result<(Whole, bool), Error> {
     let mut connection = Http1::new(upstream(pieces));
-    let mut unsent = Some(Box::new(request(method)));
+    let mut unsent = Some(Box::new(Outgoing { request: request(method), hop: None }));
     let head = std::future::poll_fn(|context| {
         if let Some(request) = unsent.take() {
             assert!(connection.begin(request, context).is_ok());
@@ -345,7 +346,7 @@ proptest! {
         let seen = run(async {
             let (ours, mut theirs) = tokio::io::duplex(256 << 10);
             let mut connection = Http1::new(ours);
-            let mut unsent = Some(Box::new(request));
+            let mut unsent = Some(Box::new(Outgoing { request, hop: None }));
             std::future::poll_fn(|context| Poll::Ready(connection.begin(unsent.take().unwrap(), context).is_ok())).await;
             drop(connection);
             let mut seen = Vec::new();
