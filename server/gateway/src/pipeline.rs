@@ -70,7 +70,7 @@ impl Arrived {
 pub(crate) async fn answer(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
-    arrived: Arrived,
+    arrived: Box<Arrived>,
 ) -> Response<Body> {
     // Request id and trace context first: every answer and every record carries them, those of errors too.
     let fields = Fields::of(&arrived.head.headers);
@@ -97,7 +97,7 @@ async fn decide(
     call: &mut Call,
     snapshot: &Snapshot,
     connection: &Connection,
-    mut arrived: Arrived,
+    mut arrived: Box<Arrived>,
 ) -> Outcome<Response<Body>> {
     // Framing, sizes and times: before anything is believed that the message says.
     admit::ready(&call.worker)?;
@@ -129,7 +129,9 @@ async fn decide(
     let head = transform::head(call, &authorised, &mut arrived)?;
     let limits = &snapshot.settings.limits;
     let idle = std::time::Duration::from_millis(limits.body_idle_ms);
-    let body = RequestBody::of(arrived.body, limits.body_bytes, idle, Rc::clone(&call.body_in));
+    let body = std::mem::replace(&mut arrived.body, ClientStream::Nothing);
+    let body = RequestBody::of(body, limits.body_bytes, idle, Rc::clone(&call.body_in));
+    drop(arrived);
     let outbound = Outbound { head, body };
 
     // Another protocol on this connection is neither cached nor changed.

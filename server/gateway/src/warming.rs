@@ -248,7 +248,7 @@ impl Run<'_> {
         let worker = Rc::clone(&self.worker);
         running.spawn_local(async move {
             let connection = Rc::new(Connection::internal());
-            let response = answer(worker, connection, Arrived::without_body(head)).await;
+            let response = answer(worker, connection, Box::new(Arrived::without_body(head))).await;
             let (head, mut body) = response.into_parts();
             let mut reading = outcome::Reading::of(&head, &body);
             // To its end, since only a whole response is stored.

@@ -55,7 +55,8 @@ pub(super) struct Http1 {
 
 /// A request that the pipeline may answer.
 struct Asked {
-    arrived: Arrived,
+    /// In a box: it is handed on many times before it is taken apart.
+    arrived: Box<Arrived>,
     said: Said,
     old_client: bool,
     to_head: bool,
@@ -167,7 +168,8 @@ impl Http1 {
         (parts.method, parts.uri, parts.version, parts.headers) = (method, target, version, headers);
         let body = Wire::body(&self.wire, said.expects && version == Version::HTTP_11);
         let (sender, upgrade) = said.upgrade.then(oneshot::channel).unzip();
-        let arrived = Arrived { head: parts, body: ClientStream::Http1(body), upgrade, violation: None };
+        let body = ClientStream::Http1(body);
+        let arrived = Box::new(Arrived { head: parts, body, upgrade, violation: None });
         Asked { arrived, said, old_client: version == Version::HTTP_10, to_head, upgrade: sender }
     }
 
@@ -176,7 +178,7 @@ impl Http1 {
         let head = refused::believed(head, self.limits.bytes);
         let to_head = head.method == Method::HEAD;
         let body = ClientStream::Http1(Wire::nothing(&self.wire));
-        let arrived = Arrived { head, body, upgrade: None, violation: Some(violation) };
+        let arrived = Box::new(Arrived { head, body, upgrade: None, violation: Some(violation) });
         let said = Said { close: true, ..Said::default() };
         self.worker.shared.stats.malformed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Asked { arrived, said, old_client: false, to_head, upgrade: None }
@@ -195,7 +197,7 @@ impl Http1 {
             // A client that leaves takes its call with it.
             Poll::Pending => self.wire.poll_gone(context).map(|()| None),
         });
-        let Some(response) = response.await else { return After::Gone };
+        let Some(mut response) = response.await else { return After::Gone };
         self.wire.stop_continuing();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(upgrade) = upgrade
@@ -208,7 +210,10 @@ impl Http1 {
         let keep =
             wants_more && !refused && !unclear && !self.connection.state.stopping.get() && !closes(&response);
         let manner = Manner { old_client, to_head, keep };
-        match self.respond(response, manner, said.trailers).await {
+        let sent = self.respond(&mut response, manner, said.trailers).await;
+        // The call ends with its answer, not with what of the request nobody wanted.
+        drop(response);
+        match sent {
             Err(_) => After::Gone,
             Ok(_) if refused => After::Close { still_sending: true },
             Ok(_) if !self.wire.is_whole() && !self.wire.skip_body().await => {
@@ -223,36 +228,37 @@ impl Http1 {
     /// Writes an answer.
     async fn respond(
         &mut self,
-        response: Response<Body>,
+        response: &mut Response<Body>,
         manner: Manner,
         takes_trailers: bool,
     ) -> io::Result<Delimited> {
-        let (mut head, mut body) = response.into_parts();
-        let delimited = manner.delimit(head.status, body.size_hint().exact());
+        let status = response.status();
+        let delimited = manner.delimit(status, response.body().size_hint().exact());
         let manner = Manner { keep: manner.keep && delimited != Delimited::Close, ..manner };
         let trailers = if takes_trailers && delimited == Delimited::Chunks {
-            chunked::announced(&head.headers)
+            chunked::announced(response.headers())
         } else {
             Vec::new()
         };
-        let date = self.watch.date();
-        manner.write(head.status, &head.headers, body.lead(), delimited, &date, self.wire.out().end());
-        head.headers.clear();
-        self.spare = head.headers;
+        let (date, lead) = (self.watch.date(), response.body().lead());
+        manner.write(status, response.headers(), lead, delimited, &date, self.wire.out().end());
+        self.spare = std::mem::take(response.headers_mut());
+        self.spare.clear();
+        let body = response.body_mut();
         let sent = match delimited {
             Delimited::Unsent(_) => Ok(()),
-            Delimited::Length(length) => match self.whole(&mut body) {
+            Delimited::Length(length) => match self.whole(body) {
                 Some(whole) => {
                     self.wire.out().push(whole);
                     Ok(())
                 }
-                None => self.send_length(&mut body, length).await,
+                None => self.send_length(body, length).await,
             },
-            Delimited::Chunks => self.send_chunks(&mut body, &trailers).await,
-            Delimited::Close => self.send_length(&mut body, u64::MAX).await,
+            Delimited::Chunks => self.send_chunks(body, &trailers).await,
+            Delimited::Close => self.send_length(body, u64::MAX).await,
         };
         let may_wait = sent.is_ok() && manner.keep && !self.wire.out().is_full();
-        if may_wait && head.status != StatusCode::SWITCHING_PROTOCOLS {
+        if may_wait && status != StatusCode::SWITCHING_PROTOCOLS {
             self.watch.departures.add(&self.wire);
         } else {
             // What there is of an answer that broke off is sent, too.
@@ -324,10 +330,12 @@ impl Http1 {
     }
 
     /// Goes on in another protocol.
-    async fn switch(&mut self, response: Response<Body>, upgrade: oneshot::Sender<Upgraded>) -> After {
+    async fn switch(&mut self, mut response: Response<Body>, upgrade: oneshot::Sender<Upgraded>) -> After {
         let manner = Manner { old_client: false, to_head: false, keep: true };
         // A body that is still to come would be taken for the other protocol.
-        if self.respond(response, manner, false).await.is_ok() && self.wire.is_whole() {
+        let sent = self.respond(&mut response, manner, false).await;
+        drop(response);
+        if sent.is_ok() && self.wire.is_whole() {
             let _ = upgrade.send(Upgraded::new(Rc::clone(&self.wire)));
         }
         After::Gone

@@ -129,7 +129,8 @@ fn service(
     move |request| {
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
         let (head, body) = request.into_parts();
-        let arrived = Arrived { head, body: ClientStream::Http2(body), upgrade: None, violation: None };
+        let body = ClientStream::Http2(body);
+        let arrived = Box::new(Arrived { head, body, upgrade: None, violation: None });
         Box::pin(async move { Ok(answer(worker, connection, arrived).await) })
     }
 }
