@@ -16,6 +16,7 @@ mod cache_purges;
 mod cache_writes;
 mod forwarding;
 mod framing;
+mod hops;
 mod http1;
 mod second_level;
 mod second_level_kinds;
