@@ -182,7 +182,7 @@ for (const database of databases) {
 
       await ada.page.getByRole('button', { name: 'Delete Shop' }).click();
       await dialog(ada).getByRole('button', { name: 'Delete webhook' }).click();
-      await ada.page.getByText('No webhook yet').waitFor();
+      await ada.page.getByText('No source of events yet').waitFor();
       assert.equal((await send(address, secret, 'evt_8', { products: [] })).status, 404);
     });
 

@@ -18,6 +18,7 @@ mod m20261122_000010_cdn_hooks;
 mod m20261122_000011_cache_predictions;
 mod m20261122_000012_warming_left_out;
 mod m20261122_000013_warming_arrivals;
+mod m20261122_000014_event_streams;
 mod tools;
 
 /// All migrations, oldest first.
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_cache_predictions::Migration),
             Box::new(m20261122_000012_warming_left_out::Migration),
             Box::new(m20261122_000013_warming_arrivals::Migration),
+            Box::new(m20261122_000014_event_streams::Migration),
         ]
     }
 }

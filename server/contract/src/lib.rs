@@ -7,6 +7,7 @@ pub mod cdn_request;
 pub mod definition;
 pub mod environment;
 pub mod event_mapping;
+pub mod event_streams;
 pub mod guard;
 pub mod histogram;
 pub mod ids;

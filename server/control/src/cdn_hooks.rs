@@ -4,7 +4,7 @@ pub(crate) mod sender;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use sluice_contract::ids::{ApiId, CdnHookId, EnvironmentId, TenantId};
+use sluice_contract::ids::{ApiId, CdnHookId, TenantId};
 use sluice_contract::rest::cdn_hooks::{CdnCall, CdnHook, SaveCdnHook};
 use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_store::{cdn_hooks, environments};
@@ -16,10 +16,10 @@ use crate::authorise::{Scope, need};
 use crate::extract::{IfMatch, Json, Path, Query, Tagged, tagged};
 use crate::hooks::secret;
 use crate::outbound::OutboundGuard;
+use crate::ownership;
 use crate::problem::ApiError;
 use crate::seal::Sealed;
 use crate::state::App;
-use crate::{ownership, upstream_guard};
 
 /// Longest secret, in bytes.
 const SECRET_MAX: usize = 1024;
@@ -148,12 +148,6 @@ async fn list_cdn_calls(
     Ok(Json(cdn_hooks::calls(app.store.read(), scope.tenant, (api, hook), &page).await?))
 }
 
-/// What hooks of an environment may connect to: what its upstreams may, and this machine where the settings say so.
-async fn guard(app: &App, environment: EnvironmentId) -> Result<OutboundGuard, ApiError> {
-    let environment = environments::get(app.store.read(), environment).await?;
-    Ok(OutboundGuard::new(app, upstream_guard::of_environment(&environment)?))
-}
-
 /// For people, who read it at once; what protects is the same guard at connect. What is no address, and an environment
 /// that is not there, is reported by the checks of the hook.
 async fn check_url(app: &App, tenant: TenantId, new: &SaveCdnHook) -> Result<(), ApiError> {
@@ -162,7 +156,7 @@ async fn check_url(app: &App, tenant: TenantId, new: &SaveCdnHook) -> Result<(),
     }
     // The host is no template.
     let Ok(url) = Url::parse(&new.url.replace(['{', '}'], "")) else { return Ok(()) };
-    let guard = guard(app, new.environment).await?;
+    let guard = OutboundGuard::of_environment(app, new.environment).await?;
     match guard.check_name(&url).await {
         Ok(()) => Ok(()),
         Err(refused) => Err(ApiError::invalid_field("/url", "forbidden_network", refused.to_string())),

@@ -2,19 +2,22 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use sluice_contract::guard::Forbidden;
 use sluice_contract::ids::{ApiId, EventSourceId, TenantId};
 use sluice_contract::rest::event_sources::{EventDelivery, EventSource, EventSourceSecret, SaveEventSource};
 use sluice_contract::rest::page::{Page, PageQuery};
-use sluice_store::event_sources;
+use sluice_store::{environments, event_sources};
+use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::authorise::{Scope, need};
 use crate::extract::{IfMatch, Json, Path, Query, Tagged, tagged};
 use crate::hooks::secret;
-use crate::ownership;
+use crate::outbound::OutboundGuard;
 use crate::problem::ApiError;
 use crate::state::App;
+use crate::{event_streams, ownership};
 
 pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -39,8 +42,8 @@ async fn list_event_sources(
     Ok(Json(event_sources::list(app.store.read(), scope.tenant, api, &page).await?))
 }
 
-/// Makes a source: an address for webhooks (Standard Webhooks) whose payloads say what to purge. Its secret is shown
-/// this once.
+/// Makes a source: an address for webhooks (Standard Webhooks) whose payloads say what to purge, or a stream that is
+/// read. The secret of webhooks is shown this once.
 #[utoipa::path(
     post, path = "/tenants/{tenant}/apis/{api}/event-sources", tag = "purges",
     params(("tenant" = TenantId, Path), ("api" = ApiId, Path)),
@@ -54,12 +57,15 @@ async fn create_event_source(
     Json(new): Json<SaveEventSource>,
 ) -> Result<(StatusCode, Tagged<EventSourceSecret>), ApiError> {
     ownership::check_api(&app, &scope, api).await?;
+    check_stream(&app, scope.tenant, &new).await?;
     let id = EventSourceId::generate();
     let (secret, sealed) = secret::generate(&app.sealer, id)?;
+    let password = event_streams::seal(&app, id, new.stream_password.as_deref())?.flatten();
     let tx = app.store.begin().await?;
     let actor = &scope.caller.actor;
-    let source = event_sources::create(&tx, actor, scope.tenant, api, (id, sealed), &new).await?;
+    let source = event_sources::create(&tx, actor, scope.tenant, api, (id, sealed, password), &new).await?;
     app.commit(tx).await?;
+    let secret = source.stream.is_none().then_some(secret);
     Ok((StatusCode::CREATED, tagged(source.version, EventSourceSecret { source, secret })))
 }
 
@@ -78,7 +84,7 @@ async fn get_event_source(
     Ok(tagged(source.version, source))
 }
 
-/// Changes a source. Its address and secret stay.
+/// Changes a source. Its address and secret stay; without a password its stream keeps the one that it has.
 #[utoipa::path(
     put, path = "/tenants/{tenant}/apis/{api}/event-sources/{source}", tag = "purges",
     params(
@@ -96,9 +102,12 @@ async fn update_event_source(
     Json(new): Json<SaveEventSource>,
 ) -> Result<Tagged<EventSource>, ApiError> {
     ownership::check_api(&app, &scope, api).await?;
+    check_stream(&app, scope.tenant, &new).await?;
+    let password = event_streams::seal(&app, source, new.stream_password.as_deref())?;
     let tx = app.store.begin().await?;
     let actor = &scope.caller.actor;
-    let source = event_sources::update(&tx, actor, scope.tenant, (api, source), version, &new).await?;
+    let of = (api, source);
+    let source = event_sources::update(&tx, actor, scope.tenant, of, version, (&new, password)).await?;
     app.commit(tx).await?;
     Ok(tagged(source.version, source))
 }
@@ -142,7 +151,7 @@ async fn rotate_event_source_secret(
     let actor = &scope.caller.actor;
     let source = event_sources::rotate(&tx, actor, scope.tenant, (api, source), sealed).await?;
     app.commit(tx).await?;
-    Ok(tagged(source.version, EventSourceSecret { source, secret }))
+    Ok(tagged(source.version, EventSourceSecret { source, secret: Some(secret) }))
 }
 
 /// What came from a source in the last days and what became of it, newest first. Sorts: `at`.
@@ -158,4 +167,18 @@ async fn list_event_deliveries(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<EventDelivery>>, ApiError> {
     Ok(Json(event_sources::deliveries(app.store.read(), scope.tenant, (api, source), &page).await?))
+}
+
+/// For people, who read it at once; what protects is the same guard at connect. What is no address, and an environment
+/// that is not there, is reported by the checks of the source.
+async fn check_stream(app: &App, tenant: TenantId, new: &SaveEventSource) -> Result<(), ApiError> {
+    let url = new.stream.as_ref().and_then(|stream| Url::parse(&stream.url).ok());
+    let Some(url) = url else { return Ok(()) };
+    if environments::get_for(app.store.read(), tenant, new.environment).await.is_err() {
+        return Ok(());
+    }
+    let guard = OutboundGuard::of_environment(app, new.environment).await?;
+    let refused =
+        |error: Forbidden| ApiError::invalid_field("/stream/url", "forbidden_network", error.to_string());
+    guard.check_place(&url).await.map_err(refused)
 }

@@ -48,6 +48,7 @@ mod credentials;
 pub mod enrolment_tokens;
 mod environments;
 mod event_sources;
+mod event_streams;
 mod gateways;
 mod health;
 mod imports;

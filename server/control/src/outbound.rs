@@ -9,8 +9,11 @@ use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use sluice_contract::guard::{Forbidden, Guard};
+use sluice_contract::ids::EnvironmentId;
+use sluice_store::environments;
 use url::{Host, Url};
 
+use crate::problem::ApiError;
 use crate::state::App;
 use crate::upstream_guard;
 
@@ -44,7 +47,8 @@ impl OutboundGuard {
         Self { networks, loopback }
     }
 
-    fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
+    /// What is connected to is asked about, once its name is resolved.
+    pub(crate) fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
         let own = address.to_canonical().is_loopback() || address.is_unspecified();
         let guard = if own && !self.loopback { &Guard::default() } else { &self.networks };
         guard.check(address)
@@ -64,9 +68,21 @@ impl OutboundGuard {
         Ok(self.check(address)?)
     }
 
+    /// What connections for this environment may reach: what its upstreams may, and this machine where the settings
+    /// say so.
+    pub(crate) async fn of_environment(app: &App, environment: EnvironmentId) -> Result<Self, ApiError> {
+        let environment = environments::get(app.store.read(), environment).await?;
+        Ok(Self::new(app, upstream_guard::of_environment(&environment)?))
+    }
+
     /// The same, and where its name leads now, for people who read it at once: the name is decided again at connect.
     pub(crate) async fn check_name(&self, url: &Url) -> Result<(), Refused> {
         self.check_url(url)?;
+        Ok(self.check_place(url).await?)
+    }
+
+    /// Where the name of a host leads now, whatever is spoken with it.
+    pub(crate) async fn check_place(&self, url: &Url) -> Result<(), Forbidden> {
         for address in upstream_guard::addresses(url).await {
             self.check(address)?;
         }

@@ -9,7 +9,9 @@ use tokio::net::TcpListener;
 use crate::cdn_hooks::sender;
 use crate::problem::ApiError;
 use crate::state::App;
-use crate::{api, console, health, hooks, jobs, link, middleware, reference, telemetry_jobs, warmings};
+use crate::{
+    api, console, event_streams, health, hooks, jobs, link, middleware, reference, telemetry_jobs, warmings,
+};
 
 /// All routes of the console's listener.
 pub fn router(app: &App) -> Router {
@@ -42,10 +44,13 @@ pub async fn serve(
     telemetry_jobs::start(&app);
     warmings::start(&app);
     sender::start(&app);
+    let streams = event_streams::start(&app);
     let stopping = app.stopping.clone();
     let shutdown = async move {
         shutdown.await;
         stopping.cancel();
     };
-    Ok(axum::serve(listener, service).with_graceful_shutdown(shutdown).await?)
+    axum::serve(listener, service).with_graceful_shutdown(shutdown).await?;
+    drop(streams.await);
+    Ok(())
 }

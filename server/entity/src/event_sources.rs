@@ -19,6 +19,13 @@ pub struct Model {
     pub secret: String,
     pub old_secret: Option<String>,
     pub old_secret_until: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub stream: Option<Json>,
+    pub stream_password: Option<String>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub stream_state: Option<Json>,
+    pub reader: Option<Uuid>,
+    pub reader_until: Option<DateTimeUtc>,
     pub last_at: Option<DateTimeUtc>,
     pub last_outcome: Option<String>,
     pub version: i64,

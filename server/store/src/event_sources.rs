@@ -1,6 +1,7 @@
 //! Sources of events that purge the cache of an API. Secrets come and go sealed.
 
 mod deliveries;
+mod streams;
 mod take;
 
 use chrono::{DateTime, Duration, Utc};
@@ -8,10 +9,12 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
     Select, Set,
 };
-use sluice_contract::event_mapping;
 use sluice_contract::ids::{ApiId, EnvironmentId, EventSourceId, TenantId};
-use sluice_contract::rest::event_sources::{EventSource, HOOK_PATH, LastDelivery, SaveEventSource};
+use sluice_contract::rest::event_sources::{
+    EventSource, EventStream, HOOK_PATH, LastDelivery, SaveEventSource,
+};
 use sluice_contract::rest::page::{Page, PageQuery};
+use sluice_contract::{event_mapping, event_streams};
 use sluice_entity::event_sources;
 
 use crate::audit::{self, Actor, Change, seen};
@@ -20,7 +23,8 @@ use crate::keyset::{Listing, Sort};
 use crate::{Tx, apis, check_version, environments, text};
 
 pub use deliveries::{delete_old, deliveries, refuse};
-pub use take::{Receiver, Taken, receiver, take};
+pub use streams::{Read, State, begin_to_read, go_on_reading, stop_reading, unread};
+pub use take::{Receiver, Taken, receiver, take, unfit};
 
 /// Most events in a minute that a source may be given.
 const PER_MINUTE_MAX: u32 = 600;
@@ -66,7 +70,7 @@ pub async fn get(
     view(row.ok_or(Error::NotFound)?)
 }
 
-/// Makes a source under an id for which `sealed` was sealed.
+/// Makes a source under an id for which its secret and the password of its stream were sealed.
 ///
 /// # Errors
 /// [`Error::NotFound`] for the API, [`Error::Invalid`], [`Error::NotUnique`] for the name.
@@ -75,11 +79,12 @@ pub async fn create(
     actor: &Actor,
     tenant: TenantId,
     api: ApiId,
-    (id, sealed): (EventSourceId, String),
+    (id, sealed, password): (EventSourceId, String, Option<String>),
     new: &SaveEventSource,
 ) -> Result<EventSource> {
     apis::row(tx, tenant, api).await?;
-    let SaveEventSource { name, environment, rules, soft, enabled, per_minute } = new;
+    let SaveEventSource { name, environment, rules, soft, enabled, per_minute, stream, stream_password: _ } =
+        new;
     check(tx, tenant, new).await?;
     let row = event_sources::ActiveModel {
         id: Set(id.0),
@@ -94,6 +99,11 @@ pub async fn create(
         secret: Set(sealed),
         old_secret: Set(None),
         old_secret_until: Set(None),
+        stream: Set(stored(stream.as_ref(), id)?),
+        stream_password: Set(password),
+        stream_state: Set(None),
+        reader: Set(None),
+        reader_until: Set(None),
         last_at: Set(None),
         last_outcome: Set(None),
         version: Set(1),
@@ -105,7 +115,7 @@ pub async fn create(
     Ok(source)
 }
 
-/// Changes a source that is still at `version`.
+/// Changes a source that is still at `version`. `password` is the new one of its stream, if it gets another or none.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Stale`], and those of [`create`].
@@ -115,13 +125,25 @@ pub async fn update(
     tenant: TenantId,
     (api, id): (ApiId, EventSourceId),
     version: u64,
-    new: &SaveEventSource,
+    (new, password): (&SaveEventSource, Option<Option<String>>),
 ) -> Result<EventSource> {
     let row = lock(tx, tenant, api, id).await?;
     let next = check_version(row.version, version)?;
     let before = view(row.clone())?;
-    let SaveEventSource { name, environment, rules, soft, enabled, per_minute } = new;
+    let SaveEventSource { name, environment, rules, soft, enabled, per_minute, stream, stream_password: _ } =
+        new;
     check(tx, tenant, new).await?;
+    if stream.is_some() != before.stream.is_some() {
+        return Err(Error::invalid(
+            "/stream",
+            "fixed",
+            "Whether a source takes webhooks or reads a stream stays.",
+        ));
+    }
+    if password.is_none() && before.has_stream_password && is_elsewhere(&before, new) {
+        let message = "The password goes with the address; another address needs it again.";
+        return Err(Error::invalid("/stream_password", "required", message));
+    }
     let mut row = row.into_active_model();
     row.name = Set(text::name("/name", name)?);
     row.environment_id = Set(environment.0);
@@ -129,6 +151,11 @@ pub async fn update(
     row.soft = Set(*soft);
     row.enabled = Set(*enabled);
     row.per_minute = Set(per_minute.cast_signed());
+    row.stream = Set(stored(stream.as_ref(), id)?);
+    if let Some(password) = password {
+        row.stream_password = Set(password);
+    }
+    row.stream_state = Set(None);
     row.version = Set(next);
     let source = view(row.update(tx).await.map_err(not_unique("/name"))?)?;
     record(tx, actor, "update_event_source", tenant, Some(&before), Some(&source)).await?;
@@ -138,7 +165,7 @@ pub async fn update(
 /// Gives a source another secret. The one that it had is taken for another day, so that its sender can change over.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`]; [`Error::Conflict`] when it reads a stream.
 pub async fn rotate(
     tx: &Tx,
     actor: &Actor,
@@ -148,6 +175,9 @@ pub async fn rotate(
 ) -> Result<EventSource> {
     let row = lock(tx, tenant, api, id).await?;
     let before = view(row.clone())?;
+    if before.stream.is_some() {
+        return Err(Error::conflict("reads_a_stream", "This source reads a stream; it has no secret."));
+    }
     let next = row.version + 1;
     let old = row.secret.clone();
     let mut row = row.into_active_model();
@@ -178,6 +208,18 @@ pub async fn delete(
     record(tx, actor, "delete_event_source", tenant, Some(&before), None).await
 }
 
+/// With the group that is its own where none was named, so that it can be seen.
+fn stored(stream: Option<&EventStream>, id: EventSourceId) -> Result<Option<serde_json::Value>> {
+    let of_source = |stream: &EventStream| EventStream { group: Some(stream.group(id)), ..stream.clone() };
+    Ok(stream.map(of_source).map(serde_json::to_value).transpose()?)
+}
+
+/// Whether the password would be told to somebody else than before.
+fn is_elsewhere(before: &EventSource, new: &SaveEventSource) -> bool {
+    let place = |stream: Option<&EventStream>| stream.map(|stream| (stream.kind, stream.url.clone()));
+    place(before.stream.as_ref()) != place(new.stream.as_ref())
+}
+
 fn of(tenant: TenantId, api: ApiId) -> Select<event_sources::Entity> {
     event_sources::Entity::find()
         .filter(event_sources::Column::TenantId.eq(tenant.0))
@@ -191,10 +233,12 @@ async fn lock(tx: &Tx, tenant: TenantId, api: ApiId, id: EventSourceId) -> Resul
 
 async fn check(tx: &Tx, tenant: TenantId, new: &SaveEventSource) -> Result<()> {
     let rules = event_mapping::problems("/rules", &new.rules);
+    let stream = event_streams::problems("/stream", new);
     let per_minute = (1..=PER_MINUTE_MAX).contains(&new.per_minute);
     text::all([
         text::name("/name", &new.name).map(drop),
         if rules.is_empty() { Ok(()) } else { Err(Error::Invalid(rules)) },
+        if stream.is_empty() { Ok(()) } else { Err(Error::Invalid(stream)) },
         if per_minute { Ok(()) } else { Err(out_of_range()) },
     ])?;
     match environments::get_for(tx, tenant, new.environment).await {
@@ -210,6 +254,7 @@ fn out_of_range() -> Error {
 }
 
 fn view(row: event_sources::Model) -> Result<EventSource> {
+    let reading = streams::reading(&row, crate::now())?;
     let event_sources::Model {
         id,
         tenant_id: _,
@@ -223,6 +268,11 @@ fn view(row: event_sources::Model) -> Result<EventSource> {
         secret: _,
         old_secret: _,
         old_secret_until,
+        stream,
+        stream_password,
+        stream_state: _,
+        reader: _,
+        reader_until: _,
         last_at,
         last_outcome,
         version,
@@ -236,6 +286,9 @@ fn view(row: event_sources::Model) -> Result<EventSource> {
         name,
         enabled,
         path: format!("{HOOK_PATH}{id}"),
+        stream: stream.map(serde_json::from_value).transpose()?,
+        has_stream_password: stream_password.is_some(),
+        reading,
         rules: serde_json::from_value(rules)?,
         soft,
         per_minute: per_minute.cast_unsigned(),
@@ -260,8 +313,8 @@ async fn record(
     after: Option<&EventSource>,
 ) -> Result<()> {
     let Some(source) = after.or(before) else { return Ok(()) };
-    // What came from it is no change of it.
-    let quiet = |source: &EventSource| seen(&EventSource { last: None, ..source.clone() });
+    // What came from it, and how reading it goes, is no change of it.
+    let quiet = |source: &EventSource| seen(&EventSource { last: None, reading: None, ..source.clone() });
     let change = Change {
         tenant: Some(tenant),
         action,

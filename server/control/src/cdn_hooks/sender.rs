@@ -11,9 +11,9 @@ use sluice_store::cdn_hooks::{self, Due, Sent};
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::{about, guard};
+use super::about;
 use crate::hooks::{secret, sign};
-use crate::outbound;
+use crate::outbound::{self, OutboundGuard};
 use crate::problem::ApiError;
 use crate::seal::Sealed;
 use crate::state::App;
@@ -110,7 +110,7 @@ fn judge(status: StatusCode) -> Sent {
 /// The request as it is sent, or why it cannot be.
 async fn prepare(app: &App, call: &Due) -> Result<(reqwest::Request, reqwest::Client), String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
-    let guard = guard(app, call.environment).await.map_err(|error| said(&error))?;
+    let guard = OutboundGuard::of_environment(app, call.environment).await.map_err(|error| said(&error))?;
     let secret = match &call.secret {
         Some(sealed) => {
             let opened = app.sealer.open(&about(call.hook), &Sealed(sealed.clone()));

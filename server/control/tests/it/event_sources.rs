@@ -59,7 +59,7 @@ impl<'a> Sender<'a> {
         change(&mut new);
         let path = app.path(&format!("/apis/{api}/event-sources"));
         let EventSourceSecret { source, secret } = app.admin.post(&path, &new).await.expect(201).json();
-        Self { app, source, secret: bytes(&secret) }
+        Self { app, source, secret: bytes(&secret.unwrap()) }
     }
 
     fn path(&self, rest: &str) -> String {
@@ -267,6 +267,7 @@ async fn a_secret_is_shown_once_kept_sealed_and_taken_for_a_day_after_it_was_cha
         let event = json!({"data": {"products": []}});
         let rotated = app.admin.post(&sender.path("/secret"), &json!({})).await.expect(200);
         let EventSourceSecret { source, secret } = rotated.json();
+        let secret = secret.unwrap();
         let until = source.old_secret_until.unwrap() - sluice_store::now();
         assert!(until.num_hours() == 23 || until.num_hours() == 24, "{until}");
         sender.send(&of_now("by_old", &event)).await.expect(200);

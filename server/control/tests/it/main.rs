@@ -21,6 +21,7 @@ mod contention;
 mod credentials;
 mod environments;
 mod event_sources;
+mod event_streams;
 mod front_door;
 mod hang_up;
 mod imports;

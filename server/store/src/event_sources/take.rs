@@ -46,16 +46,16 @@ pub enum Taken {
     TooMany,
 }
 
-/// The source of this id, of whatever tenant.
+/// The source of this id that takes webhooks, of whatever tenant.
 ///
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn receiver(db: &impl ConnectionTrait, id: EventSourceId) -> Result<Receiver> {
     let row = event_sources::Entity::find_by_id(id.0).one(db).await?;
-    receives(row.ok_or(Error::NotFound)?, crate::now())
+    receives(row.filter(|row| row.stream.is_none()).ok_or(Error::NotFound)?, crate::now())
 }
 
-fn receives(row: event_sources::Model, now: DateTime<Utc>) -> Result<Receiver> {
+pub(super) fn receives(row: event_sources::Model, now: DateTime<Utc>) -> Result<Receiver> {
     let old = row.old_secret.filter(|_| row.old_secret_until.is_some_and(|until| until > now));
     Ok(Receiver {
         id: EventSourceId(row.id),
@@ -76,10 +76,7 @@ fn receives(row: event_sources::Model, now: DateTime<Utc>) -> Result<Receiver> {
 /// # Errors
 /// [`Error::NotFound`] when the source was removed meanwhile; when the database fails.
 pub async fn take(tx: &Tx, actor: &Actor, source: &Receiver, message: &str, event: &[u8]) -> Result<Taken> {
-    // One at a time for each source: the same message may be on its way twice.
-    let lock = event_sources::Entity::find_by_id(source.id.0).lock_exclusive();
-    lock.one(tx).await?.ok_or(Error::NotFound)?;
-    if recent(tx, source.id).await? >= source.per_minute {
+    if !admit(tx, source).await? {
         return Ok(Taken::TooMany);
     }
     if was_carried_out(tx, source.id, message).await? {
@@ -88,12 +85,29 @@ pub async fn take(tx: &Tx, actor: &Actor, source: &Receiver, message: &str, even
     }
     match scopes(tx, source, event).await? {
         Ok(scopes) => carry_out(tx, actor, source, message, scopes).await.map(Taken::Purged),
-        Err(fields) => {
-            let detail = Detail { fields: fields.clone(), ..Detail::default() };
-            note(tx, source, message, DeliveryOutcome::Invalid, &detail).await?;
-            Ok(Taken::Invalid(fields))
-        }
+        Err(fields) => refuse_unfit(tx, source, message, fields).await,
     }
+}
+
+/// Takes what cannot be an event at all: it is written down, as one that does not fit the rules.
+///
+/// # Errors
+/// [`Error::NotFound`] when the source was removed meanwhile; when the database fails.
+pub async fn unfit(tx: &Tx, source: &Receiver, message: &str, why: Vec<FieldProblem>) -> Result<Taken> {
+    if admit(tx, source).await? { refuse_unfit(tx, source, message, why).await } else { Ok(Taken::TooMany) }
+}
+
+/// Whether another one is taken this minute. One at a time for each source: the same message may be on its way twice.
+async fn admit(tx: &Tx, source: &Receiver) -> Result<bool> {
+    let lock = event_sources::Entity::find_by_id(source.id.0).lock_exclusive();
+    lock.one(tx).await?.ok_or(Error::NotFound)?;
+    Ok(recent(tx, source.id).await? < source.per_minute)
+}
+
+async fn refuse_unfit(tx: &Tx, source: &Receiver, message: &str, fields: Vec<FieldProblem>) -> Result<Taken> {
+    let detail = Detail { fields: fields.clone(), ..Detail::default() };
+    note(tx, source, message, DeliveryOutcome::Invalid, &detail).await?;
+    Ok(Taken::Invalid(fields))
 }
 
 async fn carry_out(

@@ -1,13 +1,17 @@
-//! What purges the cache when something happens elsewhere: webhooks of this API, what they sent, and their secrets.
+//! What purges the cache when something happens elsewhere: webhooks and streams of this API, what came from them, and the
+//! secrets of webhooks.
 
 mod deliveries;
 mod edit;
 mod rules;
 mod secret;
+mod stream;
+
+use std::time::Duration;
 
 use leptos::prelude::*;
 use sluice_contract::event_mapping::{EventRule, EventTarget};
-use sluice_contract::rest::event_sources::{DeliveryOutcome, EventSource};
+use sluice_contract::rest::event_sources::{DeliveryOutcome, EventSource, StreamReading};
 use sluice_contract::rest::session::Permission;
 
 use crate::api;
@@ -23,6 +27,9 @@ use deliveries::Deliveries;
 use edit::{Edit, Subject};
 use secret::{Issued, NewSecret};
 
+/// How often it is looked how reading goes and what came last.
+const EVERY: Duration = Duration::from_secs(5);
+
 /// What can be done with one of them.
 #[derive(Clone, Copy)]
 struct Acts {
@@ -36,7 +43,7 @@ struct Acts {
 pub fn Events(environments: EnvironmentChoice) -> impl IntoView {
     let draft = use_draft();
     let may_edit = use_current().can(Permission::ManageCache);
-    let list = paged::<EventSource>(move || draft.path("/event-sources?sort=name"));
+    let list = paged::<EventSource>(move || draft.path("/event-sources?sort=name")).every(EVERY);
     let acts = Acts {
         editing: RwSignal::new(None),
         looking: RwSignal::new(None),
@@ -44,14 +51,19 @@ pub fn Events(environments: EnvironmentChoice) -> impl IntoView {
         deleting: RwSignal::new(None),
     };
     let issued = RwSignal::new(None::<Issued>);
-    let create = move |()| acts.editing.set(Some(Subject::New));
+    let create = move |subject: Subject| acts.editing.set(Some(subject));
     let actions = move || {
-        may_edit.then(|| view! { <Button size="sm" icon=PLUS on_click=create>"New webhook"</Button> })
+        may_edit.then(|| {
+            view! {
+                <Button size="sm" icon=PLUS on_click=move |()| create(Subject::Webhook)>"New webhook"</Button>
+                <Button size="sm" icon=PLUS on_click=move |()| create(Subject::Stream)>"New stream"</Button>
+            }
+        })
     };
     view! {
         <Panel
             title="Purged by events"
-            note="A shop, a CMS or a pipeline says by a signed webhook what has changed, and what that tags is purged."
+            note="A shop, a CMS or a pipeline says by a signed webhook or in a stream what has changed, and what that tags is purged."
             actions
             flush=true
         >
@@ -62,8 +74,8 @@ pub fn Events(environments: EnvironmentChoice) -> impl IntoView {
                 empty=|| view! {
                     <EmptyState
                         icon=RADIO
-                        title="No webhook yet"
-                        note="Give whoever changes the data an address to tell, and answers can be cached for long."
+                        title="No source of events yet"
+                        note="Give whoever changes the data an address to tell, or read the stream where it is told, and answers can be cached for long."
                     />
                 }
             />
@@ -79,10 +91,17 @@ fn columns(environments: EnvironmentChoice, acts: Acts, may_edit: bool) -> Vec<C
     vec![
         Column::new("Name", |it: &EventSource| {
             let state = (!it.enabled).then(|| view! { <Badge text="off" /> });
+            let place = it.stream.as_ref().map(|stream| {
+                view! { <code class="tiny muted break">{format!("{} {}", stream.url, stream.stream)}</code> }
+            });
+            let (reading, error) = it.reading.clone().filter(|_| it.enabled).map(how_it_reads).unzip();
             view! {
-                <span class="row">
-                    <strong>{it.name.clone()}</strong>
-                    {state}
+                <span class="stack" data-gap="0">
+                    <span class="row">
+                        <strong>{it.name.clone()}</strong>
+                        {state} {reading}
+                    </span>
+                    {place} {error.flatten()}
                 </span>
             }
         }),
@@ -115,7 +134,7 @@ fn columns(environments: EnvironmentChoice, acts: Acts, may_edit: bool) -> Vec<C
 
 fn buttons(it: &EventSource, acts: Acts, may_edit: bool) -> AnyView {
     let [looked, edited, rotated, deleted] = [(); 4].map(|()| it.clone());
-    let name = &it.name;
+    let (name, reads) = (&it.name, it.stream.is_some());
     let quiet = |icon, label: String, act: Callback<()>| {
         view! { <Button size="sm" kind=Kind::Quiet icon=icon label=label on_click=act /> }
     };
@@ -127,7 +146,7 @@ fn buttons(it: &EventSource, acts: Acts, may_edit: bool) -> AnyView {
     let changes = may_edit.then(|| {
         view! {
             {quiet(PENCIL, format!("Edit {name}"), edit)}
-            {quiet(KEY, format!("New secret for {name}"), rotate)}
+            {(!reads).then(|| quiet(KEY, format!("New secret for {name}"), rotate))}
             {quiet(TRASH, format!("Delete {name}"), delete)}
         }
     });
@@ -136,6 +155,23 @@ fn buttons(it: &EventSource, acts: Acts, may_edit: bool) -> AnyView {
         {changes}
     }
     .into_any()
+}
+
+/// Whether a stream is read, what waits in it, and why it is not read.
+fn how_it_reads(reading: StreamReading) -> (AnyView, Option<AnyView>) {
+    let (tone, text) = match (reading.since, &reading.error) {
+        (_, Some(_)) => (Tone::Bad, "not read"),
+        (Some(_), None) => (Tone::Ok, "read"),
+        (None, None) => (Tone::Info, "not read yet"),
+    };
+    let waits = reading.waiting.unwrap_or(0) + reading.unacknowledged.unwrap_or(0);
+    let waits = (waits > 0).then(|| view! { <Badge tone=Tone::Warn text=format!("{waits} waiting") /> });
+    let why = reading.error.map(|error| view! { <span class="tiny break">{error}</span> }.into_any());
+    let badges = view! {
+        <Badge tone text dot=true />
+        {waits}
+    };
+    (badges.into_any(), why)
 }
 
 /// `tag product-{value}`.
@@ -174,19 +210,32 @@ fn Delete(deleting: RwSignal<Option<EventSource>>, list: Paged<EventSource>) -> 
         let etag = api::version_tag(it.version);
         task.run(async move { api::delete(&path, Some(&etag)).await }, move |()| {
             open.set(false);
-            toasts.done(format!("Webhook {} deleted", it.name));
+            toasts.done(format!(
+                "{} {} deleted",
+                if it.stream.is_some() { "Stream" } else { "Webhook" },
+                it.name
+            ));
             list.reload();
         });
     };
+    let reads = move || deleting.with(|it| it.as_ref().is_some_and(|it| it.stream.is_some()));
+    let word = move || if reads() { "stream" } else { "webhook" };
+    let note = Signal::derive(move || {
+        let what = match reads() {
+            true => "It is read no longer",
+            false => "Its address answers 404 from then on",
+        };
+        format!("{what}, and its events are no longer listed.")
+    });
     let title = Signal::derive(move || {
-        format!("Delete webhook {}?", deleting.get().map(|it| it.name).unwrap_or_default())
+        format!("Delete {} {}?", word(), deleting.get().map(|it| it.name).unwrap_or_default())
     });
     view! {
         <ConfirmDialog
             open
             title
-            note=Signal::stored("Its address answers 404 from then on, and its events are no longer listed.".to_owned())
-            action=Signal::stored("Delete webhook".to_owned())
+            note
+            action=Signal::derive(move || format!("Delete {}", word()))
             on_confirm=delete
             task
         />

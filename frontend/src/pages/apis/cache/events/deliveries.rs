@@ -1,4 +1,4 @@
-//! What a webhook sent in the last days, and what became of it.
+//! What came from a source in the last days, and what became of it.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn Table(source: EventSource) -> impl IntoView {
             columns
             list
             empty=|| view! {
-                <EmptyState icon=RADIO title="Nothing came yet" note="What is sent to its address is listed here." />
+                <EmptyState icon=RADIO title="Nothing came yet" note="What is sent to its address, or found in its stream, is listed here." />
             }
         />
     }

@@ -1,4 +1,4 @@
-//! Making and changing a webhook.
+//! Making and changing a source of events: a webhook, or a stream that is read.
 
 use leptos::prelude::*;
 use sluice_contract::problem::Problem;
@@ -6,6 +6,7 @@ use sluice_contract::rest::event_sources::{EventSource, EventSourceSecret, SaveE
 
 use super::rules::{RuleFields, Rules, Sample};
 use super::secret::Issued;
+use super::stream::{StreamFields, StreamForm};
 use crate::api;
 use crate::components::{Dialog, DialogForm, EnvironmentChoice, SelectField, Switch, TextField, use_toasts};
 use crate::pages::apis::draft::{Draft, use_draft};
@@ -14,8 +15,24 @@ use crate::state::{Paged, Task, effect, opened_by};
 /// Which one is edited.
 #[derive(Clone, PartialEq)]
 pub(super) enum Subject {
-    New,
+    Webhook,
+    Stream,
     Of(Box<EventSource>),
+}
+
+impl Subject {
+    fn reads(&self) -> bool {
+        match self {
+            Self::Webhook => false,
+            Self::Stream => true,
+            Self::Of(it) => it.stream.is_some(),
+        }
+    }
+
+    /// `webhook` or `stream`.
+    fn word(&self) -> &'static str {
+        if self.reads() { "stream" } else { "webhook" }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -26,13 +43,14 @@ struct Form {
     soft: RwSignal<bool>,
     enabled: RwSignal<bool>,
     rules: Rules,
+    stream: StreamForm,
 }
 
 impl Form {
     fn new() -> Self {
         let [name, environment, per_minute] = [(); 3].map(|()| RwSignal::new(String::new()));
         let [soft, enabled] = [(); 2].map(|()| RwSignal::new(false));
-        Self { name, environment, per_minute, soft, enabled, rules: Rules::new() }
+        Self { name, environment, per_minute, soft, enabled, rules: Rules::new(), stream: StreamForm::new() }
     }
 
     fn set(self, it: Option<&EventSource>) {
@@ -41,15 +59,17 @@ impl Form {
         self.per_minute.set(it.map_or(60, |it| it.per_minute).to_string());
         self.soft.set(it.is_some_and(|it| it.soft));
         self.enabled.set(it.is_none_or(|it| it.enabled));
+        self.stream.set(it);
         self.rules.set(it.map(|it| it.rules.as_slice()).unwrap_or_default());
     }
 
     /// Waits for the environments where none was picked.
-    async fn body(self, environments: EnvironmentChoice) -> Result<SaveEventSource, Problem> {
+    async fn body(self, reads: bool, environments: EnvironmentChoice) -> Result<SaveEventSource, Problem> {
         let environment = match self.environment.get_untracked().parse() {
             Ok(picked) => picked,
             Err(_) => environments.picked().await?.id,
         };
+        let (stream, stream_password) = reads.then(|| self.stream.typed()).unzip();
         Ok(SaveEventSource {
             name: self.name.get_untracked(),
             environment,
@@ -58,6 +78,8 @@ impl Form {
             enabled: self.enabled.get_untracked(),
             // What is no number is refused as zero is.
             per_minute: self.per_minute.get_untracked().trim().parse().unwrap_or(0),
+            stream,
+            stream_password: stream_password.flatten(),
         })
     }
 }
@@ -68,12 +90,12 @@ async fn store(
     form: Form,
     environments: EnvironmentChoice,
 ) -> Result<(EventSource, Option<String>), Problem> {
-    let body = form.body(environments).await?;
+    let body = form.body(subject.reads(), environments).await?;
     match subject {
-        Subject::New => {
+        Subject::Webhook | Subject::Stream => {
             let path = draft.path("/event-sources");
             let EventSourceSecret { source, secret } = api::post(&path, &body).await?;
-            Ok((source, Some(secret)))
+            Ok((source, secret))
         }
         Subject::Of(it) => {
             let path = draft.path(&format!("/event-sources/{}", it.id));
@@ -99,16 +121,21 @@ pub(super) fn Edit(
         if let Some(subject) = editing.get() {
             task.clear();
             form.set(match &subject {
-                Subject::New => None,
+                Subject::Webhook | Subject::Stream => None,
                 Subject::Of(it) => Some(it.as_ref()),
             });
+            if subject == Subject::Stream {
+                // What one writes to a stream is meant for who reads it.
+                form.per_minute.set("600".to_owned());
+            }
         }
     });
     let submit = move |()| {
         let Some(subject) = editing.get_untracked() else { return };
+        let what = if subject.reads() { "Stream" } else { "Webhook" };
         task.run(store(draft, subject, form, environments), move |(source, secret)| {
             open.set(false);
-            toasts.done(format!("Webhook {} saved", source.name));
+            toasts.done(format!("{what} {} saved", source.name));
             if let Some(secret) = secret {
                 issued.set(Some(Issued { source, secret }));
             }
@@ -117,20 +144,33 @@ pub(super) fn Edit(
     };
     let title = Signal::derive(move || {
         editing.with(|editing| match editing {
-            Some(Subject::Of(it)) => format!("Edit webhook {}", it.name),
-            _ => "New webhook".to_owned(),
+            Some(subject @ Subject::Of(it)) => format!("Edit {} {}", subject.word(), it.name),
+            Some(subject) => format!("New {}", subject.word()),
+            None => String::new(),
         })
+    });
+    let action = Signal::derive(move || {
+        editing.with(|editing| format!("Save {}", editing.as_ref().map_or("webhook", Subject::word)))
     });
     view! {
         <Dialog open title wide=true>
-            <DialogForm open task action="Save webhook" on_submit=submit>
-                {fields(form, environments, task)}
+            <DialogForm open task action on_submit=submit>
+                {fields(form, environments, editing, task)}
             </DialogForm>
         </Dialog>
     }
 }
 
-fn fields(form: Form, environments: EnvironmentChoice, task: Task) -> impl IntoView {
+fn fields(
+    form: Form,
+    environments: EnvironmentChoice,
+    editing: RwSignal<Option<Subject>>,
+    task: Task,
+) -> impl IntoView {
+    let reads = move || editing.with(|editing| editing.as_ref().is_some_and(Subject::reads));
+    let has_password = Signal::derive(move || {
+        editing.with(|editing| matches!(editing, Some(Subject::Of(it)) if it.has_stream_password))
+    });
     let options = Signal::derive(move || {
         environments.all().into_iter().map(|it| (it.id.to_string(), it.name)).collect::<Vec<_>>()
     });
@@ -150,13 +190,16 @@ fn fields(form: Form, environments: EnvironmentChoice, task: Task) -> impl IntoV
             options
             error=task.field("/environment")
         />
+        <Show when=reads>
+            <StreamFields form=form.stream has_password task />
+        </Show>
         <RuleFields rules=form.rules task />
         <Sample rules=form.rules />
         <TextField
             label="Events a minute"
             value=form.per_minute
             kind="number"
-            help="More are answered with 429, and their sender tries again."
+            help="More webhooks are answered with 429, and their sender tries again. What more there is in a stream waits."
             error=task.field("/per_minute")
         />
         <Switch

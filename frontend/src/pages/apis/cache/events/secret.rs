@@ -32,7 +32,7 @@ pub(super) fn NewSecret(
         let work = async move { api::post::<_, EventSourceSecret>(&path, &()).await };
         task.run(work, move |EventSourceSecret { source, secret }| {
             asking.set(false);
-            issued.set(Some(Issued { source, secret }));
+            issued.set(secret.map(|secret| Issued { source, secret }));
             list.reload();
         });
     };
