@@ -1,7 +1,7 @@
 //! The connection to the management database: SQLite (embedded, one machine) or Postgres.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -187,6 +187,7 @@ impl Store {
 /// On a connection of its own that does not enforce foreign keys: a table that is made anew would otherwise take with
 /// it what refers to it (<https://sqlite.org/lang_altertable.html#otheralter>). They are checked at the end instead.
 async fn migrate_sqlite(path: &Path) -> Result<()> {
+    let _one_at_a_time = lock_beside(path).await?;
     let connection = Database::connect(sqlite(path, 1, false)).await?;
     sluice_migrations::Migrator::up(&connection, None).await?;
     let check = Statement::from_string(DbBackend::Sqlite, "PRAGMA foreign_key_check");
@@ -200,6 +201,19 @@ async fn migrate_sqlite(path: &Path) -> Result<()> {
             Err(Error::Database(DbErr::Migration(message)))
         }
     }
+}
+
+/// Commands and `sluice up` may start at once: SQLite migrates outside of a transaction, so that a locked file beside the
+/// database lets one in at a time, for as long as what this returns is kept.
+async fn lock_beside(database: &Path) -> Result<File> {
+    let path = database.with_extension("lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        file.and_then(|file| file.lock().map(|()| file))
+            .map_err(|error| format!("{}: {error}", path.display()))
+    });
+    let failed = |error| Error::Database(DbErr::Conn(RuntimeErr::Internal(error)));
+    locked.await.map_err(|error| failed(error.to_string()))?.map_err(failed)
 }
 
 /// Makes an absent file so that only its owner may read it; SQLite gives its companions (WAL) the same mode.

@@ -1,25 +1,17 @@
 //! Migrations: only forward (going back is a backup's business), by several control planes at once, and again.
 
-use sea_orm::{ConnectionTrait, EntityTrait, Set, SqlErr};
+use sea_orm::{EntityTrait, Set, SqlErr};
 use sea_orm_migration::MigratorTrait;
-use sluice_contract::rest::setup::DatabaseKind;
 use sluice_entity::{applications, credentials, environments, memberships, tenants, users as user_rows};
 use sluice_migrations::Migrator;
 use sluice_store::{Store, users};
 use uuid::Uuid;
 
-use crate::databases::{on_each, on_each_empty};
+use crate::databases::on_each_empty;
 
 #[tokio::test]
 async fn control_planes_that_start_at_once_migrate_once() {
-    on_each(|store| async move {
-        if store.kind() == DatabaseKind::Postgres {
-            store
-                .read()
-                .execute_unprepared("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-                .await
-                .unwrap();
-        }
+    on_each_empty(|store| async move {
         let other = Store::connect(store.url()).await.unwrap();
         let (one, two) = tokio::join!(store.migrate(), other.migrate());
         one.unwrap();
