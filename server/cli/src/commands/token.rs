@@ -6,16 +6,16 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use sluice_contract::rest::api_tokens::CreateApiToken;
 use sluice_contract::rest::gateways::CreateEnrolmentToken;
 use sluice_contract::rest::session::Permission;
-use sluice_control::enrolment_tokens;
+use sluice_control::{enrolment_tokens, operator};
 use sluice_store::audit::Actor;
-use sluice_store::{api_tokens, environments, tenants};
+use sluice_store::environments;
 
 use super::user::{named, text};
-use super::{block_on, open_control, open_store, random_secret, say};
+use super::{block_on, open_control, open_store, say};
 use crate::settings::{self, Control};
 
-/// Start of every API token, so that leaked ones are found by scanners.
-const PREFIX: &str = "slt_";
+/// A hundred years: past what anybody plans, and within what dates can hold.
+const MOST_DAYS: i64 = 36_500;
 
 pub(crate) fn command() -> Command {
     let name = || Arg::new("name").long("name").value_name("NAME").required(true).help("Name for people");
@@ -27,12 +27,12 @@ pub(crate) fn command() -> Command {
             .value_name("PERMISSION")
             .action(ArgAction::Append)
             .required(true)
-            .help("manage_tenant, manage_apis, manage_cache, approve_subscriptions, manage_applications, read_management, read_calls, read_audit or read_catalogue; may be repeated"),
+            .help("manage_tenant, manage_apis, manage_cache, approve_subscriptions, manage_applications, read_management, read_calls, read_audit, read_catalogue or manage_platform; may be repeated"),
         Arg::new("valid-days")
             .long("valid-days")
             .value_name("DAYS")
-            .value_parser(value_parser!(u32))
-            .help("Ends after this many days; never unless given"),
+            .value_parser(value_parser!(u32).range(1..=MOST_DAYS))
+            .help("Ends after this many days (up to 36500); never unless given"),
     ]);
     let enrol =
         Command::new("enrol").about("Makes a token with which gateways enrol and prints it, once").args([
@@ -74,13 +74,7 @@ fn create(matches: &ArgMatches) -> anyhow::Result<()> {
     let slug = text(matches, "tenant")?;
     block_on(async {
         let store = open_store(&data).await?;
-        let secret = format!("{PREFIX}{}", random_secret()?);
-        let tx = store.begin().await?;
-        let tenant =
-            tenants::by_slug(&tx, &slug).await.with_context(|| format!("there is no tenant `{slug}`"))?;
-        api_tokens::create(&tx, &Actor::system(), tenant.id, &new, &secret).await?;
-        tx.commit().await?;
-        say(&secret);
+        say(&operator::create_api_token(&store, &slug, &new).await?.secret);
         Ok(())
     })
 }

@@ -1,19 +1,13 @@
 //! `sluice user`: people, for when nobody can sign in. Everything else is done in the console.
 
-use anyhow::{Context, bail};
-use chrono::Duration;
+use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde::de::DeserializeOwned;
-use sluice_contract::ids::UserId;
 use sluice_contract::rest::users::{CreateUser, Role};
-use sluice_store::audit::Actor;
-use sluice_store::one_time_tokens::{self, Purpose};
-use sluice_store::{Tx, tenants, users};
+use sluice_control::operator;
 
-use super::{block_on, open_store, random_secret, say};
+use super::{block_on, open_store, say};
 use crate::settings;
-
-const LINK_VALID: Duration = Duration::days(7);
 
 pub(crate) fn command() -> Command {
     let email = || Arg::new("email").long("email").value_name("EMAIL").required(true).help("Who");
@@ -59,16 +53,9 @@ fn add(matches: &ArgMatches) -> anyhow::Result<()> {
     let slug = text(matches, "tenant")?;
     block_on(async {
         let store = open_store(&data).await?;
-        let tx = store.begin().await?;
-        let tenant =
-            tenants::by_slug(&tx, &slug).await.with_context(|| format!("there is no tenant `{slug}`"))?;
-        let (user, is_new) = users::create(&tx, &Actor::system(), tenant.id, &new).await?;
-        if matches.get_flag("platform-admin") {
-            users::set_platform_admin(&tx, user.id, true).await?;
-        }
-        let link = if is_new { Some(issue_link(&tx, user.id).await?) } else { None };
-        tx.commit().await?;
-        say(&format!("{} now belongs to {}.", user.email, tenant.name));
+        let platform_admin = matches.get_flag("platform-admin");
+        let (user, link) = operator::create_user(&store, &slug, &new, platform_admin).await?;
+        say(&format!("{} now belongs to {slug}.", user.email));
         if let Some(link) = link {
             say(&format!("Open this on the console to choose a password: {link}"));
         }
@@ -81,21 +68,10 @@ fn reset_password(matches: &ArgMatches) -> anyhow::Result<()> {
     let email = text(matches, "email")?;
     block_on(async {
         let store = open_store(&data).await?;
-        let tx = store.begin().await?;
-        let Some(account) = users::account_by_email(&tx, &email).await? else {
-            bail!("nobody has the e-mail address {email}")
-        };
-        let link = issue_link(&tx, account.id).await?;
-        tx.commit().await?;
+        let link = operator::password_link(&store, &email).await?;
         say(&format!("Open this on the console to choose a password: {link}"));
         Ok(())
     })
-}
-
-async fn issue_link(tx: &Tx, user: UserId) -> anyhow::Result<String> {
-    let secret = random_secret()?;
-    one_time_tokens::issue(tx, Purpose::Invitation(user), &secret, LINK_VALID).await?;
-    Ok(format!("/welcome?token={secret}"))
 }
 
 /// The text of a required argument.

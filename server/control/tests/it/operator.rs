@@ -1,8 +1,9 @@
 //! What the command line does on the database directly.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sluice_contract::rest::api_tokens::CreateApiToken;
 use sluice_contract::rest::session::{Permission, Session};
-use sluice_contract::rest::users::Role;
+use sluice_contract::rest::users::{CreateUser, Role};
 use sluice_control::operator;
 use sluice_testkit::{PASSWORD, each_database};
 
@@ -10,9 +11,12 @@ use sluice_testkit::{PASSWORD, each_database};
 async fn who_runs_the_installation_can_always_let_somebody_in() {
     each_database(|app| async move {
         let store = &app.app.store;
-        let roles = [Role::TenantAdmin];
-        let (user, link) =
-            operator::create_user(store, "acme", "ops@example.com", "Ops", &roles, true).await.unwrap();
+        let new = |email: &str| CreateUser {
+            email: email.to_owned(),
+            name: "Ops".to_owned(),
+            roles: vec![Role::TenantAdmin],
+        };
+        let (user, link) = operator::create_user(store, "acme", &new("ops@example.com"), true).await.unwrap();
         assert!(user.platform_admin);
         let token = |link: &str| link.split_once("token=").unwrap().1.to_owned();
         let client = app.stranger();
@@ -24,7 +28,14 @@ async fn who_runs_the_installation_can_always_let_somebody_in() {
         let accept = json!({"token": token(&link), "password": "another long password"});
         app.stranger().post("/api/v1/invitations", &accept).await.expect(201);
         assert!(operator::password_link(store, "nobody@example.com").await.is_err());
-        assert!(operator::create_user(store, "nowhere", "x@example.com", "X", &roles, false).await.is_err());
+        assert!(operator::create_user(store, "nowhere", &new("x@example.com"), false).await.is_err());
+
+        let audit: Value = app.admin.get("/api/v1/audit?resource=account&sort=at").await.expect(200).json();
+        let changes = audit["items"].as_array().unwrap().iter();
+        let seen: Vec<_> =
+            changes.map(|change| (change["action"].clone(), change["actor"].clone())).collect();
+        let by_system = |action: &str| (json!(action), json!("system"));
+        assert_eq!(seen, [by_system("grant_platform_admin"), by_system("create_invitation")]);
     })
     .await;
 }
@@ -33,7 +44,9 @@ async fn who_runs_the_installation_can_always_let_somebody_in() {
 async fn a_token_from_the_command_line_works() {
     each_database(|app| async move {
         let permissions = [Permission::ManageTenant, Permission::ManagePlatform];
-        let made = operator::create_api_token(&app.app.store, "acme", "ci", &permissions).await.unwrap();
+        let new =
+            CreateApiToken { name: "ci".to_owned(), permissions: permissions.to_vec(), expires_at: None };
+        let made = operator::create_api_token(&app.app.store, "acme", &new).await.unwrap();
         let program = app.with_token(&made.secret);
         program.get(&app.path("/teams")).await.expect(200);
         program.get("/api/v1/tenants").await.expect(200);
