@@ -159,4 +159,16 @@ describe("the README's tour", { timeout: 300_000 }, () => {
     demo.person.assertQuiet();
     casey.assertQuiet();
   });
+
+  it('is there again after Ctrl-C and a new start, sample upstream and all', async () => {
+    const app = (await admin.get(`${base}/applications?q=Corner`)).items[0];
+    const { items: [environment] } = await admin.get(`${base}/environments`);
+    const { key } = await admin.post(`${base}/applications/${app.id}/credentials`, { name: 'again', environment: environment.id });
+    await sluice.restart();
+    await sluice.program.until('word of the demo', () => /The demo is there from an earlier start/.test(sluice.program.output));
+    const placed = async () => (await fetch(`${sluice.gateway}/demo/bookstore/orders`, {
+      method: 'POST', headers: { 'x-api-key': key, 'content-type': 'application/json' }, body: '{"book":1,"copies":1}',
+    })).status;
+    await eventually('the bookstore takes an order', async () => (await placed()) === 201);
+  });
 });

@@ -16,7 +16,7 @@ use sluice_store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{Control, Data};
+use crate::settings::{Control, Data, from_here};
 
 /// Prints a line for the person at the terminal.
 #[expect(clippy::print_stdout, reason = "this is the one place where the program answers its user")]
@@ -78,17 +78,10 @@ pub(crate) async fn console_link(
 ) -> anyhow::Result<String> {
     let base = match &control.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{}", listener.local_addr()?),
+        None => format!("http://{}", from_here(listener.local_addr()?)),
     };
     let path = sluice_control::setup::issue_link(&app.store).await?;
     Ok(format!("{base}{}", path.unwrap_or_default()))
-}
-
-/// A secret that nobody can guess: 256 random bits as hex digits.
-pub(crate) fn random_secret() -> anyhow::Result<String> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).context("the operating system gives no random numbers")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Cancelled by Ctrl-C or SIGTERM.

@@ -2,6 +2,7 @@
 //! everything else, so that it shows nothing that a user could not do.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -41,16 +42,38 @@ pub(crate) struct Demo {
     pub(crate) curl: String,
 }
 
+/// File of the data directory that holds the port of the sample upstream, to which the demo's APIs point.
+const PORT_FILE: &str = "demo-upstream";
+
+/// Starts the sample upstream again where the APIs of a demo that was made earlier expect it. False: none was made here.
+///
+/// # Errors
+/// When the port that it had is not written as it should be, or is taken.
+pub(crate) async fn resume(data: &Path) -> anyhow::Result<bool> {
+    let file = data.join(PORT_FILE);
+    let port = match std::fs::read_to_string(&file) {
+        Ok(port) => port,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    };
+    let port = port.trim().parse().with_context(|| format!("{} holds no port", file.display()))?;
+    let started = sample_upstream::start(port).await;
+    started.with_context(|| format!("cannot listen on 127.0.0.1:{port}, where the demo's APIs point"))?;
+    Ok(true)
+}
+
 /// Seeds the demo tenant and starts its traffic. `setup_token` is the secret of the one-time setup link.
 ///
 /// # Errors
 /// When a call to the admin API fails; says which and why.
 pub(crate) async fn seed(
+    data: &Path,
     console: SocketAddr,
     gateway: SocketAddr,
     setup_token: &str,
 ) -> anyhow::Result<Demo> {
-    let upstream = sample_upstream::start().await.context("cannot start the sample upstream")?;
+    let upstream = sample_upstream::start(0).await.context("cannot start the sample upstream")?;
+    std::fs::write(data.join(PORT_FILE), upstream.port().to_string()).context("cannot note its port")?;
     let password = random_password()?;
     let admin = Admin::set_up(console, setup_token, &password).await?;
     admin.invite(console, "Casey Consumer", "consumer@demo.test", &[Role::Consumer], &password).await?;

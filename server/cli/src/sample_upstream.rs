@@ -28,12 +28,12 @@ const BOOKS: [(&str, &str, u32); 6] = [
 
 const CITIES: [&str; 5] = ["lisbon", "oslo", "nairobi", "lima", "kyoto"];
 
-/// Serves the sample upstream on a free loopback port, as long as the runtime lives.
+/// Serves the sample upstream on a loopback port (0: a free one), as long as the runtime lives.
 ///
 /// # Errors
-/// When no port can be had.
-pub(crate) async fn start() -> std::io::Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+/// When the port cannot be had.
+pub(crate) async fn start(port: u16) -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router()).await {

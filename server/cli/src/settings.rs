@@ -2,10 +2,11 @@
 
 mod keys;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::fs::{File, TryLockError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ArgMatches;
 use ipnet::IpNet;
 use sluice_control::MasterKey;
@@ -80,6 +81,25 @@ impl Data {
             })
     }
 
+    /// Makes the data directory this process's alone for as long as what this returns is kept.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be written.
+    pub(crate) fn claim(&self) -> anyhow::Result<File> {
+        self.prepare()?;
+        let shown = self.directory.display();
+        let file = File::create(self.directory.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                bail!(
+                    "another Sluice runs on the data directory {shown}: stop it, or choose another with --data"
+                )
+            }
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {shown}")),
+        }
+    }
+
     /// The key that seals secrets: the one that was given, or the one of the data directory (made when absent).
     ///
     /// # Errors
@@ -116,7 +136,7 @@ impl Control {
         match &self.link {
             Some(Link { url: Some(url), .. }) => url.as_str().trim_end_matches('/').to_owned(),
             Some(Link { listen, url: None }) => format!("https://{listen}"),
-            None => format!("http://{}", self.listen),
+            None => format!("http://{}", from_here(self.listen)),
         }
     }
 
@@ -142,6 +162,16 @@ pub(crate) fn load_data(matches: &ArgMatches) -> Result<Data, InvalidSettings> {
     let data = Data::take(&mut values);
     values.finish()?;
     Ok(data)
+}
+
+/// Where a listener is reached from this machine: 0.0.0.0 is no address that a browser opens.
+pub(crate) fn from_here(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
 }
 
 fn loopback(port: u16) -> SocketAddr {

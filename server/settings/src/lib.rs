@@ -57,6 +57,7 @@ impl Schema {
         let config = Arg::new("config")
             .long("config")
             .env(format!("{}CONFIG", self.prefix))
+            .hide_env_values(true)
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help("Settings file (TOML); flags and environment win over it");

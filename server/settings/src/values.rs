@@ -36,7 +36,7 @@ impl Values {
         let origin = file.display().to_string();
         let table = std::fs::read_to_string(file)
             .map_err(|error| error.to_string())
-            .and_then(|text| text.parse::<toml::Table>().map_err(|error| error.to_string()));
+            .and_then(|text| text.parse::<toml::Table>().map_err(|error| toml_problem(&text, &error)));
         match table {
             Ok(table) => table.into_iter().for_each(|(name, value)| self.take_toml(&name, value, &origin)),
             Err(message) => {
@@ -177,6 +177,13 @@ fn kind<T>() -> &'static str {
         name if name.ends_with("SocketAddr") => "an IP address and port, such as 127.0.0.1:8000 or [::]:8000",
         _ => "one of the documented values",
     }
+}
+
+/// In one line, with the place: the parser's own words take several.
+fn toml_problem(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+    format!("line {line} is no TOML: {}", error.message().replace('\n', ", "))
 }
 
 fn toml_text(value: toml::Value) -> Option<String> {

@@ -1,6 +1,7 @@
 //! `sluice control`: the control plane of a fleet, with a TLS link for gateways on other machines.
 
 use clap::{ArgMatches, Command};
+use sluice_store::DatabaseUrl;
 
 use super::{block_on, listen, open_control, say, stop_token};
 use crate::settings::{self, Control};
@@ -16,6 +17,11 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
     block_on(async {
         let console = listen(control.listen, "--listen").await?;
         let link = listen(control.link_listen(), "--link-listen").await?;
+        // Postgres serves several control planes, a SQLite file one.
+        let _alone = match control.data.database {
+            DatabaseUrl::Sqlite(_) => Some(control.data.claim()?),
+            DatabaseUrl::Postgres(_) => None,
+        };
         let app = open_control(&control, false).await?;
         let stop = stop_token()?;
         say(&format!("Console  {}", super::console_link(&control, &console, &app).await?));

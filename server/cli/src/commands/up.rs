@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{block_on, console_link, listen, open_control, say, stop_token};
 use crate::demo;
-use crate::settings::{self, Control};
+use crate::settings::{self, Control, from_here};
 
 /// What the two planes of `sluice up` are told.
 struct Up {
@@ -64,16 +64,23 @@ fn gateway_settings(values: &mut Values, data: &Path) -> GatewaySettings {
     }
 }
 
-async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
+async fn serve(Up { mut control, mut gateway, demo }: Up) -> anyhow::Result<()> {
     let console = listen(control.listen, "--listen").await?;
-    check_free(gateway.listen, "--gateway-listen").await?;
-    check_free(gateway.status_listen, "--gateway-status-listen").await?;
+    // From here on where it listens, also when any port would do.
+    control.listen = console.local_addr()?;
+    gateway.listen = free(gateway.listen, "--gateway-listen").await?;
+    free(gateway.status_listen, "--gateway-status-listen").await?;
+    let _alone = control.data.claim()?;
     let app = open_control(&control, true).await?;
     let stop = stop_token()?;
-    let console_address = console.local_addr()?;
     let link = console_link(&control, &console, &app).await?;
     let gateway = enrol(&app, gateway).await?;
-    let gateway_address = gateway.listen;
+    let (console_address, gateway_address) = (from_here(control.listen), from_here(gateway.listen));
+    let data = &control.data.directory;
+    let has_demo = demo::resume(data).await.unwrap_or_else(|error| {
+        tracing::warn!("the demo's APIs have no upstream: {error:#}");
+        true
+    });
 
     // The gateway stops first, so that its last calls still find the control plane.
     let control_stop = CancellationToken::new();
@@ -81,8 +88,15 @@ async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
         tokio::spawn(sluice_control::serve(app, console, control_stop.clone().cancelled_owned()));
     let gateway_task = tokio::spawn(sluice_gateway::run(gateway, stop.clone().cancelled_owned()));
 
-    // The demo uses the setup link up.
-    let link = if demo { seed_demo(console_address, gateway_address, link).await? } else { link };
+    let link = match demo {
+        true if has_demo => {
+            say("The demo is there from an earlier start: sign in as then.");
+            link
+        }
+        // The demo uses the setup link up.
+        true => seed_demo(data, console_address, gateway_address, link).await?,
+        false => link,
+    };
     say(&format!("Console  {link}"));
     say(&format!("Gateway  http://{gateway_address}"));
     say("Stop     Ctrl-C");
@@ -94,14 +108,14 @@ async fn serve(Up { control, gateway, demo }: Up) -> anyhow::Result<()> {
     ended.context("the gateway failed")
 }
 
-/// A taken port should be told before anything else is started.
-async fn check_free(address: SocketAddr, flag: &str) -> anyhow::Result<()> {
-    listen(address, flag).await.map(drop)
+/// A taken port should be told before anything else is started. The address, with the port that was free when any will do.
+async fn free(address: SocketAddr, flag: &str) -> anyhow::Result<SocketAddr> {
+    Ok(listen(address, flag).await?.local_addr()?)
 }
 
 /// Lets the gateway of this machine in, unless it has been here before.
 async fn enrol(app: &App, gateway: GatewaySettings) -> anyhow::Result<GatewaySettings> {
-    let public_url = format!("http://{}", gateway.listen).parse().ok();
+    let public_url = format!("http://{}", from_here(gateway.listen)).parse().ok();
     let control_url = app.settings.link_url.as_ref().and_then(|url| url.parse().ok());
     let gateway = GatewaySettings { public_url, control_url, ..gateway };
     if gateway.is_enrolled() {
@@ -114,7 +128,12 @@ async fn enrol(app: &App, gateway: GatewaySettings) -> anyhow::Result<GatewaySet
     Ok(GatewaySettings { enrolment: Some(EnrolmentToken::decode(&created.token)?), ..gateway })
 }
 
-async fn seed_demo(console: SocketAddr, gateway: SocketAddr, link: String) -> anyhow::Result<String> {
+async fn seed_demo(
+    data: &Path,
+    console: SocketAddr,
+    gateway: SocketAddr,
+    link: String,
+) -> anyhow::Result<String> {
     let Some((base, token)) = link.split_once("/setup?token=") else {
         say(
             "This data directory is set up already: the demo is made only in a fresh one (choose it with --data).",
@@ -122,7 +141,7 @@ async fn seed_demo(console: SocketAddr, gateway: SocketAddr, link: String) -> an
         return Ok(link);
     };
     say("Making the demo tenant...");
-    let demo = demo::seed(console, gateway, token).await.context("cannot make the demo tenant")?;
+    let demo = demo::seed(data, console, gateway, token).await.context("cannot make the demo tenant")?;
     say(&format!("Sign in  {} (or {}), password {}", demo.email, demo.consumer_email, demo.password));
     say(&format!("Try      {}", demo.curl));
     Ok(base.to_owned())

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use sluice_testkit::TestDatabase;
 
-use crate::program::{Said, sluice};
+use crate::program::{Running, Said, sluice};
 
 const FREE_PORTS: [&str; 6] =
     ["--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--gateway-status-listen", "127.0.0.1:0"];
@@ -69,4 +69,52 @@ async fn a_database_that_does_not_exist_is_named() {
     let said = up(directory.path(), &[&FREE_PORTS[..], &["--database-url", &url]].concat());
     let line = said.only_complaint();
     assert!(line.contains("does not exist") && line.contains("DATABASE_URL"), "{line}");
+}
+
+#[test]
+fn a_second_control_plane_on_the_same_data_is_refused_before_it_says_anything_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Running::start(directory.path(), &[&["up"][..], &FREE_PORTS].concat());
+    let console = first.line("Console  http://127.0.0.1:");
+    assert!(!console.contains(":0/"), "the port that it listens on: {console}");
+    assert!(!first.line("Gateway  http://127.0.0.1:").ends_with(":0"));
+    let link = ["--listen", "127.0.0.1:0", "--link-listen", "127.0.0.1:0"];
+    for arguments in [[&["up"][..], &FREE_PORTS].concat(), [&["control"][..], &link].concat()] {
+        let said = sluice(directory.path(), &arguments);
+        let line = said.only_complaint();
+        assert!(line.contains("another Sluice") && line.contains("--data"), "{line}");
+        assert!(said.out.is_empty(), "{}", said.out);
+    }
+    // Commands on the database are for while it runs.
+    let said = sluice(directory.path(), &["token", "enrol", "--name", "more"]);
+    assert!(said.success && said.out.starts_with("sle_"), "{}", said.err);
+}
+
+#[test]
+fn on_every_address_it_is_reached_from_here_at_loopback() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut arguments = FREE_PORTS;
+    (arguments[1], arguments[3]) = ("0.0.0.0:0", "[::]:0");
+    let running = Running::start(directory.path(), &[&["up"][..], &arguments].concat());
+    running.line("Console  http://127.0.0.1:");
+    running.line("Gateway  http://[::1]:");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_in_one_line_with_the_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sluice.toml");
+    std::fs::write(&file, "log = \"info\"\nlisten = \n").unwrap();
+    let said = up(directory.path(), &["--config", &file.display().to_string()]);
+    let line = said.only_complaint();
+    assert!(line.contains("sluice.toml") && line.contains("line 2"), "{line}");
+}
+
+#[test]
+fn a_token_is_not_made_for_longer_than_there_are_dates() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments =
+        ["token", "create", "--name", "x", "--tenant", "x", "--permission", "read_calls", "--valid-days"];
+    let said = sluice(directory.path(), &[&arguments[..], &["4294967295"]].concat());
+    assert!(!said.success && said.err.contains("--valid-days"), "{}", said.err);
 }
