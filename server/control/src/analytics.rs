@@ -52,7 +52,7 @@ pub(crate) async fn analytics(
 pub(crate) fn check(query: AnalyticsQuery) -> Result<TrafficQuery, ApiError> {
     let AnalyticsQuery { from, to, api, application, route, points } = query;
     let to = to.unwrap_or_else(Utc::now);
-    let from = from.unwrap_or_else(|| to - TimeDelta::hours(1));
+    let from = from.unwrap_or_else(|| to.checked_sub_signed(TimeDelta::hours(1)).unwrap_or(to));
     if from >= to {
         return Err(ApiError::invalid_field("from", "out_of_range", "the start must be before the end"));
     }

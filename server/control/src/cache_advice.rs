@@ -53,7 +53,7 @@ async fn get_cache_advice(
 ) -> Result<Json<CacheAdvice>, ApiError> {
     let api = apis::get(app.store.read(), scope.tenant, api).await?;
     let to = query.to.unwrap_or_else(Utc::now);
-    let from = query.from.unwrap_or_else(|| to - TimeDelta::days(1));
+    let from = query.from.unwrap_or_else(|| to.checked_sub_signed(TimeDelta::days(1)).unwrap_or(to));
     if from >= to {
         return Err(ApiError::invalid_field("from", "out_of_range", "the start must be before the end"));
     }

@@ -5,8 +5,10 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use memchr::memmem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_path_to_error::Segment;
 use sluice_contract::problem::FieldProblem;
 
@@ -38,6 +40,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 /// # Errors
 /// 422 with the field at fault.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    if memmem::find(body, ESCAPED_NUL).is_some()
+        && let Ok(value) = serde_json::from_slice(body)
+    {
+        refuse_nul(&value)?;
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
@@ -54,12 +61,51 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 pub(crate) fn parse_large<T: DeserializeOwned>(body: Vec<u8>) -> Result<T, ApiError> {
     let text =
         String::from_utf8(body).map_err(|_| ApiError::invalid_field("", "not_json", "not UTF-8 text"))?;
-    let value: serde_json::Value = text.parse().map_err(|error| misfit(String::new(), &error))?;
+    let value: Value = text.parse().map_err(|error| misfit(String::new(), &error))?;
+    if memmem::find(text.as_bytes(), ESCAPED_NUL).is_some() {
+        refuse_nul(&value)?;
+    }
     drop(text);
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(error.path());
         misfit(pointer, error.inner())
     })
+}
+
+/// JSON can say it in no other way. Postgres stores no text with it, and nothing that people write has it.
+const ESCAPED_NUL: &[u8] = b"\\u0000";
+
+/// Refuses texts with a NUL character, each by its pointer.
+fn refuse_nul(value: &Value) -> Result<(), ApiError> {
+    let mut fields = Vec::new();
+    find_nul(value, "", &mut fields);
+    if fields.is_empty() { Ok(()) } else { Err(ApiError::invalid(fields)) }
+}
+
+fn find_nul(value: &Value, at: &str, found: &mut Vec<FieldProblem>) {
+    let below = |key: &str| format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+    match value {
+        Value::String(text) if text.contains('\0') => found.push(nul(at)),
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, item)| find_nul(item, &below(&index.to_string()), found));
+        }
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                if key.contains('\0') {
+                    found.push(nul(at));
+                }
+                find_nul(value, &below(key), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn nul(at: &str) -> FieldProblem {
+    FieldProblem::new(at, "nul", "a text cannot have a NUL character")
 }
 
 fn misfit(mut pointer: String, error: &serde_json::Error) -> ApiError {
@@ -128,6 +174,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        if let Some(field) = field_with_nul(parts.uri.query().unwrap_or_default()) {
+            return Err(ApiError::invalid(vec![nul(&field)]));
+        }
         match axum::extract::Query::try_from_uri(&parts.uri) {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => {
@@ -136,6 +185,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             }
         }
     }
+}
+
+/// The query parameter whose name or value has a NUL character.
+fn field_with_nul(query: &str) -> Option<String> {
+    memmem::find(query.as_bytes(), b"%00")?;
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs
+        .find(|(name, value)| name.contains('\0') || value.contains('\0'))
+        .map(|(name, _)| name.replace('\0', ""))
 }
 
 /// `limit: invalid digit found in string`, ``missing field `from` ``.

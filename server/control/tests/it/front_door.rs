@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{Method, header};
 use serde_json::{Value, json};
-use sluice_testkit::TestApp;
+use sluice_testkit::{TestApp, each_database};
 
 #[tokio::test]
 async fn every_answer_has_an_id_and_problems_repeat_it() {
@@ -51,6 +51,40 @@ async fn a_body_that_is_too_large_or_no_json_is_refused() {
     let broken = broken.header(header::CONTENT_TYPE, "application/json");
     let problem = app.admin.send(broken, Body::from("{")).await.expect_problem(422, "invalid");
     assert_eq!(problem.fields[0].code, "not_json");
+}
+
+#[tokio::test]
+async fn text_that_no_database_stores_is_refused_by_its_place() {
+    each_database(|app| async move {
+        let path = app.path("/teams");
+        let team = json!({"name": "a\0b", "members": []});
+        let problem = app.admin.post(&path, &team).await.expect_problem(422, "invalid");
+        assert_eq!((&*problem.fields[0].pointer, &*problem.fields[0].code), ("/name", "nul"));
+        for query in ["q=%00", "q=a%00b", "sort=name&q=%00"] {
+            let problem = app.admin.get(&format!("{path}?{query}")).await.expect_problem(422, "invalid");
+            assert_eq!(problem.fields[0].pointer, "q", "{query}");
+        }
+        // What only looks like it is text like any other.
+        let team = json!({"name": "a\\u0000b", "members": []});
+        app.admin.post(&path, &team).await.expect(201);
+        app.admin.get(&format!("{path}?q=%2500")).await.expect(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_time_range_far_from_now_has_nothing_in_it() {
+    each_database(|app| async move {
+        for path in ["/analytics", "/analytics/cache"] {
+            for range in ["to=9999-12-31T23:59:59Z", "from=9000-01-01T00:00:00Z&to=9999-12-31T23:59:59Z"] {
+                app.admin.get(&app.path(&format!("{path}?{range}"))).await.expect(200);
+            }
+            // Before it there is nothing.
+            let first = app.path(&format!("{path}?to=-262143-01-01T00:00:00Z"));
+            app.admin.get(&first).await.expect_problem(422, "invalid");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

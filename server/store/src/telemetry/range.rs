@@ -32,8 +32,9 @@ pub(super) struct Segment {
 impl Range {
     /// The smallest steps that give at most so many points, of buckets that are still kept.
     pub(super) fn plan(from: DateTime<Utc>, to: DateTime<Utc>, points: u32, now: DateTime<Utc>) -> Self {
-        let from = from.max(now - Days::new(LONGEST_DAYS));
-        let to = to.clamp(from, now + TimeDelta::days(1));
+        let latest = now + TimeDelta::days(1);
+        let from = from.clamp(now - Days::new(LONGEST_DAYS), latest);
+        let to = to.clamp(from, latest);
         let finest = finest(from, now);
         let (first, last) =
             (minute(from), minute(to + TimeDelta::microseconds(59_999_999)).max(minute(from) + 1));
