@@ -228,7 +228,7 @@ mod tests {
             initial_age(&headers(&pairs), SystemTime::now(), Duration::ZERO).as_secs()
         };
         assert_eq!((age(&[]), age(&["0"]), age(&["7"]), age(&["7,9"])), (0, 0, 7, 7));
-        for broken in [&["abc"][..], &["-1"], &["1.0"], &[""], &["1;a=b"], &["0, 0"], &["0", "0"]] {
+        for broken in [&["abc"][..], &["-1"], &["+7"], &["1.0"], &[""], &["1;a=b"], &["0, 0"], &["0", "0"]] {
             assert_eq!(age(broken), 1 << 31, "{broken:?}");
         }
         assert_eq!(age(&["99999999999999999999"]), 1 << 31);
