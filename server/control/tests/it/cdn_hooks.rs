@@ -1,5 +1,6 @@
 //! What CDNs are told of purges: by a real server that plays the CDN, until it has taken it.
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -18,7 +20,7 @@ use sluice_contract::rest::page::Page;
 use sluice_contract::rest::users::Role;
 use sluice_control::{App, ControlSettings};
 use sluice_testkit::{TestApp, TestDatabase, each_database};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::publishing::{draft, make_api, make_application, production};
 
@@ -27,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A request as the CDN got it.
 #[derive(Clone)]
-struct Got {
+pub(crate) struct Got {
     line: String,
     headers: HeaderMap,
     body: String,
@@ -35,14 +37,14 @@ struct Got {
 
 /// Keeps what it gets; answers with these statuses, then with 200.
 #[derive(Clone, Default)]
-struct Cdn {
+pub(crate) struct Cdn {
     got: Arc<Mutex<Vec<Got>>>,
     statuses: Arc<Mutex<Vec<u16>>>,
 }
 
 impl Cdn {
     /// Starts it; returns its address.
-    async fn start(statuses: &[u16]) -> (Self, String) {
+    pub(crate) async fn start(statuses: &[u16]) -> (Self, String) {
         let cdn = Self { statuses: Arc::new(Mutex::new(statuses.to_vec())), ..Self::default() };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -51,11 +53,11 @@ impl Cdn {
         (cdn, base)
     }
 
-    fn all(&self) -> Vec<Got> {
+    pub(crate) fn all(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
 
-    async fn until(&self, count: usize) -> Vec<Got> {
+    pub(crate) async fn until(&self, count: usize) -> Vec<Got> {
         let enough = async {
             while self.all().len() < count {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -89,7 +91,7 @@ async fn serve_as(app: &App) {
     tokio::spawn(sluice_control::serve(app, listener, stopped));
 }
 
-async fn save(app: &TestApp, base: &str) -> Value {
+pub(crate) async fn save(app: &TestApp, base: &str) -> Value {
     json!({
         "name": "CDN", "environment": production(app).await, "kinds": ["tag", "url"], "method": "POST",
         "url": format!("{base}/{{api}}/purge/{{value}}"), "body": r#"{"{kind}": ["{value}"], "soft": {soft}}"#,
@@ -97,11 +99,11 @@ async fn save(app: &TestApp, base: &str) -> Value {
     })
 }
 
-async fn make(app: &TestApp, api: ApiId, new: &Value) -> CdnHook {
+pub(crate) async fn make(app: &TestApp, api: ApiId, new: &Value) -> CdnHook {
     app.admin.post(&app.path(&format!("/apis/{api}/cdn-hooks")), new).await.expect(201).json()
 }
 
-async fn purge(app: &TestApp, scope: Value) {
+pub(crate) async fn purge(app: &TestApp, scope: Value) {
     let new = json!({"environment": production(app).await, "scope": scope});
     app.admin.post(&app.path("/purges"), &new).await.expect(201);
 }
@@ -111,17 +113,43 @@ async fn calls(app: &TestApp, hook: &CdnHook) -> Vec<CdnCall> {
     app.admin.get(&path).await.expect(200).json::<Page<CdnCall>>().items
 }
 
+/// As is done with what is older than is kept.
+async fn forget_settled(app: &TestApp) {
+    let tx = app.app.store.begin().await.unwrap();
+    let later = sluice_store::now() + TimeDelta::seconds(1);
+    sluice_store::cdn_hooks::delete_old(&tx, later).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn staging(app: &TestApp) -> Value {
+    let made: Value = app
+        .admin
+        .post("/api/v1/environments", &json!({"slug": "staging", "name": "Staging"}))
+        .await
+        .expect(201)
+        .json();
+    made["id"].clone()
+}
+
 async fn until_settled(app: &TestApp, hook: &CdnHook, count: usize) -> Vec<CdnCall> {
-    let settled = async {
+    let settled = |calls: &[CdnCall]| {
+        calls.len() == count && calls.iter().all(|call| call.state != CdnCallState::Waiting)
+    };
+    until(app, hook, settled).await
+}
+
+/// The requests of a hook, once they are as wanted.
+pub(crate) async fn until(app: &TestApp, hook: &CdnHook, are: impl Fn(&[CdnCall]) -> bool) -> Vec<CdnCall> {
+    let wanted = async {
         loop {
             let calls = calls(app, hook).await;
-            if calls.len() == count && calls.iter().all(|call| call.state != CdnCallState::Waiting) {
+            if are(&calls) {
                 return calls;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, settled).await.expect("all requests are settled")
+    tokio::time::timeout(PATIENCE, wanted).await.expect("the requests are as wanted")
 }
 
 #[tokio::test]
@@ -133,6 +161,11 @@ async fn a_cdn_is_told_of_each_purge_of_its_kinds_in_its_own_words() {
         let other = make_api(&app, "others", draft()).await.id;
         let hook = make(&app, api, &save(&app, &base).await).await;
         assert!(hook.has_secret);
+        let mut off = save(&app, &base).await;
+        (off["name"], off["enabled"]) = (json!("Off"), json!(false));
+        let mut elsewhere = save(&app, &base).await;
+        (elsewhere["name"], elsewhere["environment"]) = (json!("Elsewhere"), staging(&app).await);
+        let others = [make(&app, api, &off).await, make(&app, api, &elsewhere).await];
         let application = make_application(&app, &app.admin, "shop").await.id;
         // Of these it is not told.
         purge(&app, json!({"by": "prefix", "api": api, "path": "/a"})).await;
@@ -146,6 +179,9 @@ async fn a_cdn_is_told_of_each_purge_of_its_kinds_in_its_own_words() {
                 .iter()
                 .all(|it| it.state == CdnCallState::Done && it.attempts == 1 && it.status == Some(200))
         );
+        for other in others {
+            assert!(self::calls(&app, &other).await.is_empty(), "{}", other.name);
+        }
         let mut got = cdn.all();
         got.sort_by(|a, b| b.line.cmp(&a.line));
         let lines: Vec<_> = got.iter().map(|got| got.line.as_str()).collect();
@@ -202,18 +238,65 @@ async fn a_cdn_that_fails_is_told_again_signed_anew_under_the_same_id_until_it_r
 }
 
 #[tokio::test]
+async fn a_cdn_that_is_busy_or_cannot_be_reached_is_told_again() {
+    each_database(|app| async move {
+        serve(&app).await;
+        let (_cdn, base) = Cdn::start(&[429, 503]).await;
+        let api = make_api(&app, "items", draft()).await.id;
+        let busy = make(&app, api, &save(&app, &base).await).await;
+        // Taken, so that nobody else listens there, either.
+        let deaf = TcpSocket::new_v4().unwrap();
+        deaf.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let mut new = save(&app, &format!("http://{}", deaf.local_addr().unwrap())).await;
+        new["name"] = json!("Gone");
+        let gone = make(&app, api, &new).await;
+        purge(&app, json!({"by": "tag", "api": api, "tag": "red"})).await;
+        let tried = &until(&app, &busy, |calls| calls[0].status == Some(503)).await[0];
+        assert_eq!((tried.state, tried.attempts), (CdnCallState::Waiting, 2));
+        let patience = tried.next_at.unwrap() - tried.at;
+        assert!(patience >= TimeDelta::seconds(2 + 10), "longer after each try: {patience}");
+        let tried = until(&app, &gone, |calls| calls.iter().any(|call| call.error.is_some())).await;
+        assert_eq!((tried[0].state, tried[0].status), (CdnCallState::Waiting, None));
+        assert!(tried[0].attempts > 0 && tried[0].next_at.is_some(), "{tried:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_one_control_plane_has_taken_to_send_no_other_sends() {
+    each_database(|app| async move {
+        let (_cdn, base) = Cdn::start(&[]).await;
+        let api = make_api(&app, "items", draft()).await.id;
+        make(&app, api, &save(&app, &base).await).await;
+        purge(&app, json!({"by": "tag", "api": api, "tag": "red"})).await;
+        let take = async || {
+            let tx = app.app.store.begin().await.unwrap();
+            let due = sluice_store::cdn_hooks::due(&tx).await.unwrap();
+            tx.commit().await.unwrap();
+            due.len()
+        };
+        assert_eq!(take().await, 1);
+        assert_eq!(take().await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_purged_while_nobody_could_send_is_sent_later() {
     each_database(|app| async move {
         let (cdn, base) = Cdn::start(&[]).await;
         let api = make_api(&app, "items", draft()).await.id;
         let hook = make(&app, api, &save(&app, &base).await).await;
         purge(&app, json!({"by": "tag", "api": api, "tag": "red"})).await;
+        forget_settled(&app).await;
         let waiting = calls(&app, &hook).await;
         assert_eq!((waiting[0].state, waiting[0].attempts), (CdnCallState::Waiting, 0));
         // The control plane starts, as after a restart.
         serve(&app).await;
         cdn.until(1).await;
         until_settled(&app, &hook, 1).await;
+        forget_settled(&app).await;
+        assert!(calls(&app, &hook).await.is_empty());
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 mod cache;
 mod calls;
+mod cdn;
 mod changed;
 mod enrolment;
 mod inside;
