@@ -245,6 +245,24 @@ mod tests {
     }
 
     #[test]
+    fn only_a_200_that_is_still_meant_is_cut() {
+        let cut = |status, condition: Option<&'static str>| {
+            let (mut head, ()) = http::Response::new(()).into_parts();
+            head.status = status;
+            head.headers.insert(ETAG, HeaderValue::from_static("\"a\""));
+            let condition = condition.map(HeaderValue::from_static);
+            let wanted = Wanted { range: HeaderValue::from_static("bytes=0-1"), condition };
+            let body = wanted.cut(&mut head, Bytes::from_static(b"0123"));
+            (head.status.as_u16(), body)
+        };
+        let (part, whole) = (Bytes::from_static(b"01"), Bytes::from_static(b"0123"));
+        assert_eq!(cut(StatusCode::OK, None), (206, part.clone()));
+        assert_eq!(cut(StatusCode::OK, Some("\"a\"")), (206, part));
+        assert_eq!(cut(StatusCode::OK, Some("\"b\"")), (200, whole.clone()));
+        assert_eq!(cut(StatusCode::NOT_FOUND, None), (404, whole));
+    }
+
+    #[test]
     fn a_part_of_another_response_is_not_served() {
         let stored: HeaderMap = [
             (ETAG, HeaderValue::from_static("\"a\"")),

@@ -177,8 +177,10 @@ mod tests {
                 .is_some()
         );
         let rule = CacheRule::compile(with_ttl()).unwrap();
-        for status in [206, 304] {
-            assert_eq!(of_status(status, &HeaderMap::new(), false, &rule), None);
+        let mut fresh = HeaderMap::new();
+        fresh.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("max-age=5"));
+        for (status, stored) in [(103, false), (200, true), (206, false), (299, true), (304, false)] {
+            assert_eq!(of_status(status, &fresh, false, &rule).is_some(), stored, "{status}");
         }
     }
 
