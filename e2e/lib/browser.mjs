@@ -39,7 +39,7 @@ export class Person {
     person.page.on('console', (message) => {
       if (message.type() === 'error') person.errors.push(`${message.text()} (${message.location().url})`);
     });
-    person.page.on('pageerror', (error) => person.errors.push(`uncaught: ${error.message}`));
+    person.page.on('pageerror', (error) => person.errors.push(`uncaught: ${error.message} (${person.page.url()})`));
     return person;
   }
 

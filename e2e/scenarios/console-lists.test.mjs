@@ -76,7 +76,7 @@ for (const database of databases) {
       await eventually('the first page', async () => (await names.count()) > 0);
       assert.ok((await names.count()) < all.length, 'not all at once');
       await page.getByRole('button', { name: 'Load more' }).click();
-      await eventually('all of them', async () => (await names.count()) === all.length);
+      await eventually('all of them', async () => (await names.count()) === all.length, 60_000);
       assert.deepEqual(await names.allTextContents(), all);
       await page.getByRole('button', { name: 'Load more' }).waitFor({ state: 'detached' });
     });
@@ -174,6 +174,33 @@ for (const database of databases) {
       }
     });
 
+    it('takes no harm from what arrives when its page has been left', async () => {
+      const [asked, came] = [[], []];
+      let answer;
+      const answered = new Promise((done) => { answer = done; });
+      await page.route(/\/environments\?/, async (route) => {
+        asked.push(route.request());
+        await answered;
+        await route.continue();
+      });
+      page.on('response', (response) => came.push(response.request()));
+      await ada.open(`/apis/${api.id}/cache`);
+      await eventually('the choice and the plan wait for environments', () => asked.length >= 2);
+      const waiting = asked.length;
+      await page.getByLabel('Address to look up').fill('/list');
+      await page.getByRole('button', { name: 'Look up', exact: true }).click();
+      await eventually('so does what was submitted', () => asked.length > waiting);
+      const submitted = page.waitForRequest(/\/cache\/entries$/);
+      await page.getByRole('navigation', { name: 'API', exact: true }).getByRole('link', { name: 'Try it' }).click();
+      await page.getByRole('heading', { name: 'Request', exact: true }).waitFor();
+      answer();
+      await eventually('all have their answers', () => asked.every((request) => came.includes(request)));
+      assert.match((await submitted).postData(), /"path":"\/list"/, 'what a person began is done to its end');
+      await page.getByRole('region', { name: 'curl' }).filter({ hasText: stage.sluice.gateway }).waitFor();
+      assert.deepEqual(ada.errors, []);
+      await page.unrouteAll({ behavior: 'wait' });
+    });
+
     it('shows subscriptions by their state, each at an address of its own', async () => {
       await ada.open('/approvals');
       const rows = page.getByRole('table', { name: 'Subscriptions' }).locator('tbody tr');
@@ -224,7 +251,7 @@ for (const database of databases) {
       const rows = page.getByRole('table', { name: 'Purges' }).locator('tbody tr');
       await rows.first().getByText('rolling out').waitFor();
       await page.getByRole('button', { name: 'Load more' }).click();
-      await eventually('all of them', async () => (await rows.count()) === MANY);
+      await eventually('all of them', async () => (await rows.count()) === MANY, 60_000);
       rolling = false;
       await rows.first().getByText('on every gateway').waitFor();
       assert.equal(await rows.count(), MANY, 'what was loaded stays');

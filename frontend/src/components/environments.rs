@@ -58,18 +58,35 @@ impl EnvironmentChoice {
         found.map_or_else(|| id.to_string(), |it| it.name)
     }
 
-    /// The one that is picked. Who submits before they have arrived waits for them.
+    /// The one that is picked now. Who submits before they have arrived waits for them. Ask while the page is there, and
+    /// wait where you like.
     ///
     /// # Errors
     /// When the tenant has none, or they cannot be had.
-    pub async fn picked(self) -> Result<Environment, Problem> {
-        let mut all = self.all.get_untracked();
-        if all.is_empty() {
-            all = untrack(|| fetch(self.current)).await?.items;
+    pub fn picked(self) -> impl Future<Output = Result<Environment, Problem>> {
+        let (mut all, slug) = (self.all.get_untracked(), self.slug.get_untracked());
+        let fetch = untrack(|| fetch(self.current));
+        async move {
+            if all.is_empty() {
+                all = fetch.await?.items;
+            }
+            let found = all.into_iter().find(|it| slug.is_empty() || it.slug == slug);
+            found.ok_or_else(|| Problem::new(0, "no_environment", "There is no environment to choose"))
         }
-        let slug = self.slug.get_untracked();
-        let found = all.into_iter().find(|it| slug.is_empty() || it.slug == slug);
-        found.ok_or_else(|| Problem::new(0, "no_environment", "There is no environment to choose"))
+    }
+
+    /// The one with this id; where it is none, the one that is picked.
+    ///
+    /// # Errors
+    /// As [`Self::picked`].
+    pub fn with_id(self, id: &str) -> impl Future<Output = Result<EnvironmentId, Problem>> + use<> {
+        let (id, picked) = (id.parse(), self.picked());
+        async move {
+            match id {
+                Ok(id) => Ok(id),
+                Err(_) => Ok(picked.await?.id),
+            }
+        }
     }
 }
 

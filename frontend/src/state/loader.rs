@@ -1,8 +1,9 @@
 //! Fetching something that may be asked for again before it has arrived. Knows nothing of what it fetches, so
 //! that it is compiled once.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use leptos::prelude::*;
@@ -39,11 +40,9 @@ impl Loader {
         self.newest.update_value(|n| *n += 1);
         let mine = self.newest.get_value();
         self.busy.set(true);
+        let is_wanted = move || self.newest.try_get_value() == Some(mine);
         spawn_local(async move {
-            let reply = fetch.await;
-            if self.newest.try_get_value() != Some(mine) {
-                return;
-            }
+            let Some(reply) = while_wanted(fetch, is_wanted).await else { return };
             self.busy.set(false);
             match reply {
                 Ok(arrive) => {
@@ -81,4 +80,11 @@ impl Loader {
             on_cleanup(move || handle.clear());
         }
     }
+}
+
+/// Goes on only while it is wanted; none when it was not any more. What a fetch does after an answer may read signals,
+/// and those of a page are gone with it.
+async fn while_wanted(mut fetch: Fetch, is_wanted: impl Fn() -> bool) -> Option<Result<Arrival, Problem>> {
+    poll_fn(|context| if is_wanted() { fetch.as_mut().poll(context).map(Some) } else { Poll::Ready(None) })
+        .await
 }

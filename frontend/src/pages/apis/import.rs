@@ -210,10 +210,11 @@ fn Merge(preview: ImportPreview, api: String) -> impl IntoView {
     let id = StoredValue::new(api);
     let merge = move |()| {
         let path = untrack(|| current.path(&format!("/apis/{}", id.get_value())));
+        let draft = draft.get_value();
         let work = async move {
             let seen = api::get_tagged::<Api>(&path).await?;
             let Api { name, description, team, listed, .. } = seen.value;
-            let update = UpdateApi { name, description, team, listed, draft: draft.get_value() };
+            let update = UpdateApi { name, description, team, listed, draft };
             api::put::<_, Api>(&path, &update, seen.etag.as_deref()).await
         };
         task.run(work, move |saved| {

@@ -66,16 +66,17 @@ fn Choose(
     });
     let act = move |withdraw: bool| {
         let environment = environments.picked();
-        let revision = number.get_untracked();
+        let (revision, frozen) = (number.get_untracked(), freeze(draft));
+        let path = draft.path("/releases");
         let work = async move {
             let environment = environment.await?;
             let revision = match (withdraw, revision) {
                 (true, _) => None,
                 (false, Some(number)) => Some(number),
-                (false, None) => Some(freeze(draft).await?),
+                (false, None) => Some(frozen.await?),
             };
             let body = CreateRelease { environment: environment.id, revision };
-            api::post::<_, Release>(&draft.path("/releases"), &body).await
+            api::post::<_, Release>(&path, &body).await
         };
         task.run(work, move |release| {
             toasts.done(if withdraw { "API withdrawn" } else { "Released" });
@@ -112,14 +113,16 @@ fn Choose(
     }
 }
 
-/// Freezes the draft unless it is what the newest revision is.
-async fn freeze(draft: Draft) -> Result<u32, Problem> {
+/// Freezes the draft as it is now, once awaited, unless it is what the newest revision is.
+fn freeze(draft: Draft) -> impl Future<Output = Result<u32, Problem>> {
     let api = draft.api();
-    if let (false, Some(newest)) = (api.changed, api.newest_revision) {
-        return Ok(newest);
-    }
     let (path, etag) = (draft.path("/revisions"), draft.etag());
-    let body = CreateRevision { note: String::new() };
-    let made: RevisionSummary = api::post_tagged(&path, &body, etag.as_deref()).await?;
-    Ok(made.number)
+    async move {
+        if let (false, Some(newest)) = (api.changed, api.newest_revision) {
+            return Ok(newest);
+        }
+        let body = CreateRevision { note: String::new() };
+        let made: RevisionSummary = api::post_tagged(&path, &body, etag.as_deref()).await?;
+        Ok(made.number)
+    }
 }

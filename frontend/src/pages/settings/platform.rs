@@ -60,10 +60,12 @@ fn Form(tagged: Tagged<PlatformSettings>, settings: Remote<Tagged<PlatformSettin
     effect(move || {
         if task.problem().get().is_some_and(|problem| problem.status == 412) {
             leptos::task::spawn_local(async move {
-                if let Ok(theirs) = api::get_tagged::<PlatformSettings>("/settings").await {
+                let theirs = api::get_tagged::<PlatformSettings>("/settings").await;
+                // No value comes back when the page is gone: nobody is left to choose.
+                if let (Ok(theirs), Some(mine)) = (theirs, value.try_get_untracked()) {
                     etag.set_value(theirs.etag);
                     conflict.set(Some(Conflict {
-                        mine: value.get_untracked(),
+                        mine,
                         theirs: serde_json::to_value(&theirs.value).unwrap_or_default(),
                     }));
                 }

@@ -62,8 +62,9 @@ pub(super) fn Explain(environments: EnvironmentChoice) -> impl IntoView {
         let request = asked.request(&api.base_path);
         let to = untrack(|| current.path(&format!("/apis/{}/cache/explain", api.id)));
         explained.set(None);
+        let environment = environments.picked();
         let work = async move {
-            let body = ExplainCache { environment: environments.picked().await?.id, request };
+            let body = ExplainCache { environment: environment.await?.id, request };
             api::post::<_, CacheExplanation>(&to, &body).await
         };
         task.run(work, move |told| explained.set(Some(told)));

@@ -29,8 +29,9 @@ pub(super) fn Inside(environments: EnvironmentChoice) -> impl IntoView {
         let path = below_base(address.with_untracked(|text| text.trim().to_owned()).as_str(), &api.base_path);
         let to = untrack(|| current.path(&format!("/apis/{}/cache/entries", api.id)));
         found.set(None);
+        let environment = environments.picked();
         let work = async move {
-            let body = LookUpCache { environment: environments.picked().await?.id, path };
+            let body = LookUpCache { environment: environment.await?.id, path };
             api::post::<_, CacheLookup>(&to, &body).await
         };
         task.run(work, move |lookup| found.set(Some(lookup)));

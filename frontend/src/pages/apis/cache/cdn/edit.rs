@@ -1,6 +1,7 @@
 //! Making and changing a request to a CDN.
 
 use leptos::prelude::*;
+use sluice_contract::ids::EnvironmentId;
 use sluice_contract::problem::Problem;
 use sluice_contract::rest::cdn_hooks::{CdnHook, PurgeKind, SaveCdnHook};
 
@@ -55,39 +56,45 @@ impl Form {
         self.enabled.set(it.is_none_or(|it| it.enabled));
     }
 
-    /// Waits for the environments where none was picked. An empty secret changes none.
-    async fn body(self, environments: EnvironmentChoice) -> Result<SaveCdnHook, Problem> {
-        let environment = match self.environment.get_untracked().parse() {
-            Ok(picked) => picked,
-            Err(_) => environments.picked().await?.id,
-        };
-        let secret = self.secret.get_untracked().trim().to_owned();
-        Ok(SaveCdnHook {
-            name: self.name.get_untracked(),
+    /// What has been typed by now, for some environment. An empty secret changes none.
+    fn typed(self) -> impl FnOnce(EnvironmentId) -> SaveCdnHook {
+        let (name, kinds, method) =
+            (self.name.get_untracked(), self.kinds.get_untracked(), self.method.get_untracked());
+        let (url, body) = (self.url.get_untracked().trim().to_owned(), self.body.get_untracked());
+        let headers = self.headers.with_untracked(|text| headers_of(text));
+        let enabled = self.enabled.get_untracked();
+        let secret = Some(self.secret.get_untracked().trim().to_owned()).filter(|text| !text.is_empty());
+        move |environment| SaveCdnHook {
+            name,
             environment,
-            kinds: self.kinds.get_untracked(),
-            method: self.method.get_untracked(),
-            url: self.url.get_untracked().trim().to_owned(),
-            headers: self.headers.with_untracked(|text| headers_of(text)),
-            body: self.body.get_untracked(),
-            enabled: self.enabled.get_untracked(),
-            secret: (!secret.is_empty()).then_some(secret),
-        })
+            kinds,
+            method,
+            url,
+            headers,
+            body,
+            enabled,
+            secret,
+        }
     }
 }
 
-async fn store(
+/// Waits for the environments where none was picked.
+fn store(
     draft: Draft,
     subject: Subject,
     form: Form,
     environments: EnvironmentChoice,
-) -> Result<CdnHook, Problem> {
-    let body = form.body(environments).await?;
-    match subject {
-        Subject::New => api::post(&draft.path("/cdn-hooks"), &body).await,
-        Subject::Of(it) => {
-            let path = draft.path(&format!("/cdn-hooks/{}", it.id));
-            api::put(&path, &body, Some(&api::version_tag(it.version))).await
+) -> impl Future<Output = Result<CdnHook, Problem>> {
+    let environment = environments.with_id(&form.environment.get_untracked());
+    let (hooks, typed) = (draft.path("/cdn-hooks"), form.typed());
+    async move {
+        let body = typed(environment.await?);
+        match subject {
+            Subject::New => api::post(&hooks, &body).await,
+            Subject::Of(it) => {
+                let path = format!("{hooks}/{}", it.id);
+                api::put(&path, &body, Some(&api::version_tag(it.version))).await
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Making and changing a source of events: a webhook, or a stream that is read.
 
 use leptos::prelude::*;
+use sluice_contract::ids::EnvironmentId;
 use sluice_contract::problem::Problem;
 use sluice_contract::rest::event_sources::{EventSource, EventSourceSecret, SaveEventSource};
 
@@ -63,43 +64,46 @@ impl Form {
         self.rules.set(it.map(|it| it.rules.as_slice()).unwrap_or_default());
     }
 
-    /// Waits for the environments where none was picked.
-    async fn body(self, reads: bool, environments: EnvironmentChoice) -> Result<SaveEventSource, Problem> {
-        let environment = match self.environment.get_untracked().parse() {
-            Ok(picked) => picked,
-            Err(_) => environments.picked().await?.id,
-        };
+    /// What has been typed by now, for some environment.
+    fn typed(self, reads: bool) -> impl FnOnce(EnvironmentId) -> SaveEventSource {
         let (stream, stream_password) = reads.then(|| self.stream.typed()).unzip();
-        Ok(SaveEventSource {
-            name: self.name.get_untracked(),
+        let (name, rules) = (self.name.get_untracked(), untrack(|| self.rules.typed()));
+        let (soft, enabled) = (self.soft.get_untracked(), self.enabled.get_untracked());
+        // What is no number is refused as zero is.
+        let per_minute = self.per_minute.get_untracked().trim().parse().unwrap_or(0);
+        move |environment| SaveEventSource {
+            name,
             environment,
-            rules: untrack(|| self.rules.typed()),
-            soft: self.soft.get_untracked(),
-            enabled: self.enabled.get_untracked(),
-            // What is no number is refused as zero is.
-            per_minute: self.per_minute.get_untracked().trim().parse().unwrap_or(0),
+            rules,
+            soft,
+            enabled,
+            per_minute,
             stream,
             stream_password: stream_password.flatten(),
-        })
+        }
     }
 }
 
-async fn store(
+/// Waits for the environments where none was picked.
+fn store(
     draft: Draft,
     subject: Subject,
     form: Form,
     environments: EnvironmentChoice,
-) -> Result<(EventSource, Option<String>), Problem> {
-    let body = form.body(subject.reads(), environments).await?;
-    match subject {
-        Subject::Webhook | Subject::Stream => {
-            let path = draft.path("/event-sources");
-            let EventSourceSecret { source, secret } = api::post(&path, &body).await?;
-            Ok((source, secret))
-        }
-        Subject::Of(it) => {
-            let path = draft.path(&format!("/event-sources/{}", it.id));
-            Ok((api::put(&path, &body, Some(&api::version_tag(it.version))).await?, None))
+) -> impl Future<Output = Result<(EventSource, Option<String>), Problem>> {
+    let environment = environments.with_id(&form.environment.get_untracked());
+    let (sources, typed) = (draft.path("/event-sources"), form.typed(subject.reads()));
+    async move {
+        let body = typed(environment.await?);
+        match subject {
+            Subject::Webhook | Subject::Stream => {
+                let EventSourceSecret { source, secret } = api::post(&sources, &body).await?;
+                Ok((source, secret))
+            }
+            Subject::Of(it) => {
+                let path = format!("{sources}/{}", it.id);
+                Ok((api::put(&path, &body, Some(&api::version_tag(it.version))).await?, None))
+            }
         }
     }
 }

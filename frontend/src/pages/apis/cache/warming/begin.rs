@@ -30,8 +30,9 @@ pub(super) fn WarmDialog(
         let listed = sources_of(paths, sitemaps);
         let sources = (!listed.is_empty()).then_some(listed);
         let path = draft.path("/warmings");
+        let environment = environments.picked();
         let work = async move {
-            let body = CreateWarming { environment: environments.picked().await?.id, sources };
+            let body = CreateWarming { environment: environment.await?.id, sources };
             api::post::<_, Warming>(&path, &body).await
         };
         task.run(work, move |warming| {
