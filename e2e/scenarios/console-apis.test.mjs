@@ -151,6 +151,25 @@ for (const database of databases) {
       await gateway('/orders/7', 200);
     });
 
+    it('leaves a target alone that fails, and asks it again', async () => {
+      await tab('upstreams');
+      await page.getByRole('button', { name: 'Edit origin' }).click();
+      const seconds = 'Leave it alone for (s)';
+      await submitDialog(ada, { Targets: a.url, 'Leave a target alone after failures': '2', [seconds]: '' }, 'Save', { stays: true });
+      await dialog(ada).getByText('The breaker cannot be read').waitFor();
+      await submitDialog(ada, { [seconds]: '4000' }, 'Save', { stays: true });
+      await dialog(ada).getByText('Between 1 and 3600.').waitFor();
+      await submitDialog(ada, { [seconds]: '5' }, 'Save');
+      await eventuallyDraft('it is saved', ({ upstreams: [{ breaker }] }) => breaker?.failures === 2 && breaker.open_s === 5);
+      await page.getByText('left alone for 5 s after 2 failures in a row').waitFor();
+      await release();
+      for (let i = 0; i < 2; i += 1) await gateway('/slow', 504);
+      const resting = await gateway('/quick', 503);
+      assert.equal(resting.body.code, 'upstream_resting');
+      assert.match(resting.headers.get('retry-after'), /^[1-5]$/);
+      await eventually('it is asked again', async () => (await fetch(`${stage.sluice.gateway}/acme/orders/quick`)).status === 200);
+    });
+
     it('attaches policies to the API and to one route, and what they do is seen', async () => {
       await tab('policies');
       await press('Attach policy');

@@ -104,6 +104,22 @@ pub struct Upstream {
     /// How long to wait for what.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// When a target that fails is left alone; none (the default): never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+}
+
+/// Gives a target that fails the time to recover. Each gateway counts for itself. A failure is a target that cannot be
+/// connected to, does not answer in time or not in HTTP, or answers 502, 503 or 504.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Breaker {
+    /// After so many failures in a row no call is sent to the target.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub failures: u32,
+    /// For so many seconds; then one call tries, and the others follow when it is answered.
+    #[schema(minimum = 1, maximum = 3600)]
+    pub open_s: u32,
 }
 
 /// One address of an upstream.
@@ -226,6 +242,20 @@ impl ApiDefinition {
                     "required",
                     "An upstream needs at least one target.",
                 ));
+            }
+            if let Some(breaker) = upstream.breaker {
+                let mut check = |field: &str, value: u32, most: u32| {
+                    if !(1..=most).contains(&value) {
+                        let message = format!("Between 1 and {most}.");
+                        problems.push(FieldProblem::new(
+                            format!("{at}/breaker/{field}"),
+                            "out_of_range",
+                            message,
+                        ));
+                    }
+                };
+                check("failures", breaker.failures, 1_000);
+                check("open_s", breaker.open_s, 3_600);
             }
             for (j, target) in upstream.targets.iter().enumerate() {
                 if let Err(message) = target.check() {

@@ -17,6 +17,7 @@ use sluice_policies::SettingsError;
 use sluice_policies::rate_limit::Counters;
 
 use crate::cache::Purges;
+use crate::upstream::BreakerRecord;
 
 pub use api::{Api, Route};
 pub use credential::{Credential, Subscription};
@@ -46,7 +47,10 @@ pub enum CompileError {
 /// Turns by API and upstream.
 type Rotations = HashMap<(ApiId, Box<str>), Arc<AtomicUsize>>;
 
-/// Compiles, and keeps what must outlive a version: limit counters, purges, names of connection pools, turns.
+/// By API, upstream and the target's URL.
+type Breakers = HashMap<(ApiId, Box<str>, Box<str>), Arc<BreakerRecord>>;
+
+/// Compiles, and keeps what must outlive a version: limit counters, purges, names of connection pools, turns, breakers.
 #[derive(Default)]
 pub struct Compiler {
     pub(crate) counters: Arc<Counters>,
@@ -55,4 +59,6 @@ pub struct Compiler {
     pools: Mutex<HashMap<PoolKey, PoolSlot>>,
     /// Whose turn it is in each upstream.
     rotations: Mutex<Rotations>,
+    /// How the targets with a breaker have answered.
+    breakers: Mutex<Breakers>,
 }

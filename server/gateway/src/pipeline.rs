@@ -17,6 +17,7 @@ mod limit;
 pub mod path;
 mod request_id;
 mod respond;
+mod resting;
 mod route;
 mod trace;
 mod transform;

@@ -60,6 +60,8 @@ pub struct Stats {
     pub accepted: AtomicU64,
     /// Connections ended for a head that is malformed, ambiguous or too large.
     pub malformed: AtomicU64,
+    /// Targets of upstreams that failed so often that they were left alone.
+    pub rested: AtomicU64,
 }
 
 impl Shared {

@@ -1,6 +1,7 @@
 //! Connections to upstreams: pools of each thread, made anew through the guard.
 
 mod arriving;
+mod breaker;
 mod connect;
 mod http1;
 mod outgoing;
@@ -11,6 +12,7 @@ mod timer;
 mod tls;
 
 pub(crate) use arriving::Arriving;
+pub use breaker::{Breaker, Record as BreakerRecord};
 pub(crate) use connect::ConnectError;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use pool::Pools;

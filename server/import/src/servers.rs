@@ -153,6 +153,7 @@ fn upstream(name: String, target: String) -> Upstream {
         protocol: UpstreamProtocol::default(),
         host: HostHeader::default(),
         timeouts: Timeouts::default(),
+        breaker: None,
     }
 }
 

@@ -158,6 +158,7 @@ fn pass_through(target: &str) -> ApiDefinition {
             protocol: Default::default(),
             host: Default::default(),
             timeouts: Timeouts::default(),
+            breaker: None,
         }],
         ..ApiDefinition::default()
     }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use serde_json::Value;
-use sluice_contract::definition::{Target, Timeouts, Upstream};
+use sluice_contract::definition::{Breaker, Target, Timeouts, Upstream};
 use sluice_contract::problem::Problem;
 use sluice_contract::rest::session::Permission;
 
@@ -20,6 +20,9 @@ enum Subject {
     New,
     At(usize),
 }
+
+/// Seconds for which the form proposes to leave a target alone.
+const USUALLY_OPEN_S: u32 = 30;
 
 #[component]
 pub fn UpstreamsTab() -> impl IntoView {
@@ -84,7 +87,7 @@ fn card(
     on_edit: impl Fn(()) + Send + Sync + 'static,
     on_remove: impl Fn(()) + Send + Sync + 'static,
 ) -> impl IntoView {
-    let Upstream { name, targets, timeouts, .. } = upstream;
+    let Upstream { name, targets, timeouts, breaker, .. } = upstream;
     let rows = targets.into_iter().map(|target| {
         view! {
             <dt>
@@ -96,7 +99,11 @@ fn card(
     let rows = rows.collect_view();
     let Timeouts { connect_ms, first_byte_ms, idle_ms, total_ms } = timeouts;
     let total = total_ms.map_or_else(|| "no limit in all".to_owned(), |ms| format!("{ms} ms in all"));
-    let note = format!("Connect {connect_ms} ms, first byte {first_byte_ms} ms, idle {idle_ms} ms, {total}");
+    let mut note =
+        format!("Connect {connect_ms} ms, first byte {first_byte_ms} ms, idle {idle_ms} ms, {total}");
+    if let Some(Breaker { failures, open_s }) = breaker {
+        note.push_str(&format!("; left alone for {open_s} s after {failures} failures in a row"));
+    }
     view! {
         <EntryCard title=name note may_edit on_edit on_remove>
             {rows}
@@ -113,8 +120,8 @@ fn Edit(editing: RwSignal<Option<Subject>>) -> impl IntoView {
     let targets = RwSignal::new(String::new());
     let host = RwSignal::new("target".to_owned());
     let first_byte = RwSignal::new(String::new());
-    let fields = [("connect", RwSignal::new(String::new())), ("idle", RwSignal::new(String::new()))];
-    let [(_, connect), (_, idle)] = fields;
+    let (connect, idle) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let (failures, open_s) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     effect(move || {
         let Some(subject) = editing.get() else { return };
         task.clear();
@@ -129,6 +136,8 @@ fn Edit(editing: RwSignal<Option<Subject>>) -> impl IntoView {
         connect.set(upstream.timeouts.connect_ms.to_string());
         first_byte.set(upstream.timeouts.first_byte_ms.to_string());
         idle.set(upstream.timeouts.idle_ms.to_string());
+        failures.set(upstream.breaker.map(|breaker| breaker.failures.to_string()).unwrap_or_default());
+        open_s.set(upstream.breaker.map_or(USUALLY_OPEN_S, |breaker| breaker.open_s).to_string());
     });
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -143,6 +152,13 @@ fn Edit(editing: RwSignal<Option<Subject>>) -> impl IntoView {
             task.fail(Problem::new(0, "invalid", "The targets cannot be read").detail(detail));
             return;
         };
+        let Some(breaker) = read_breaker(&failures.get_untracked(), &open_s.get_untracked()) else {
+            let detail =
+                "Failures and seconds are whole numbers; without failures a target is never left alone.";
+            task.fail(Problem::new(0, "invalid", "The breaker cannot be read").detail(detail));
+            return;
+        };
+        upstream.breaker = breaker;
         upstream.name = name.get_untracked();
         upstream.targets = read;
         // A fixed host is kept as it is: it is edited by the API.
@@ -186,6 +202,18 @@ fn Edit(editing: RwSignal<Option<Subject>>) -> impl IntoView {
                 <TextField label="Connect timeout (ms)" value=connect kind="number" />
                 <TextField label="First byte timeout (ms)" value=first_byte kind="number" />
                 <TextField label="Idle timeout (ms)" value=idle kind="number" />
+                <TextField
+                    label="Leave a target alone after failures"
+                    value=failures
+                    kind="number"
+                    help="In a row: no connection, no answer in time, 502, 503 or 504. Empty: never."
+                />
+                <TextField
+                    label="Leave it alone for (s)"
+                    value=open_s
+                    kind="number"
+                    help="Other targets take its calls, and stored responses stand in where there are any; then one call tries."
+                />
                 <div class="form-actions">
                     <Button on_click=move |()| open.set(false)>"Cancel"</Button>
                     <Button kind=Kind::Primary submit=true busy=task.busy()>
@@ -204,7 +232,17 @@ fn empty() -> Upstream {
         protocol: Default::default(),
         host: Default::default(),
         timeouts: Timeouts::default(),
+        breaker: None,
     }
+}
+
+/// Without failures there is none.
+fn read_breaker(failures: &str, open_s: &str) -> Option<Option<Breaker>> {
+    if failures.trim().is_empty() {
+        return Some(None);
+    }
+    let number = |text: &str| text.trim().parse().ok();
+    Some(Some(Breaker { failures: number(failures)?, open_s: number(open_s)? }))
 }
 
 fn mode_of(host: &sluice_contract::definition::HostHeader) -> String {
@@ -231,6 +269,14 @@ fn read_targets(text: &str) -> Option<Vec<Target>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_breaker_has_two_numbers_or_is_none() {
+        assert_eq!(read_breaker(" ", "30"), Some(None));
+        assert_eq!(read_breaker("5", " 30 "), Some(Some(Breaker { failures: 5, open_s: 30 })));
+        assert_eq!(read_breaker("5", ""), None);
+        assert_eq!(read_breaker("-1", "30"), None);
+    }
 
     #[test]
     fn targets_are_read_line_by_line() {

@@ -12,6 +12,7 @@ use sluice_contract::definition::{Timeouts as TimeoutsDefinition, Upstream as Up
 use sluice_contract::ids::ApiId;
 
 use super::{CompileError, Compiler};
+use crate::upstream::Breaker;
 
 /// Turns in one round at most; weights beyond are rounded.
 const MAX_TURNS: u64 = 1_000;
@@ -54,6 +55,7 @@ pub struct Target {
     pub authority: HeaderValue,
     /// Path before every call's own; without a slash at its end.
     pub base_path: Box<str>,
+    pub breaker: Option<Breaker>,
 }
 
 /// What connections have to have in common to be used for one another's calls.
@@ -94,11 +96,18 @@ impl Compiler {
         api: ApiId,
         definition: &UpstreamDefinition,
     ) -> Result<Upstream, CompileError> {
-        let UpstreamDefinition { name, targets, protocol, host, timeouts } = definition;
+        let UpstreamDefinition { name, targets, protocol, host, timeouts, breaker } = definition;
         let error = |reason: String| CompileError::Upstream { upstream: name.clone(), reason };
+        let breaker = |url: &str| {
+            let record = |definition| {
+                let key = (api, name.as_str().into(), url.into());
+                Breaker::new(definition, Arc::clone(self.breakers.lock().entry(key).or_default()))
+            };
+            breaker.map(record)
+        };
         let compiled: Vec<Target> = targets
             .iter()
-            .map(|target| self.target(target, *protocol))
+            .map(|target| self.target(target, *protocol, breaker(&target.url)))
             .collect::<Result<_, _>>()
             .map_err(error)?;
         let host = match host {
@@ -122,7 +131,12 @@ impl Compiler {
         })
     }
 
-    fn target(&self, definition: &TargetDefinition, protocol: UpstreamProtocol) -> Result<Target, String> {
+    fn target(
+        &self,
+        definition: &TargetDefinition,
+        protocol: UpstreamProtocol,
+        breaker: Option<Breaker>,
+    ) -> Result<Target, String> {
         let TargetDefinition { url, weight: _, zone: _ } = definition;
         let uri: http::Uri = url.parse().map_err(|error| format!("`{url}`: {error}"))?;
         let tls = match uri.scheme_str() {
@@ -144,6 +158,7 @@ impl Compiler {
             pool,
             authority,
             base_path: uri.path().trim_end_matches('/').into(),
+            breaker,
         })
     }
 

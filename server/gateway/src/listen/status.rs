@@ -97,6 +97,12 @@ fn metrics(shared: &Shared) -> String {
             "counter",
             stats.malformed.load(Ordering::Relaxed),
         ),
+        (
+            "sluice_upstream_rests_total",
+            "Times that a target failed so often that it was left alone.",
+            "counter",
+            stats.rested.load(Ordering::Relaxed),
+        ),
         ("sluice_cache_entries", "Stored responses.", "gauge", shared.cache.entries()),
         ("sluice_cache_bytes", "Bytes of stored responses.", "gauge", shared.cache.bytes()),
         ("sluice_journal_position", "Journal position that is served.", "gauge", snapshot.position),

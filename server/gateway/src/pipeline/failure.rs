@@ -82,6 +82,7 @@ kinds! {
     RateLimited: TOO_MANY_REQUESTS, "rate_limited", Client, true, "Too many requests";
     OnlyIfCached: GATEWAY_TIMEOUT, "not_cached", Client, true, "There is no stored response";
     NoTarget: SERVICE_UNAVAILABLE, "no_upstream", Gateway, true, "The route has no upstream that takes calls";
+    Resting: SERVICE_UNAVAILABLE, "upstream_resting", Upstream, true, "The upstream has failed and is left alone for a while";
     Unresolvable: BAD_GATEWAY, "upstream_unresolvable", Upstream, true, "The upstream's name does not resolve";
     Forbidden: BAD_GATEWAY, "upstream_forbidden", Gateway, false, "The upstream's address is not allowed";
     Refused: BAD_GATEWAY, "upstream_refused", Upstream, true, "The upstream does not accept connections";

@@ -8,7 +8,7 @@ use http::{Request, Uri, response};
 
 use super::failure::{Failure, Kind, Outcome};
 use super::transform::{Head, path_and_query};
-use super::{Authorised, Call, headers, transform};
+use super::{Authorised, Call, headers, resting, transform};
 use crate::body::{BodyFault, Origin, RequestBody, UpstreamBody};
 use crate::cache::Lead;
 use crate::compile::{HostRule, Target, Upstream};
@@ -100,13 +100,16 @@ pub(super) async fn exchange(
     outbound: Outbound,
     upgrade: Option<&HeaderValue>,
 ) -> Outcome<(Sent, Arc<Upstream>)> {
-    let no_target = || Kind::NoTarget.because("No target of the route's upstream has a share of the calls.");
     let upstream = Arc::clone(authorised.matched.route().upstream.as_ref().ok_or_else(no_target)?);
     let Outbound { mut head, body } = outbound;
     let hop = transform::for_upstream(call, snapshot, authorised, &mut head);
     let mut outgoing = Box::new(Outgoing { request: request(&mut head, body, upgrade), hop });
-    let mut last = no_target();
+    let mut last = None;
     for (index, target) in upstream.order() {
+        if let Some(left) = target.is_left_alone(call) {
+            last.get_or_insert_with(|| resting::failure(left));
+            continue;
+        }
         call.trying(&upstream, index);
         aim(&mut outgoing.request, &head, &upstream, target)?;
         let before = call.worker.shared.clock.now();
@@ -115,20 +118,29 @@ pub(super) async fn exchange(
             Ok(sent) => {
                 call.mark("upstream");
                 call.answered(before);
+                target.answered(call, sent.head.status);
                 return Ok((sent, Arc::clone(&upstream)));
             }
             Err(SendError::Connect(error, unsent)) => {
-                last = cannot_connect(&error, target);
+                target.failed_to_connect(call, &error);
+                last = Some(cannot_connect(&error, target));
                 outgoing = unsent;
             }
             Err(error) => {
                 call.mark("upstream");
+                if call.body_in.fault.get().is_none() {
+                    target.failed(call);
+                }
                 return Err(broken(call, error, target));
             }
         }
     }
     call.mark("upstream");
-    Err(last)
+    Err(last.unwrap_or_else(no_target))
+}
+
+fn no_target() -> Box<Failure> {
+    Kind::NoTarget.because("No target of the route's upstream has a share of the calls.")
 }
 
 /// The request but for what depends on the target.

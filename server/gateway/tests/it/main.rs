@@ -18,6 +18,7 @@ mod forwarding;
 mod framing;
 mod hops;
 mod http1;
+mod resting;
 mod second_level;
 mod second_level_kinds;
 mod second_level_memcached;

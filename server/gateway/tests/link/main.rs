@@ -108,6 +108,7 @@ fn part(api: ApiId, revision: u32) -> ApiPart {
         protocol: Default::default(),
         host: Default::default(),
         timeouts: Default::default(),
+        breaker: None,
     };
     ApiPart {
         schema: PART_SCHEMA,
