@@ -19,9 +19,11 @@ for (const database of databases) {
     const base = () => `${fleet.scene.base}/apis/${api.id}`;
     const url = (path) => `/${fleet.scene.tenant.slug}/shop${path}`;
     const asked = (path) => upstream.requests.filter((request) => request === `GET ${path}`).length;
-    const ofGateways = async () => (await fleet.scene.admin.get(`${base()}/warmings`)).items.filter(({ cause }) => cause === 'gateway');
+    // The first gateway may have one of its own, if the plan was there before anybody had looked who is new.
+    const ofLate = async () => (await fleet.scene.admin.get(`${base()}/warmings`)).items
+      .filter(({ cause, gateways }) => cause === 'gateway' && gateways.some(({ name }) => name === 'late'));
     const warmed = (times) => eventually(`the late gateway was warmed ${times} times`, async () => {
-      const found = await ofGateways();
+      const found = await ofLate();
       return found.length === times && found.every(({ state }) => state === 'done') && found;
     }, 60_000);
 
