@@ -62,7 +62,8 @@ async fn every_mistake_in_a_draft_is_named_by_its_pointer() {
                 {"id": "a", "path": "no-slash", "upstream": "nowhere"},
                 {"id": "a", "path": "/a", "policies": [{"type": "cache", "settings": {"no_such": 1}}]}
             ],
-            "upstreams": [{"name": "main", "targets": [{"url": "ftp://x"}]}],
+            "upstreams": [{"name": "main", "targets": [{"url": "ftp://x"}],
+                "breaker": {"failures": 0, "open_s": 3601}}],
             "policies": [{"type": "no-such-policy"}]
         });
         let new = json!({"slug": "Wrong Slug", "name": "", "draft": wrong});
@@ -76,6 +77,8 @@ async fn every_mistake_in_a_draft_is_named_by_its_pointer() {
             "/draft/routes/0/upstream",
             "/draft/routes/1/id",
             "/draft/upstreams/0/targets/0/url",
+            "/draft/upstreams/0/breaker/failures",
+            "/draft/upstreams/0/breaker/open_s",
             "/draft/policies/0/type",
         ] {
             assert!(pointers.contains(&expected), "{expected} is not among {pointers:?}");

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{Rig, Upstream, eventually, nobody, text};
 
@@ -26,7 +28,6 @@ fn with_breaker(targets: &[SocketAddr], open_s: u32) -> Value {
         "name": "main",
         "targets": targets,
         "breaker": { "failures": 2, "open_s": open_s },
-        "timeouts": { "first_byte_ms": 300 },
     }] })
 }
 
@@ -64,7 +65,9 @@ async fn every_kind_of_failure_of_the_target_counts_and_no_other() {
     let silent = Upstream::new(|_| std::future::pending()).await;
     let mut rig = Rig::start();
     rig.api("refused", fine.address, with_breaker(&[nobody().await], 60));
-    rig.api("silent", fine.address, with_breaker(&[silent.address], 60));
+    let mut impatient = with_breaker(&[silent.address], 60);
+    impatient["upstreams"][0]["timeouts"] = json!({ "first_byte_ms": 300 });
+    rig.api("silent", fine.address, impatient);
     for api in ["refused", "silent"] {
         let path = format!("/acme/{api}/x");
         let (first, second) = (rig.get(&path, &[]).await, rig.get(&path, &[]).await);
@@ -84,6 +87,22 @@ async fn every_kind_of_failure_of_the_target_counts_and_no_other() {
         status.store(200, Ordering::SeqCst);
         assert_eq!(rig.get("/acme/own/x", &[]).await.body, "200", "one failure is not two");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_body_breaks_off_is_no_failure_of_the_target() {
+    let upstream = Upstream::echo().await;
+    let mut rig = Rig::start();
+    rig.api("a", upstream.address, with_breaker(&[upstream.address], 60));
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(rig.address()).await.unwrap();
+        let request = "POST /acme/a/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n";
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+    assert_eq!(rig.get("/acme/a/x", &[]).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
