@@ -12,8 +12,12 @@ use crate::upstream::ConnectError;
 
 /// No target takes the call; in this time one may be tried.
 pub(super) fn failure(left: Duration) -> Box<Failure> {
-    // A second begun is one to wait.
-    Kind::Resting.because("").retry_after(left.as_secs() + 1)
+    Kind::Resting.because("").retry_after(seconds_to_wait(left))
+}
+
+/// A second begun is one to wait: who comes back too early is told so again.
+fn seconds_to_wait(left: Duration) -> u64 {
+    left.as_secs() + 1
 }
 
 impl Target {
@@ -47,5 +51,15 @@ impl Target {
             call.worker.shared.stats.rested.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(target: "sluice::upstream", url = %self.url, "fails, and is left alone for a while");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_come_back_too_early() {
+        assert_eq!([10, 1_500].map(|left| seconds_to_wait(Duration::from_millis(left))), [1, 2]);
     }
 }

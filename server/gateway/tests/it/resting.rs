@@ -81,11 +81,14 @@ async fn every_kind_of_failure_of_the_target_counts_and_no_other() {
             assert_eq!(rig.get("/acme/own/x", &[]).await.body, other.to_string());
         }
     }
-    for (n, bad) in [502, 504, 503].into_iter().enumerate() {
-        status.store(bad, Ordering::SeqCst);
-        assert_eq!(rig.get(&format!("/acme/own/{n}"), &[]).await.body, bad.to_string());
-        status.store(200, Ordering::SeqCst);
-        assert_eq!(rig.get("/acme/own/x", &[]).await.body, "200", "one failure is not two");
+    for bad in [502, 503, 504] {
+        let (api, path) = (format!("own-{bad}"), format!("/acme/own-{bad}/x"));
+        rig.api(&api, fine.address, with_breaker(&[own.address], 60));
+        for now in [bad, 200, bad, bad] {
+            status.store(now, Ordering::SeqCst);
+            assert_eq!(rig.get(&path, &[]).await.body, now.to_string(), "one failure is not two");
+        }
+        assert_eq!(rig.get(&path, &[]).await.code(), "upstream_resting", "{bad}");
     }
 }
 
@@ -96,7 +99,8 @@ async fn a_client_whose_body_breaks_off_is_no_failure_of_the_target() {
     rig.api("a", upstream.address, with_breaker(&[upstream.address], 60));
     for _ in 0..3 {
         let mut client = TcpStream::connect(rig.address()).await.unwrap();
-        let request = "POST /acme/a/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n";
+        let request =
+            "POST /acme/a/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n";
         client.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
