@@ -158,7 +158,17 @@ for (const database of databases) {
       await submitDialog(ada, { Targets: a.url, 'Leave a target alone after failures': '2', [seconds]: '' }, 'Save', { stays: true });
       await dialog(ada).getByText('The breaker cannot be read').waitFor();
       await submitDialog(ada, { [seconds]: '4000' }, 'Save', { stays: true });
-      await dialog(ada).getByText('Between 1 and 3600.').waitFor();
+      const why = dialog(ada).getByText('Between 1 and 3600.');
+      await why.waitFor();
+      const isSeen = (text) => {
+        const { left, top, width, height } = text.getBoundingClientRect();
+        return text.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+      };
+      await eventually('what is wrong is brought into view', () => why.evaluate(isSeen));
+      const connect = await dialog(ada).getByLabel('Connect timeout (ms)').inputValue();
+      await submitDialog(ada, { 'Connect timeout (ms)': '' }, 'Save', { stays: true });
+      await dialog(ada).getByText('Timeouts are whole numbers').waitFor();
+      await dialog(ada).getByLabel('Connect timeout (ms)').fill(connect);
       await submitDialog(ada, { [seconds]: '5' }, 'Save');
       await eventuallyDraft('it is saved', ({ upstreams: [{ breaker }] }) => breaker?.failures === 2 && breaker.open_s === 5);
       await page.getByText('left alone for 5 s after 2 failures in a row').waitFor();

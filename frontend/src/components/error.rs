@@ -1,7 +1,9 @@
 //! What went wrong, what to do about it, and the request id to ask somebody with.
 
+use leptos::html::Div;
 use leptos::prelude::*;
 use sluice_contract::problem::Problem;
+use web_sys::{ScrollIntoViewOptions, ScrollLogicalPosition};
 
 use super::{Button, Notice, Tone};
 use crate::icons::{Glyph, REFRESH, TRIANGLE_ALERT};
@@ -56,11 +58,22 @@ fn problem_notice(problem: Problem, fields_shown: bool) -> impl IntoView {
     let items = fields.into_iter().map(|field| {
         view! { <li><code class="inline-code">{field.pointer}</code> " " {field.message}</li> }
     });
+    let place = NodeRef::<Div>::new();
+    place.on_load(|notice| bring_into_view(&notice));
     view! {
-        <Notice tone=Tone::Bad title=title>
-            <p>{problem.detail}</p>
-            <ul>{items.collect_view()}</ul>
-            {problem.request_id.map(|id| view! { <p class="tiny muted">"Request " <code>{id}</code></p> })}
-        </Notice>
+        <div node_ref=place>
+            <Notice tone=Tone::Bad title=title>
+                <p>{problem.detail}</p>
+                <ul>{items.collect_view()}</ul>
+                {problem.request_id.map(|id| view! { <p class="tiny muted">"Request " <code>{id}</code></p> })}
+            </Notice>
+        </div>
     }
+}
+
+/// Who has pressed the button at the end of a long form does not see its beginning.
+fn bring_into_view(notice: &web_sys::Element) {
+    let options = ScrollIntoViewOptions::new();
+    options.set_block(ScrollLogicalPosition::Nearest);
+    notice.scroll_into_view_with_scroll_into_view_options(&options);
 }

@@ -146,8 +146,7 @@ fn Edit(editing: RwSignal<Option<Subject>>) -> impl IntoView {
             Subject::At(i) => draft.api().draft.upstreams.get(i).cloned().unwrap_or_else(empty),
             Subject::New => empty(),
         };
-        let read = read_targets(&targets.get_untracked());
-        let Some(read) = read else {
+        let Some(read) = read_targets(&targets.get_untracked(), &upstream.targets) else {
             let detail = "One target on each line: its URL, then its weight if it is not 1.";
             task.fail(Problem::new(0, "invalid", "The targets cannot be read").detail(detail));
             return;
@@ -165,10 +164,12 @@ fn Edit(editing: RwSignal<Option<Subject>>) -> impl IntoView {
         if let Ok(mode) = serde_json::from_value(serde_json::json!({ "mode": host.get_untracked() })) {
             upstream.host = mode;
         }
-        let number = |text: RwSignal<String>, old: u64| text.get_untracked().parse().unwrap_or(old);
-        upstream.timeouts.connect_ms = number(connect, upstream.timeouts.connect_ms);
-        upstream.timeouts.first_byte_ms = number(first_byte, upstream.timeouts.first_byte_ms);
-        upstream.timeouts.idle_ms = number(idle, upstream.timeouts.idle_ms);
+        let times = [connect, first_byte, idle].map(|text| text.get_untracked().trim().parse().ok());
+        let [Some(connect_ms), Some(first_byte_ms), Some(idle_ms)] = times else {
+            task.fail(Problem::new(0, "invalid", "Timeouts are whole numbers of milliseconds"));
+            return;
+        };
+        upstream.timeouts = Timeouts { connect_ms, first_byte_ms, idle_ms, ..upstream.timeouts };
         draft.save(
             task,
             move |update| match subject {
@@ -254,14 +255,16 @@ fn line_of(target: &Target) -> String {
     if target.weight == 1 { target.url.clone() } else { format!("{} {}", target.url, target.weight) }
 }
 
-fn read_targets(text: &str) -> Option<Vec<Target>> {
+/// A target keeps what the form does not show.
+fn read_targets(text: &str, before: &[Target]) -> Option<Vec<Target>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines
         .map(|line| {
             let mut words = line.split_whitespace();
             let url = words.next()?.to_owned();
             let weight = words.next().map_or(Some(1), |weight| weight.parse().ok())?;
-            words.next().is_none().then_some(Target { url, weight, zone: None })
+            let zone = before.iter().find(|target| target.url == url).and_then(|target| target.zone.clone());
+            words.next().is_none().then_some(Target { url, weight, zone })
         })
         .collect()
 }
@@ -280,9 +283,11 @@ mod tests {
 
     #[test]
     fn targets_are_read_line_by_line() {
-        let read = read_targets("http://a:1\n\n  https://b/base 3 \n").unwrap();
+        let before = [Target { url: "https://b/base".to_owned(), weight: 1, zone: Some("north".to_owned()) }];
+        let read = read_targets("http://a:1\n\n  https://b/base 3 \n", &before).unwrap();
         assert_eq!(read.iter().map(line_of).collect::<Vec<_>>(), ["http://a:1", "https://b/base 3"]);
-        assert!(read_targets("http://a many").is_none());
-        assert!(read_targets("http://a 1 2").is_none());
+        assert_eq!((&read[0].zone, read[1].zone.as_deref()), (&None, Some("north")), "it is not in the form");
+        assert!(read_targets("http://a many", &[]).is_none());
+        assert!(read_targets("http://a 1 2", &[]).is_none());
     }
 }
