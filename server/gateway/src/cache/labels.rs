@@ -253,4 +253,37 @@ mod tests {
         let long = tags(&map(&[("cache-tag", "x".repeat(LONGEST_TAG + 1))])).unwrap();
         assert_eq!(long.hashes, [Label::any_tag().hash()]);
     }
+    #[test]
+    fn a_tag_of_the_greatest_length_is_one_like_others_and_all_go_from_what_callers_see() {
+        let longest = "x".repeat(LONGEST_TAG);
+        let mut headers = HeaderMap::new();
+        headers.insert(&SURROGATE_KEY, longest.parse().unwrap());
+        headers.insert(&CACHE_TAG, "a".parse().unwrap());
+        let mut known = vec![Label::tag(&longest).hash(), Label::tag("a").hash()];
+        known.sort_unstable();
+        assert_eq!(tags(&headers).unwrap().hashes, known);
+        remove_tags(&mut headers);
+        assert!(headers.is_empty());
+        assert_eq!(Kind::ALL.map(Kind::bit).into_iter().sum::<u8>(), 0b111, "each its own");
+    }
+
+    #[test]
+    fn a_response_takes_memory_for_its_path_its_tags_and_their_names() {
+        let labels = |path: &str, tags: &[u64], names: Option<&str>| Labels {
+            path: path.into(),
+            url: 1,
+            tags: tags.into(),
+            names: names.map(Into::into),
+        };
+        let named = labels("/items", &[1, 2], Some("red\nblue\n"));
+        assert_eq!(named.names(), Some(vec!["red".to_owned(), "blue".to_owned()]));
+        assert_eq!(labels("/", &[1], None).names(), None, "they came from another gateway");
+        let bytes = |of: Labels| of.bytes();
+        let least = bytes(labels("/", &[], None));
+        assert!(least > size_of::<Labels>(), "{least}");
+        assert_eq!(bytes(labels("/items", &[], None)), least + 5);
+        // A hash in the list, and a place in the index.
+        assert_eq!(bytes(labels("/", &[1, 2, 3], None)), least + 3 * 56);
+        assert_eq!(bytes(labels("/", &[], Some("red\n"))), least + 16 + 4);
+    }
 }

@@ -159,4 +159,13 @@ mod tests {
             assert_eq!(cleaned(kept), map(kept));
         }
     }
+    #[test]
+    fn a_tag_is_said_by_half_of_the_digest() {
+        let mut headers = HeaderMap::new();
+        tag(&[], b"a").unwrap().say(&mut headers);
+        let digest = Sha256::digest(b"\na");
+        let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(headers["etag"], format!("\"sluice-{hex}\""));
+        assert!(is_made(headers["etag"].as_bytes()));
+    }
 }

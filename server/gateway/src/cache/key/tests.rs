@@ -222,3 +222,62 @@ fn an_epoch_makes_other_keys_and_a_query_of_no_meaning_makes_none() {
     let turned = Asked { query: Some("b=2&utm=1".into()), ..asked.clone() };
     assert_eq!(key(sorted(), &asked), key(sorted(), &turned));
 }
+
+fn get(headers: &HeaderMap) -> Named<'_> {
+    Named {
+        api: ApiId(uuid(1)),
+        revision: None,
+        route: "list",
+        https: true,
+        host: b"api.example.com",
+        path: "/items",
+        query: Some("page=2"),
+        headers,
+        body: None,
+    }
+}
+
+#[test]
+fn a_key_says_its_api_and_its_url_and_what_differs_is_named_differently() {
+    let (headers, rule) = (HeaderMap::new(), rule(Cache::default()));
+    let nobody = Who { application: None, forwarded_key: None, personal: false };
+    let keys = Keys::new(&get(&headers), nobody, &rule);
+    assert_eq!(api(keys.shared().bytes), Some(ApiId(uuid(1))));
+    assert_eq!(api(b"short"), None);
+    assert_eq!(keys.query(), b"page=2");
+    assert_eq!(keys.url("/items"), url("/items", "page=2"));
+    let others = [url("/items", ""), url("/items", "page=3"), url("/item", "page=2"), 0, 1];
+    assert!(!others.contains(&url("/items", "page=2")));
+    assert_ne!(hash(b"a"), hash(b"b"));
+}
+
+#[test]
+fn a_cookie_alone_is_no_credential() {
+    let rule = rule(Cache::default());
+    let has_credentials = |field: Option<(http::HeaderName, &'static str)>,
+                           application: Option<u8>,
+                           key: Option<&'static str>| {
+        let headers: HeaderMap =
+            field.into_iter().map(|(name, value)| (name, value.parse().unwrap())).collect();
+        let forwarded_key = key.map(http::HeaderValue::from_static);
+        let who = Who {
+            application: application.map(|byte| ApplicationId(uuid(byte))),
+            forwarded_key: forwarded_key.as_ref(),
+            personal: !headers.is_empty(),
+        };
+        Keys::new(&get(&headers), who, &rule).has_credentials()
+    };
+    assert!(!has_credentials(None, None, None));
+    assert!(!has_credentials(Some((COOKIE, "a=b")), None, None));
+    assert!(has_credentials(Some((AUTHORIZATION, "Basic x")), None, None));
+    assert!(has_credentials(None, Some(1), None));
+    assert!(has_credentials(None, None, Some("k")));
+}
+
+#[test]
+fn a_purge_names_a_url_as_it_stands_and_none_that_no_request_can_have() {
+    let named = |path: &str, query: &str| vec![(path.to_owned(), query.to_owned())];
+    assert_eq!(purged_urls(None, "/items?page=2"), named("/items", "page=2"));
+    assert_eq!(purged_urls(None, "/a/../items"), named("/items", ""));
+    assert_eq!(purged_urls(None, "/%zz"), []);
+}

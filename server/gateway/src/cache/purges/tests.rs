@@ -97,3 +97,22 @@ fn purges_that_nothing_stored_can_be_older_than_are_forgotten() {
     assert_eq!(api.hard.len(), 1);
     assert!(!good(&api, 2, stamp(1, 150)));
 }
+
+#[test]
+fn what_is_known_of_purges_begins_at_a_position() {
+    let purges = Purges::default();
+    assert!(!purges.know_since(Position::MAX - 1), "nothing yet");
+    purges.know_from(7);
+    assert_eq!([6, 7, 8].map(|position| purges.know_since(position)), [false, true, true]);
+}
+
+#[test]
+fn an_api_is_its_tenants_once_that_is_known() {
+    let purges = Purges::default();
+    let (mine, other) = (TenantId::generate(), TenantId::generate());
+    let (a, unknown) = (ApiId::generate(), ApiId::generate());
+    purges.of_tenant(a, mine);
+    purges.of(unknown);
+    assert!(purges.is_of(a, mine) && !purges.is_of(a, other));
+    assert!(!purges.is_of(unknown, mine) && !purges.is_of(ApiId::generate(), mine));
+}
