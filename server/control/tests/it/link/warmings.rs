@@ -1,30 +1,31 @@
 //! Warmings, with gateways that say what they are asked to warm.
 
 mod arrivals;
+mod jobs;
+mod several;
 mod sitemaps;
+mod warmer;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use sluice_contract::calls::{Call, CallBatch};
 use sluice_contract::ids::{ApiId, BootId, CallId};
-use sluice_contract::link::ANSWERS_PATH;
-use sluice_contract::questions::{Answer, Ask, Reply};
 use sluice_contract::rest::audit::AuditEntry;
 use sluice_contract::rest::page::Page;
 use sluice_contract::rest::users::Role;
 use sluice_contract::rest::warmings::{
     GatewayWarmingState, KeptWarmingPlan, Warming, WarmingCause, WarmingPlan, WarmingState,
 };
-use sluice_contract::warming::{WarmAnswer, WarmAsk, WarmJob, WarmReport};
-use sluice_store::gateways::{self, Heard};
+use sluice_contract::warming::{WarmAnswer, WarmReport};
+use sluice_store::gateways;
 use sluice_store::warmings::{self, Urls, What};
 use sluice_testkit::each_database;
 
-use super::simulated::{Served, Simulated};
+use super::simulated::Served;
 use crate::publishing::{self, draft, make_api, make_revision};
+use warmer::{Warmer, report};
 
 fn cached(settings: Value) -> Value {
     let mut draft = draft();
@@ -44,86 +45,6 @@ async fn release(served: &Served, slug: &str, draft: Value) -> ApiId {
     let revision = make_revision(&served.app, api).await;
     publishing::release(&served.app, api, revision).await;
     api
-}
-
-/// A gateway that lives and stores what it is asked to; while it `holds`, it comes to no end by itself.
-struct Warmer {
-    gateway: Simulated,
-    jobs: Arc<Mutex<Vec<WarmJob>>>,
-    holds: Arc<AtomicBool>,
-}
-
-impl Warmer {
-    async fn start(served: &Served, second_level: bool, holds: bool) -> Self {
-        let warmer = Self {
-            gateway: served.gateway().await,
-            jobs: Arc::default(),
-            holds: Arc::new(AtomicBool::new(holds)),
-        };
-        warmer.live(served, second_level).await;
-        warmer.listen().await;
-        warmer
-    }
-
-    /// Another process with an empty memory takes the gateway's place.
-    async fn restart(&mut self, served: &Served) {
-        self.gateway.boot = BootId::generate();
-        self.gateway.open_session(Vec::new()).await.unwrap();
-        self.live(served, false).await;
-        self.listen().await;
-    }
-
-    /// It is heard of.
-    async fn live(&self, served: &Served, second_level: bool) {
-        let tx = served.store().begin().await.unwrap();
-        let mut heartbeat = self.gateway.pulse(0);
-        if second_level {
-            let health = json!({
-                "state": "up", "hits": 0, "misses": 0, "late": 0, "errors": 0, "damaged": 0, "outdated": 0,
-                "written": 0, "dropped": 0, "refused": 0, "latency_us": 0, "server": null,
-            });
-            heartbeat.second_level = Some(serde_json::from_value(health).unwrap());
-        }
-        let heard = Heard { gateway: self.gateway.id, at: sluice_store::now(), heartbeat };
-        gateways::hear(&tx, &[heard]).await.unwrap();
-        tx.commit().await.unwrap();
-    }
-
-    /// Answers what it is asked.
-    async fn listen(&self) {
-        let mut stream = self.gateway.listen(0).await.unwrap();
-        let (answering, seen, held) = (self.gateway.clone(), Arc::clone(&self.jobs), Arc::clone(&self.holds));
-        tokio::spawn(async move {
-            loop {
-                let question = stream.question().await;
-                let Ask::Warm { job: _, what } = question.ask else { continue };
-                let last = || seen.lock().unwrap().last().map_or(0, |job| job.targets.len()) as u64;
-                let answer = match what {
-                    WarmAsk::Begin(job) => {
-                        seen.lock().unwrap().push(*job);
-                        WarmAnswer::Running(WarmReport::default())
-                    }
-                    WarmAsk::Look if held.load(Ordering::SeqCst) => WarmAnswer::Running(report(1, 0)),
-                    WarmAsk::Look => WarmAnswer::Done(report(last(), 0)),
-                    WarmAsk::Stop => WarmAnswer::Done(report(1, last() - 1)),
-                };
-                let answer = Answer { question: question.id, took_us: 1, reply: Reply::Warm { answer } };
-                answering.post(ANSWERS_PATH, &answer).await.unwrap();
-            }
-        });
-    }
-
-    fn urls(&self) -> Vec<String> {
-        self.jobs.lock().unwrap().iter().flat_map(|job| job.targets.clone()).collect()
-    }
-}
-
-fn report(stored: u64, stopped: u64) -> WarmReport {
-    let mut report = WarmReport { stored, failed: stopped, ..WarmReport::default() };
-    if stopped > 0 {
-        report.reasons.insert("stopped".to_owned(), stopped);
-    }
-    report
 }
 
 async fn warm(served: &Served, api: ApiId, paths: &[String]) -> Warming {
