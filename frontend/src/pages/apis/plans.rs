@@ -6,15 +6,15 @@ use sluice_contract::definition::PolicyAttachment;
 use sluice_contract::rest::plans::{Approval, Plan, SavePlan};
 use sluice_contract::rest::session::Permission;
 
-use super::draft::use_draft;
+use super::draft::{Draft, use_draft};
 use crate::api;
 use crate::components::{
-    Ago, Badge, Button, Column, ConfirmDialog, DataTable, Dialog, EmptyState, Kind, SelectField, Switch,
-    TaskProblem, TextField, Tone, use_toasts,
+    Ago, Badge, Button, Column, DataTable, DeleteDialog, Deletion, Dialog, EmptyState, Kind, SelectField,
+    Switch, TaskProblem, TextField, Tone, use_toasts,
 };
 use crate::icons::{PENCIL, PLUS, TAG, TRASH};
 use crate::session::use_current;
-use crate::state::{Paged, Task, effect, opened_by, paged};
+use crate::state::{Paged, Task, effect, paged};
 
 const RATE_LIMIT: &str = "rate-limit";
 
@@ -25,7 +25,7 @@ pub fn PlansTab() -> impl IntoView {
     let list = paged::<Plan>(move || draft.path("/plans?sort=created_at"));
     let open = RwSignal::new(false);
     let subject = RwSignal::new(None::<Plan>);
-    let deleting = RwSignal::new(None::<Plan>);
+    let deleting = RwSignal::new(None);
     let may_edit = current.can(Permission::ManageApis);
     let create = move |()| {
         subject.set(None);
@@ -43,7 +43,7 @@ pub fn PlansTab() -> impl IntoView {
         </div>
         <DataTable
             label="Plans"
-            columns=columns(subject, open, deleting, may_edit)
+            columns=columns(draft, subject, open, deleting, may_edit)
             list
             empty=|| view! {
                 <EmptyState
@@ -54,14 +54,15 @@ pub fn PlansTab() -> impl IntoView {
             }
         />
         <Edit subject open list />
-        <Delete deleting list />
+        <DeleteDialog deleting on_deleted=move |()| list.reload() />
     }
 }
 
 fn columns(
+    draft: Draft,
     subject: RwSignal<Option<Plan>>,
     open: RwSignal<bool>,
-    deleting: RwSignal<Option<Plan>>,
+    deleting: RwSignal<Option<Deletion>>,
     may_edit: bool,
 ) -> Vec<Column<Plan>> {
     vec![
@@ -83,7 +84,14 @@ fn columns(
         Column::new("State", |it: &Plan| if it.closed { "closed" } else { "open" }),
         Column::new("Created", |it: &Plan| view! { <Ago at=it.created_at /> }),
         Column::new("", move |it: &Plan| {
-            let (mine, gone) = (it.clone(), it.clone());
+            let mine = it.clone();
+            let deletion = Deletion {
+                path: draft.path(&format!("/plans/{}", it.id)),
+                version: it.version,
+                kind: "plan",
+                name: it.name.clone(),
+                note: "A plan with subscriptions cannot be deleted: close it instead.",
+            };
             may_edit.then(|| {
                 view! {
                     <Button
@@ -101,7 +109,7 @@ fn columns(
                         kind=Kind::Quiet
                         icon=TRASH
                         label=format!("Delete {}", it.name)
-                        on_click=move |()| deleting.set(Some(gone.clone()))
+                        on_click=move |()| deleting.set(Some(deletion.clone()))
                     />
                 }
             })
@@ -220,37 +228,6 @@ fn Edit(subject: RwSignal<Option<Plan>>, open: RwSignal<bool>, list: Paged<Plan>
                 </div>
             </form>
         </Dialog>
-    }
-}
-
-#[component]
-fn Delete(deleting: RwSignal<Option<Plan>>, list: Paged<Plan>) -> impl IntoView {
-    let draft = use_draft();
-    let toasts = use_toasts();
-    let task = Task::new();
-    let open = opened_by(deleting);
-    let delete = move |()| {
-        let Some(plan) = deleting.get_untracked() else { return };
-        let path = draft.path(&format!("/plans/{}", plan.id));
-        let etag = api::version_tag(plan.version);
-        task.run(async move { api::delete(&path, Some(&etag)).await }, move |()| {
-            open.set(false);
-            toasts.done(format!("Plan {} deleted", plan.name));
-            list.reload();
-        });
-    };
-    let title = Signal::derive(move || {
-        format!("Delete plan {}?", deleting.get().map(|it| it.name).unwrap_or_default())
-    });
-    view! {
-        <ConfirmDialog
-            open
-            title
-            note=Signal::stored("A plan with subscriptions cannot be deleted: close it instead.".to_owned())
-            action=Signal::stored("Delete plan".to_owned())
-            on_confirm=delete
-            task
-        />
     }
 }
 

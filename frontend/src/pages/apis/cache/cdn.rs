@@ -8,24 +8,24 @@ use leptos::prelude::*;
 use sluice_contract::rest::cdn_hooks::{CdnCallState, CdnHook, PurgeKind};
 use sluice_contract::rest::session::Permission;
 
-use crate::api;
 use crate::components::{
-    Ago, Badge, Button, Column, ConfirmDialog, DataTable, EmptyState, EnvironmentChoice, Kind, Panel, Tone,
-    use_toasts,
+    Ago, Badge, Button, Column, DataTable, DeleteDialog, Deletion, EmptyState, EnvironmentChoice, Kind,
+    Panel, Tone,
 };
 use crate::icons::{HISTORY, PENCIL, PLUS, TRASH, WAYPOINTS};
-use crate::pages::apis::draft::use_draft;
+use crate::pages::apis::draft::{Draft, use_draft};
 use crate::session::use_current;
-use crate::state::{Paged, Task, opened_by, paged};
+use crate::state::paged;
 use calls::Calls;
 use edit::{Edit, Subject};
 
 /// What can be done with one of them.
 #[derive(Clone, Copy)]
 struct Acts {
+    draft: Draft,
     editing: RwSignal<Option<Subject>>,
     looking: RwSignal<Option<CdnHook>>,
-    deleting: RwSignal<Option<CdnHook>>,
+    deleting: RwSignal<Option<Deletion>>,
 }
 
 #[component]
@@ -33,8 +33,12 @@ pub fn Cdns(environments: EnvironmentChoice) -> impl IntoView {
     let draft = use_draft();
     let may_edit = use_current().can(Permission::ManageCache);
     let list = paged::<CdnHook>(move || draft.path("/cdn-hooks?sort=name"));
-    let acts =
-        Acts { editing: RwSignal::new(None), looking: RwSignal::new(None), deleting: RwSignal::new(None) };
+    let acts = Acts {
+        draft,
+        editing: RwSignal::new(None),
+        looking: RwSignal::new(None),
+        deleting: RwSignal::new(None),
+    };
     let create = move |()| acts.editing.set(Some(Subject::New));
     let actions = move || {
         may_edit.then(|| view! { <Button size="sm" icon=PLUS on_click=create>"New CDN request"</Button> })
@@ -61,7 +65,7 @@ pub fn Cdns(environments: EnvironmentChoice) -> impl IntoView {
         </Panel>
         <Edit editing=acts.editing environments list />
         <Calls looking=acts.looking on_close=move |()| list.reload() />
-        <Delete deleting=acts.deleting list />
+        <DeleteDialog deleting=acts.deleting on_deleted=move |()| list.reload() />
     }
 }
 
@@ -81,11 +85,7 @@ fn columns(environments: EnvironmentChoice, acts: Acts, may_edit: bool) -> Vec<C
         }),
         Column::new("Environment", move |it: &CdnHook| {
             let id = it.environment;
-            let name = move || {
-                let found = environments.all().into_iter().find(|it| it.id == id);
-                found.map_or_else(|| id.to_string(), |it| it.name)
-            };
-            view! { {name} }
+            view! { {move || environments.name_of(id)} }
         }),
         Column::new("For", |it: &CdnHook| {
             let kinds = it.kinds.iter().map(|kind| view! { <Badge text=kind_name(*kind) /> });
@@ -106,14 +106,21 @@ fn columns(environments: EnvironmentChoice, acts: Acts, may_edit: bool) -> Vec<C
 }
 
 fn buttons(it: &CdnHook, acts: Acts, may_edit: bool) -> AnyView {
-    let [looked, edited, deleted] = [(); 3].map(|()| it.clone());
+    let [looked, edited] = [(); 2].map(|()| it.clone());
     let name = &it.name;
+    let deletion = Deletion {
+        path: acts.draft.path(&format!("/cdn-hooks/{}", it.id)),
+        version: it.version,
+        kind: "CDN request",
+        name: name.clone(),
+        note: "The CDN is told nothing from then on, not even what is still to be sent.",
+    };
     let quiet = |icon, label: String, act: Callback<()>| {
         view! { <Button size="sm" kind=Kind::Quiet icon=icon label=label on_click=act /> }
     };
     let look = Callback::new(move |()| acts.looking.set(Some(looked.clone())));
     let edit = Callback::new(move |()| acts.editing.set(Some(Subject::Of(edited.clone().into()))));
-    let delete = Callback::new(move |()| acts.deleting.set(Some(deleted.clone())));
+    let delete = Callback::new(move |()| acts.deleting.set(Some(deletion.clone())));
     let look = quiet(HISTORY, format!("Requests of {name}"), look);
     let changes = may_edit.then(|| {
         view! {
@@ -145,35 +152,4 @@ fn state_badge(state: CdnCallState) -> impl IntoView {
         CdnCallState::Failed => (Tone::Bad, "failed", false),
     };
     view! { <Badge tone text dot=true live /> }
-}
-
-#[component]
-fn Delete(deleting: RwSignal<Option<CdnHook>>, list: Paged<CdnHook>) -> impl IntoView {
-    let draft = use_draft();
-    let toasts = use_toasts();
-    let task = Task::new();
-    let open = opened_by(deleting);
-    let delete = move |()| {
-        let Some(it) = deleting.get_untracked() else { return };
-        let path = draft.path(&format!("/cdn-hooks/{}", it.id));
-        let etag = api::version_tag(it.version);
-        task.run(async move { api::delete(&path, Some(&etag)).await }, move |()| {
-            open.set(false);
-            toasts.done(format!("CDN request {} deleted", it.name));
-            list.reload();
-        });
-    };
-    let title = Signal::derive(move || {
-        format!("Delete CDN request {}?", deleting.get().map(|it| it.name).unwrap_or_default())
-    });
-    view! {
-        <ConfirmDialog
-            open
-            title
-            note=Signal::stored("The CDN is told nothing from then on, not even what is still to be sent.".to_owned())
-            action=Signal::stored("Delete CDN request".to_owned())
-            on_confirm=delete
-            task
-        />
-    }
 }

@@ -14,15 +14,14 @@ use sluice_contract::event_mapping::{EventRule, EventTarget};
 use sluice_contract::rest::event_sources::{DeliveryOutcome, EventSource, StreamReading};
 use sluice_contract::rest::session::Permission;
 
-use crate::api;
 use crate::components::{
-    Ago, Badge, Button, Column, ConfirmDialog, DataTable, EmptyState, EnvironmentChoice, Kind, Panel, Tone,
-    use_toasts,
+    Ago, Badge, Button, Column, DataTable, DeleteDialog, Deletion, EmptyState, EnvironmentChoice, Kind,
+    Panel, Tone,
 };
 use crate::icons::{HISTORY, KEY, PENCIL, PLUS, RADIO, TRASH};
-use crate::pages::apis::draft::use_draft;
+use crate::pages::apis::draft::{Draft, use_draft};
 use crate::session::use_current;
-use crate::state::{Paged, Task, opened_by, paged};
+use crate::state::paged;
 use deliveries::Deliveries;
 use edit::{Edit, Subject};
 use secret::{Issued, NewSecret};
@@ -33,10 +32,11 @@ const EVERY: Duration = Duration::from_secs(5);
 /// What can be done with one of them.
 #[derive(Clone, Copy)]
 struct Acts {
+    draft: Draft,
     editing: RwSignal<Option<Subject>>,
     looking: RwSignal<Option<EventSource>>,
     rotating: RwSignal<Option<EventSource>>,
-    deleting: RwSignal<Option<EventSource>>,
+    deleting: RwSignal<Option<Deletion>>,
 }
 
 #[component]
@@ -45,6 +45,7 @@ pub fn Events(environments: EnvironmentChoice) -> impl IntoView {
     let may_edit = use_current().can(Permission::ManageCache);
     let list = paged::<EventSource>(move || draft.path("/event-sources?sort=name")).every(EVERY);
     let acts = Acts {
+        draft,
         editing: RwSignal::new(None),
         looking: RwSignal::new(None),
         rotating: RwSignal::new(None),
@@ -83,7 +84,7 @@ pub fn Events(environments: EnvironmentChoice) -> impl IntoView {
         <Edit editing=acts.editing environments issued list />
         <NewSecret rotating=acts.rotating issued list />
         <Deliveries looking=acts.looking on_close=move |()| list.reload() />
-        <Delete deleting=acts.deleting list />
+        <DeleteDialog deleting=acts.deleting on_deleted=move |()| list.reload() />
     }
 }
 
@@ -107,11 +108,7 @@ fn columns(environments: EnvironmentChoice, acts: Acts, may_edit: bool) -> Vec<C
         }),
         Column::new("Environment", move |it: &EventSource| {
             let id = it.environment;
-            let name = move || {
-                let found = environments.all().into_iter().find(|it| it.id == id);
-                found.map_or_else(|| id.to_string(), |it| it.name)
-            };
-            view! { {name} }
+            view! { {move || environments.name_of(id)} }
         }),
         Column::new("Purges", |it: &EventSource| {
             let rules = it.rules.iter().map(|rule| view! { <code class="tiny break">{words(rule)}</code> });
@@ -133,15 +130,21 @@ fn columns(environments: EnvironmentChoice, acts: Acts, may_edit: bool) -> Vec<C
 }
 
 fn buttons(it: &EventSource, acts: Acts, may_edit: bool) -> AnyView {
-    let [looked, edited, rotated, deleted] = [(); 4].map(|()| it.clone());
+    let [looked, edited, rotated] = [(); 3].map(|()| it.clone());
     let (name, reads) = (&it.name, it.stream.is_some());
+    let (kind, note) = match reads {
+        true => ("stream", "It is read no longer, and its events are no longer listed."),
+        false => ("webhook", "Its address answers 404 from then on, and its events are no longer listed."),
+    };
+    let path = acts.draft.path(&format!("/event-sources/{}", it.id));
+    let deletion = Deletion { path, version: it.version, kind, name: name.clone(), note };
     let quiet = |icon, label: String, act: Callback<()>| {
         view! { <Button size="sm" kind=Kind::Quiet icon=icon label=label on_click=act /> }
     };
     let look = Callback::new(move |()| acts.looking.set(Some(looked.clone())));
     let edit = Callback::new(move |()| acts.editing.set(Some(Subject::Of(edited.clone().into()))));
     let rotate = Callback::new(move |()| acts.rotating.set(Some(rotated.clone())));
-    let delete = Callback::new(move |()| acts.deleting.set(Some(deleted.clone())));
+    let delete = Callback::new(move |()| acts.deleting.set(Some(deletion.clone())));
     let look = quiet(HISTORY, format!("Events of {name}"), look);
     let changes = may_edit.then(|| {
         view! {
@@ -196,48 +199,4 @@ fn outcome_badge(outcome: DeliveryOutcome) -> impl IntoView {
         DeliveryOutcome::Refused => (Tone::Warn, "refused"),
     };
     view! { <Badge tone text /> }
-}
-
-#[component]
-fn Delete(deleting: RwSignal<Option<EventSource>>, list: Paged<EventSource>) -> impl IntoView {
-    let draft = use_draft();
-    let toasts = use_toasts();
-    let task = Task::new();
-    let open = opened_by(deleting);
-    let delete = move |()| {
-        let Some(it) = deleting.get_untracked() else { return };
-        let path = draft.path(&format!("/event-sources/{}", it.id));
-        let etag = api::version_tag(it.version);
-        task.run(async move { api::delete(&path, Some(&etag)).await }, move |()| {
-            open.set(false);
-            toasts.done(format!(
-                "{} {} deleted",
-                if it.stream.is_some() { "Stream" } else { "Webhook" },
-                it.name
-            ));
-            list.reload();
-        });
-    };
-    let reads = move || deleting.with(|it| it.as_ref().is_some_and(|it| it.stream.is_some()));
-    let word = move || if reads() { "stream" } else { "webhook" };
-    let note = Signal::derive(move || {
-        let what = match reads() {
-            true => "It is read no longer",
-            false => "Its address answers 404 from then on",
-        };
-        format!("{what}, and its events are no longer listed.")
-    });
-    let title = Signal::derive(move || {
-        format!("Delete {} {}?", word(), deleting.get().map(|it| it.name).unwrap_or_default())
-    });
-    view! {
-        <ConfirmDialog
-            open
-            title
-            note
-            action=Signal::derive(move || format!("Delete {}", word()))
-            on_confirm=delete
-            task
-        />
-    }
 }

@@ -9,12 +9,12 @@ use super::plan_path;
 use super::summary::{is_made, summary};
 use crate::api;
 use crate::components::{
-    Button, ConfirmDialog, EnvironmentChoice, EnvironmentField, Kind, Skeleton, use_toasts,
+    Button, DeleteDialog, Deletion, EnvironmentChoice, EnvironmentField, Kind, Skeleton,
 };
 use crate::icons::{PENCIL, PLUS, TRASH};
 use crate::pages::apis::draft::use_draft;
 use crate::session::use_current;
-use crate::state::{Task, opened_by, remote};
+use crate::state::remote;
 
 #[component]
 pub(super) fn Planned(environments: EnvironmentChoice) -> impl IntoView {
@@ -34,9 +34,16 @@ pub(super) fn Planned(environments: EnvironmentChoice) -> impl IntoView {
         let made = is_made(&kept);
         let (words, icon) = if made { ("Edit plan", PENCIL) } else { ("Make a plan", PLUS) };
         let mine = kept.clone();
+        let deletion = Deletion {
+            path: plan_path(draft, kept.environment),
+            version: kept.version,
+            kind: "plan",
+            name: format!("for {}", environments.name_of(kept.environment)),
+            note: "Nothing is warmed by itself any more. A warming that goes on is not cancelled.",
+        };
         let delete = made.then(|| {
             view! {
-                <Button kind=Kind::Quiet icon=TRASH on_click=move |()| deleting.set(Some(kept.clone()))>
+                <Button kind=Kind::Quiet icon=TRASH on_click=move |()| deleting.set(Some(deletion.clone()))>
                     "Delete plan"
                 </Button>
             }
@@ -63,37 +70,6 @@ pub(super) fn Planned(environments: EnvironmentChoice) -> impl IntoView {
         </Show>
         {plan.view(Skeleton::Lines(2), drawn)}
         <PlanDialog editing on_saved=move |()| plan.reload() />
-        <DeletePlan deleting on_deleted=move |()| plan.reload() />
-    }
-}
-
-#[component]
-fn DeletePlan(
-    deleting: RwSignal<Option<KeptWarmingPlan>>,
-    #[prop(into)] on_deleted: Callback<()>,
-) -> impl IntoView {
-    let draft = use_draft();
-    let toasts = use_toasts();
-    let task = Task::new();
-    let open = opened_by(deleting);
-    let delete = move |()| {
-        let Some(kept) = deleting.get_untracked() else { return };
-        let path = plan_path(draft, kept.environment);
-        let work = async move { api::delete(&path, Some(&api::version_tag(kept.version))).await };
-        task.run(work, move |()| {
-            toasts.done("Plan deleted");
-            open.set(false);
-            on_deleted.run(());
-        });
-    };
-    view! {
-        <ConfirmDialog
-            open
-            title=Signal::stored("Delete the plan?".to_owned())
-            note=Signal::stored("Nothing is warmed by itself any more. A warming that goes on is not cancelled.".to_owned())
-            action=Signal::stored("Delete plan".to_owned())
-            on_confirm=delete
-            task
-        />
+        <DeleteDialog deleting on_deleted=move |()| plan.reload() />
     }
 }
