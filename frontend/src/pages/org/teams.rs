@@ -8,13 +8,13 @@ use sluice_contract::rest::users::User;
 
 use crate::api;
 use crate::components::{
-    Ago, Button, CheckBox, Column, ConfirmDialog, Crumb, DataTable, Dialog, DialogForm, EmptyState, Kind,
-    SearchField, TextField, set_page, use_toasts,
+    Ago, Button, CheckBox, Column, Crumb, DataTable, DeleteDialog, Deletion, Dialog, DialogForm, EmptyState,
+    Kind, SearchField, TextField, set_page, use_toasts,
 };
 use crate::format;
 use crate::icons::{PENCIL, PLUS, TRASH, USERS};
-use crate::session::use_current;
-use crate::state::{Paged, Task, effect, opened_by, paged, remote, url_text};
+use crate::session::{Current, use_current};
+use crate::state::{Paged, Task, effect, paged, remote, url_text};
 
 #[component]
 pub fn Teams() -> impl IntoView {
@@ -26,7 +26,7 @@ pub fn Teams() -> impl IntoView {
     });
     let open = RwSignal::new(false);
     let subject = RwSignal::new(None::<Team>);
-    let removing = RwSignal::new(None::<Team>);
+    let deleting = RwSignal::new(None);
     let create = move |()| {
         subject.set(None);
         open.set(true);
@@ -41,7 +41,7 @@ pub fn Teams() -> impl IntoView {
         </div>
         <DataTable
             label="Teams"
-            columns=columns(subject, open, removing)
+            columns=columns(current, subject, open, deleting)
             list
             sort
             empty=|| view! {
@@ -53,22 +53,29 @@ pub fn Teams() -> impl IntoView {
             }
         />
         <Edit subject open list />
-        <Remove removing list />
+        <DeleteDialog deleting on_deleted=move |()| list.reload() />
     }
 }
 
 fn columns(
+    current: Current,
     subject: RwSignal<Option<Team>>,
     open: RwSignal<bool>,
-    removing: RwSignal<Option<Team>>,
+    deleting: RwSignal<Option<Deletion>>,
 ) -> Vec<Column<Team>> {
     vec![
         Column::new("Name", |team: &Team| view! { <strong>{team.name.clone()}</strong> }).sort("name"),
         Column::new("Members", |team: &Team| format::plural(team.members.len(), "person", "people")),
         Column::new("Created", |team: &Team| view! { <Ago at=team.created_at /> }),
         Column::new("", move |team: &Team| {
-            let (mine, gone) = (team.clone(), team.clone());
-            let name = team.name.clone();
+            let (mine, name) = (team.clone(), team.name.clone());
+            let deletion = Deletion {
+                path: untrack(|| current.path(&format!("/teams/{}", team.id))),
+                version: team.version,
+                kind: "team",
+                name: name.clone(),
+                note: "Its members keep their accounts and roles. What it owned belongs to nobody then.",
+            };
             let edit = move |()| {
                 subject.set(Some(mine.clone()));
                 open.set(true);
@@ -80,7 +87,7 @@ fn columns(
                     kind=Kind::Quiet
                     icon=TRASH
                     label=format!("Delete {name}")
-                    on_click=move |()| removing.set(Some(gone.clone()))
+                    on_click=move |()| deleting.set(Some(deletion.clone()))
                 />
             }
         })
@@ -170,36 +177,5 @@ fn Members(members: RwSignal<Vec<UserId>>) -> impl IntoView {
                 {boxes}
             </div>
         </fieldset>
-    }
-}
-
-#[component]
-fn Remove(removing: RwSignal<Option<Team>>, list: Paged<Team>) -> impl IntoView {
-    let current = use_current();
-    let toasts = use_toasts();
-    let task = Task::new();
-    let open = opened_by(removing);
-    let remove = move |()| {
-        let Some(team) = removing.get_untracked() else { return };
-        let path = untrack(|| current.path(&format!("/teams/{}", team.id)));
-        let etag = api::version_tag(team.version);
-        task.run(async move { api::delete(&path, Some(&etag)).await }, move |()| {
-            open.set(false);
-            toasts.done(format!("Team {} deleted", team.name));
-            list.reload();
-        });
-    };
-    let title = Signal::derive(move || {
-        format!("Delete team {}?", removing.get().map(|team| team.name).unwrap_or_default())
-    });
-    view! {
-        <ConfirmDialog
-            open
-            title
-            note=Signal::stored("Its members keep their accounts and roles. What it owned belongs to nobody then.".to_owned())
-            action=Signal::stored("Delete team".to_owned())
-            on_confirm=remove
-            task
-        />
     }
 }
