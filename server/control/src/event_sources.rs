@@ -172,13 +172,15 @@ async fn list_event_deliveries(
 /// For people, who read it at once; what protects is the same guard at connect. What is no address, and an environment
 /// that is not there, is reported by the checks of the source.
 async fn check_stream(app: &App, tenant: TenantId, new: &SaveEventSource) -> Result<(), ApiError> {
-    let url = new.stream.as_ref().and_then(|stream| Url::parse(&stream.url).ok());
-    let Some(url) = url else { return Ok(()) };
+    let Some(stream) = &new.stream else { return Ok(()) };
     if environments::get_for(app.store.read(), tenant, new.environment).await.is_err() {
         return Ok(());
     }
     let guard = OutboundGuard::of_environment(app, new.environment).await?;
     let refused =
         |error: Forbidden| ApiError::invalid_field("/stream/url", "forbidden_network", error.to_string());
-    guard.check_place(&url).await.map_err(refused)
+    for url in sluice_contract::event_streams::servers(&stream.url).filter_map(|url| Url::parse(url).ok()) {
+        guard.check_place(&url).await.map_err(refused)?;
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Reads the streams of sources of events. Several control planes may run; the database says which of them reads what.
 
 mod feed;
+mod nats;
 mod reader;
 mod redis;
 

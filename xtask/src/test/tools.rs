@@ -17,10 +17,11 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const FOR_RUST: [Need; 3] = [
+const FOR_RUST: [Need; 4] = [
     Need { met: || postgres_folder().is_some(), packages: &["postgresql"] },
     Need { met: || on_path("redis-server"), packages: &["redis-server"] },
     Need { met: || on_path("memcached"), packages: &["memcached"] },
+    Need { met: || on_path("nats-server"), packages: &["nats-server"] },
 ];
 
 const FOR_BROWSER: [Need; 6] = [

@@ -50,22 +50,27 @@ pub struct EventSource {
 #[serde(deny_unknown_fields)]
 pub struct EventStream {
     pub kind: StreamKind,
-    /// `redis://host:6379/0`, or `rediss://` for TLS. Neither user nor password stand in it.
+    /// `redis://host:6379/0`, or `nats://host:4222` (several with commas between them); `rediss://` and `tls://` for TLS.
+    /// Neither user nor password stand in it.
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Certificates (PEM) of who vouches for the server, instead of the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
-    /// The stream's key.
+    /// The stream's key, or its name.
     pub stream: String,
-    /// The consumer group, made where there is none, and of nobody else: each event is given to one of its consumers.
-    /// Left out it is one of this source, `sluice-{id}`.
+    /// The consumer group of Redis, or the durable consumer of NATS, made where there is none, and of nobody else: each
+    /// event is given out once. Left out it is one of this source, `sluice-{id}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The field of an entry that has the event, as JSON: `event` unless set.
+    /// The field of an entry of Redis that has the event, as JSON: `event` unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// Which messages of NATS are read: a subject, where `*` stands for a word and a last `>` for all that follow. Left
+    /// out, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
 }
 
 impl EventStream {
@@ -88,6 +93,8 @@ impl EventStream {
 pub enum StreamKind {
     /// A stream of Redis 5 or newer, or of what speaks its protocol.
     Redis,
+    /// A stream of NATS JetStream 2.9 or newer; the payload of a message is the event.
+    Nats,
 }
 
 /// How reading a stream goes.
@@ -128,8 +135,9 @@ pub struct SaveEventSource {
     /// The stream that it reads; without one it takes webhooks. Which of both it is stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<EventStream>,
-    /// The password of the stream: left out it stays, empty there is none. It goes with the address: another address needs
-    /// it again.
+    /// The password of the stream's user; for NATS without a user a token, the seed of an nkey, or what stands in a
+    /// file of credentials. Left out it stays, empty there is none. It goes with the address: another address needs it
+    /// again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_password: Option<String>,
 }
@@ -153,7 +161,8 @@ pub struct EventSourceSecret {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EventDelivery {
     pub id: EventDeliveryId,
-    /// What its sender calls it: `webhook-id`, or the id of the entry of a stream. Empty where it has no usable one.
+    /// What its sender calls it: `webhook-id`, or the id of the entry of a stream (NATS: number and time, in
+    /// microseconds). Empty where it has no usable one.
     pub message: String,
     pub at: DateTime<Utc>,
     pub outcome: DeliveryOutcome,

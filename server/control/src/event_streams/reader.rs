@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::about;
 use super::feed::{Backlog, Ended, Event, Feed};
+use super::nats::Nats;
 use super::redis::Redis;
 use crate::seal::Sealed;
 use crate::state::App;
@@ -57,6 +58,7 @@ impl Reader {
         loop {
             let followed = match read.stream.kind {
                 StreamKind::Redis => self.follow::<Redis>(&read).await,
+                StreamKind::Nats => self.follow::<Nats>(&read).await,
             };
             let error = match followed {
                 Ok(never) => match never {},
