@@ -47,7 +47,7 @@ for (const database of databases) {
       draft.upstreams[0].targets = [{ url: httpbin.url }];
       draft.policies = [{ type: 'cache', settings: { ttl_s: 600 } }];
       routes = draft.routes;
-      const published = await publish(scene, { slug: 'httpbin', draft, plans: [{ name: 'Free', approval: 'automatic' }] });
+      const published = await publish(scene, { slug: 'httpbin', draft, plans: [{ name: 'Free', approval: 'automatic', policies: [{ type: 'rate-limit', settings: { requests: 100_000, period_s: 3_600 } }] }] });
       api = published.api;
       await scene.admin.edit(`${scene.base}/apis/${api.id}`, ({ name, description, team = null, draft: now }) => ({ name, description, team, draft: now, listed: true }));
       const subscriptions = [{ api: api.id, plan: published.plans[0].id }];
@@ -336,6 +336,12 @@ for (const database of databases) {
       await ask(/^stored, fresh for/);
       await explain.getByText(/The response would be stored for who asked for it, fresh for/).waitFor();
       assert.ok(await explain.getByText(entry.key_hash).count() > 0, 'the key that it is stored under');
+      await explain.getByText('The caller is let in under the plan Free.').waitFor();
+      await explain.getByText(/^Limit of the plan: 100000 requests in 1 h, \d{5,6} left\.$/).waitFor();
+      await ada.screenshot('cache-explain');
+      await explain.getByLabel('Application whose key it carries').selectOption('Nobody');
+      await ask(/^The caller is refused: 401, there is no key/);
+      await explain.getByLabel('Application whose key it carries').selectOption('Weather app');
       await explain.getByLabel('Request headers').fill('Cache-Control: no-store');
       await ask('The request says no-store.');
     });

@@ -7,7 +7,10 @@ use axum::extract::State;
 use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::journal::PurgeScope;
 use sluice_contract::questions::{Ask, Reply};
-use sluice_contract::rest::cache::{CacheExplanation, CacheKey, CacheLookup, ExplainCache, LookUpCache};
+use sluice_contract::rest::asked::FromGateway;
+use sluice_contract::rest::cache::{
+    CacheExplanation, CacheKey, CacheLookup, ExplainCache, ExplainedRequest, LookUpCache,
+};
 use sluice_store::applications::Reach;
 use sluice_store::{Error, applications, gateways, names, purges};
 use utoipa_axum::router::OpenApiRouter;
@@ -54,8 +57,8 @@ async fn look_up_cache(
     Ok(Json(CacheLookup { gateways }))
 }
 
-/// Asks the gateways of an environment what their cache would do with a request that is not sent: the key part by part, what is
-/// stored for it, and whether and how a given response would be stored. By the rules that serve requests. For who may purge the API.
+/// Asks the gateways of an environment what they would do with a request that is not sent: whether its caller would be let in and what
+/// is left of the limits, the key part by part, what is stored for it, and whether and how a given response would be stored. By the rules that serve requests. For who may purge the API.
 #[utoipa::path(
     post, path = "/tenants/{tenant}/apis/{api}/cache/explain", tag = "cache",
     params(("tenant" = TenantId, Path), ("api" = ApiId, Path)),
@@ -88,6 +91,7 @@ async fn explain_cache(
     };
     let ask = Ask::CacheKey { api, request: Box::new(request) };
     let mut gateways = app.link.questions().ask(asked, scope.tenant, ask, read).await?;
+    name_plans(&app, scope.tenant, &mut gateways).await?;
     let explained =
         gateways.iter_mut().filter_map(|told| told.answer.as_mut()).flat_map(|told| &mut told.keys);
     let keys = explained.flat_map(|of| {
@@ -115,6 +119,22 @@ async fn check_path(
         }
         other => other,
     })?;
+    Ok(())
+}
+
+/// Gateways know plans by their ids only.
+async fn name_plans(
+    app: &App,
+    tenant: TenantId,
+    gateways: &mut [FromGateway<ExplainedRequest>],
+) -> Result<(), ApiError> {
+    let told = gateways.iter_mut().filter_map(|told| told.answer.as_mut());
+    let access: Vec<_> = told.filter_map(|answer| answer.access.as_mut()).collect();
+    let ids: Vec<_> = access.iter().filter_map(|access| access.plan).collect();
+    let names = names::plans(app.store.read(), tenant, ids).await?;
+    for access in access {
+        access.plan_name = access.plan.and_then(|id| names.get(&id)).map(|(_, name)| name.clone());
+    }
     Ok(())
 }
 

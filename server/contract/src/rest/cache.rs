@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::ids::{ApplicationId, EnvironmentId};
+use crate::definition::Access;
+use crate::ids::{ApplicationId, EnvironmentId, PlanId};
 use crate::rest::asked::FromGateway;
 use crate::rest::purges::SecondLevelAmount;
 
@@ -227,6 +228,10 @@ pub struct CacheExplanation {
 pub struct ExplainedRequest {
     /// The operation; None: there is none for the request.
     pub route: Option<String>,
+    /// Whether the caller would be let in, which comes before the cache; None: there is no operation, or the gateway is older than
+    /// the question.
+    #[serde(default)]
+    pub access: Option<ExplainedAccess>,
     /// Why the request goes past the cache, or what it asks of it.
     pub reasons: Vec<CacheReason>,
     /// Whether it may be answered from the cache, and may fill it.
@@ -235,6 +240,48 @@ pub struct ExplainedRequest {
     pub keys: Vec<ExplainedKey>,
     /// How the response would be stored; None: it would not.
     pub stored: Option<ExplainedStoring>,
+}
+
+/// Whether a caller would be let in. Nothing is taken from a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedAccess {
+    /// Whom the operation takes.
+    pub access: Access,
+    /// Why the call would be refused; None: it would not be, as far as the caller's address has no say in it (a key over plain HTTP
+    /// from another machine is refused where the gateway is not told to take it).
+    pub refusal: Option<AccessRefusal>,
+    /// The plan that the call would be made under.
+    pub plan: Option<PlanId>,
+    pub plan_name: Option<String>,
+    /// The limits that hold, widest first.
+    pub limits: Vec<ExplainedLimit>,
+}
+
+/// Why a caller would be refused: the code of the problem that it would be answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessRefusal {
+    /// The request carries no key; or the application that it is said to come from has none in the environment.
+    MissingKey,
+    /// The key is wrong or revoked.
+    UnknownKey,
+    ExpiredKey,
+    NotSubscribed,
+    SubscriptionSuspended,
+    RateLimited,
+}
+
+/// A limit, and what a gateway has left of it: each counts for itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedLimit {
+    /// What it belongs to: environment, api, route, application or plan.
+    pub name: String,
+    pub requests: u64,
+    pub period_s: u64,
+    /// Calls that would be allowed at once now; None: it counts by address, and this is nobody's.
+    pub remaining: Option<u64>,
+    /// Where none is left: seconds until the next is allowed.
+    pub retry_s: Option<u64>,
 }
 
 /// A key, and what there is of it.

@@ -1,4 +1,4 @@
-//! What the cache would do with a request, by the same rules that serve one, for people who ask.
+//! What the cache would do with a request, and whether it would get so far, by the same rules that serve one, for people who ask.
 
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
@@ -16,7 +16,7 @@ use super::key::{Key, Keys, Named, Who};
 use super::range::Wanted;
 use super::rules::{Audience, Given, storable};
 use super::serve::body_digest;
-use crate::pipeline::{Assumed, assume, key_rule};
+use crate::pipeline::{Applicant, Assumed, assume, key_rule, let_in};
 use crate::shared::Shared;
 
 /// What would become of a request to an API of the tenant. None: it cannot be one.
@@ -30,14 +30,24 @@ pub(crate) fn explain(
     let headers = fields(&request.headers)?;
     let snapshot = shared.snapshot();
     let served = snapshot.apis.get(api).filter(|served| served.tenant == tenant);
-    let mut told =
-        ExplainedRequest { route: None, reasons: vec![], cached: false, keys: vec![], stored: None };
+    let mut told = ExplainedRequest {
+        route: None,
+        access: None,
+        reasons: vec![],
+        cached: false,
+        keys: vec![],
+        stored: None,
+    };
     let assumed = served.and_then(|served| assume(&snapshot, served, &method, &request.path, &headers));
     let (Some(assumed), Some(served)) = (assumed, served) else {
         told.reasons.push(CacheReason::NoRoute);
         return Some(told);
     };
     told.route = Some(assumed.matched.route().id.to_string());
+    let query = request.path.split_once('?').map(|(_, query)| query);
+    let applicant = Applicant { application: request.application, headers: &headers, query };
+    let (access, application) = let_in(shared, &snapshot, &assumed.matched, &applicant);
+    told.access = Some(access);
     let Some(rule) = &assumed.matched.policies().cache else {
         told.reasons.push(CacheReason::NoPolicy);
         return Some(told);
@@ -58,14 +68,13 @@ pub(crate) fn explain(
         body: asks_by_body.then(|| body_digest(&headers, std::iter::once(said))),
     };
     let who = Who {
-        application: request.application,
+        application,
         forwarded_key: key_rule(&snapshot, &assumed.matched).forwarded(&headers),
         personal: assumed.personal,
     };
     let keys = Keys::new(&named, who, rule);
     let teller = Teller::new(shared, &snapshot, served);
-    let tags: Vec<u64> =
-        request.application.map(|id| super::Label::application(id).hash()).into_iter().collect();
+    let tags: Vec<u64> = application.map(|id| super::Label::application(id).hash()).into_iter().collect();
     let looked = keys.caller().into_iter().chain([keys.shared()]);
     told.keys = looked.filter_map(|key| found(shared, &teller, key, &keys, &headers, &tags)).collect();
     let takes_part = told.reasons.contains(&CacheReason::Range);

@@ -6,6 +6,7 @@ use chrono::Utc;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
 use sluice_contract::definition::Access;
+use sluice_contract::ids::TenantId;
 use sluice_contract::part::Sha256Hash;
 use sluice_policies::key_auth::{KeyRule, Place};
 use subtle::ConstantTimeEq as _;
@@ -46,18 +47,29 @@ pub(super) fn caller(
             "Somebody on the way may have read the key. Call over HTTPS, with a new key.",
         );
     }
-    let hash = Sha256Hash::of(&found.key);
-    let known = snapshot.credentials.get(&hash).filter(|key| bool::from(key.hash.0.ct_eq(&hash.0)));
-    // Keys of other tenants are as unknown here as keys that do not exist.
-    let known = known.filter(|key| key.tenant == matched.api.tenant);
-    let Some(credential) = known else {
+    let Some(credential) = holder(snapshot, matched.api.tenant, &found.key) else {
         return refuse(Kind::UnknownKey, "The key is wrong or revoked.");
     };
-    if credential.expires_at.is_some_and(|at| at <= Utc::now()) {
+    if has_expired(credential) {
         return refuse(Kind::ExpiredKey, "Ask for a new key.");
     }
     call.credential = Some(Arc::clone(credential));
     Ok(Some(Caller { credential: Arc::clone(credential), place: found.place }))
+}
+
+/// Whose key it is. Keys of other tenants are as unknown as keys that do not exist.
+pub(super) fn holder<'s>(
+    snapshot: &'s Snapshot,
+    tenant: TenantId,
+    key: &[u8],
+) -> Option<&'s Arc<Credential>> {
+    let hash = Sha256Hash::of(key);
+    let known = snapshot.credentials.get(&hash).filter(|key| bool::from(key.hash.0.ct_eq(&hash.0)));
+    known.filter(|key| key.tenant == tenant)
+}
+
+pub(super) fn has_expired(credential: &Credential) -> bool {
+    credential.expires_at.is_some_and(|at| at <= Utc::now())
 }
 
 /// Where keys stand: what the route, the API or the environment says, else the default header.

@@ -22,18 +22,27 @@ pub(crate) struct Authorised {
 pub(super) fn authorise(call: &mut Call, matched: Matched, caller: Option<Caller>) -> Outcome<Authorised> {
     let subscriptions = caller.as_ref().map(|caller| &caller.credential.subscriptions);
     let subscription = caller.as_ref().and_then(|caller| caller.credential.subscription(matched.api.id));
-    if matched.route().access == Access::Subscription && !call.worker.internal {
-        match subscription {
-            None => return Err(Kind::NotSubscribed.because("Ask for a subscription in the catalogue.")),
-            Some(subscription) if subscription.suspended => {
+    if !call.worker.internal {
+        match refusal(matched.route().access, subscription) {
+            Some(Kind::Suspended) => {
                 return Err(Kind::Suspended.because("Ask who approves subscriptions to this API."));
             }
-            Some(_) => {}
+            Some(kind) => return Err(kind.because("Ask for a subscription in the catalogue.")),
+            None => {}
         }
     }
     let id = subscription.map(|subscription| subscription.id);
     call.subscription = id.zip(subscriptions).and_then(|(id, all)| all.iter().position(|one| one.id == id));
     Ok(Authorised { matched, caller, subscription: call.subscription })
+}
+
+/// Why somebody with this subscription to the API, or none, may not call.
+pub(super) fn refusal(access: Access, subscription: Option<&Subscription>) -> Option<Kind> {
+    match (access, subscription) {
+        (Access::Public, _) => None,
+        (Access::Subscription, None) => Some(Kind::NotSubscribed),
+        (Access::Subscription, Some(subscription)) => subscription.suspended.then_some(Kind::Suspended),
+    }
 }
 
 impl Authorised {

@@ -1,13 +1,16 @@
 //! Rates: of the environment, the API or route, the plan and the application, all at once.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 use sluice_policies::rate_limit::{Counter, CounterKey, Decision};
 
 use super::failure::{Failure, Kind, Outcome};
+use super::route::Matched;
 use super::{Authorised, Call};
-use crate::compile::{BoundLimit, Counting};
+use crate::compile::{BoundLimit, Counting, Credential, Subscription};
+use crate::shared::Shared;
 use crate::state::Snapshot;
 
 pub(super) static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -30,8 +33,10 @@ pub(super) fn take(snapshot: &Snapshot, call: &mut Call, authorised: &Authorised
     let now = call.moment();
     let mut taken: Vec<(&BoundLimit, Taken<'_>)> = Vec::new();
     let mut tightest: Option<(&BoundLimit, u64, u64)> = None;
-    for bound in all(snapshot, authorised) {
-        let counter = counter(call, authorised, bound);
+    let (matched, credential) = (&authorised.matched, authorised.credential());
+    for bound in all(snapshot, matched, credential, authorised.subscription()) {
+        let subject = || subject(credential, Some(call.client));
+        let Some(counter) = counter(&call.worker.shared, bound, subject) else { continue };
         match counter.get().take(&bound.limit, now) {
             Decision::Allowed { remaining, reset_s } => {
                 if tightest.is_none_or(|(_, least, _)| remaining < least) {
@@ -65,31 +70,61 @@ impl Taken<'_> {
     }
 }
 
+/// What the limits that hold would say to a request, widest first, without taking from any. None: a limit counts by address.
+pub(super) fn peek<'s>(
+    shared: &Shared,
+    snapshot: &'s Snapshot,
+    matched: &'s Matched,
+    credential: Option<&'s Credential>,
+    subscription: Option<&'s Subscription>,
+) -> Vec<(&'s BoundLimit, Option<Decision>)> {
+    let now = shared.clock.now();
+    let decision = |bound: &BoundLimit| {
+        let counter = counter(shared, bound, || subject(credential, None))?;
+        Some(counter.get().peek(&bound.limit, now))
+    };
+    all(snapshot, matched, credential, subscription).map(|bound| (bound, decision(bound))).collect()
+}
+
 /// The limits that hold: widest first.
-fn all<'a>(snapshot: &'a Snapshot, authorised: &'a Authorised) -> impl Iterator<Item = &'a BoundLimit> {
+fn all<'a>(
+    snapshot: &'a Snapshot,
+    matched: &'a Matched,
+    credential: Option<&'a Credential>,
+    subscription: Option<&'a Subscription>,
+) -> impl Iterator<Item = &'a BoundLimit> {
     let environment = &snapshot.settings.policies.limits;
-    let route = &authorised.matched.policies().limits;
-    let application = authorised.credential().map(|credential| &credential.limits[..]).unwrap_or_default();
-    let plan = authorised.subscription().map(|subscription| &subscription.limits[..]).unwrap_or_default();
+    let route = &matched.policies().limits;
+    let application = credential.map(|credential| &credential.limits[..]).unwrap_or_default();
+    let plan = subscription.map(|subscription| &subscription.limits[..]).unwrap_or_default();
     environment.iter().chain(route).chain(application).chain(plan)
 }
 
-fn counter<'l>(call: &Call, authorised: &Authorised, bound: &'l BoundLimit) -> Taken<'l> {
-    match &bound.counting {
+/// What a limit counts in. None: it counts somebody who is nobody yet.
+fn counter<'l>(
+    shared: &Shared,
+    bound: &'l BoundLimit,
+    subject: impl FnOnce() -> Option<u128>,
+) -> Option<Taken<'l>> {
+    Some(match &bound.counting {
         Counting::One(counter) => Taken::Held(counter),
         Counting::Caller { limit, index } => {
-            let subject = match authorised.credential() {
-                Some(credential) => credential.application.0.as_u128(),
-                None => match call.client {
-                    std::net::IpAddr::V4(v4) => u128::from(v4.to_bits()),
-                    // A household has at least a /64: addresses in it are one caller.
-                    std::net::IpAddr::V6(v6) => v6.to_bits() >> 64,
-                },
-            };
-            let key = CounterKey { limit: *limit, subject, index: *index };
-            Taken::Found(call.worker.shared.compiler.counters.counter(key))
+            let key = CounterKey { limit: *limit, subject: subject()?, index: *index };
+            Taken::Found(shared.compiler.counters.counter(key))
         }
+    })
+}
+
+/// Whom a limit for each caller counts: the application, else the address.
+fn subject(credential: Option<&Credential>, client: Option<IpAddr>) -> Option<u128> {
+    if let Some(credential) = credential {
+        return Some(credential.application.0.as_u128());
     }
+    Some(match client? {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        // A household has at least a /64: addresses in it are one caller.
+        IpAddr::V6(v6) => v6.to_bits() >> 64,
+    })
 }
 
 fn refused(bound: &BoundLimit, retry_s: u64) -> Box<Failure> {

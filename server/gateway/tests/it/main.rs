@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
 
 mod access;
+mod access_explained;
 mod bodies;
 mod cache;
 mod cache_coalescing;

@@ -67,6 +67,11 @@ impl Counter {
         }
     }
 
+    /// What [`Self::take`] would say, without taking.
+    pub fn peek(&self, limit: &Limit, now: u64) -> Decision {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed))).take(limit, now)
+    }
+
     /// Gives back one request that was taken, when another limit refused it.
     pub fn give_back(&self, limit: &Limit) {
         self.0.fetch_sub(limit.interval, Ordering::Relaxed);

@@ -1,11 +1,14 @@
-//! What the cache would do with a request, told by the gateways: the key part by part, and what becomes of the response.
+//! What gateways would do with a request, told by them: whether its caller is let in, the key part by part, and what becomes of the
+//! response.
 
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
+use sluice_contract::definition::Access;
 use sluice_contract::rest::applications::Application;
 use sluice_contract::rest::asked::FromGateway;
 use sluice_contract::rest::cache::{
-    CacheExplanation, CacheReason, CacheRequest, ExplainCache, ExplainedKey, ExplainedRequest, RequestField,
+    AccessRefusal, CacheExplanation, CacheReason, CacheRequest, ExplainCache, ExplainedAccess, ExplainedKey,
+    ExplainedLimit, ExplainedRequest, RequestField,
 };
 use sluice_contract::rest::page::Page;
 
@@ -73,7 +76,7 @@ pub(super) fn Explain(environments: EnvironmentChoice) -> impl IntoView {
     view! {
         <Panel
             title="Explain a request"
-            note="By what a response to it is found, and whether it would be stored and served. A gateway works that out by the rules that serve requests; nothing is sent."
+            note="Whether its caller is let in, by what a response to it is found, and whether it would be stored and served. A gateway works that out by the rules that serve requests; nothing is sent, and nothing taken from a limit."
         >
             <form class="form" on:submit=submit>
                 <TaskProblem task />
@@ -160,6 +163,7 @@ fn explanation(told: Vec<FromGateway<ExplainedRequest>>, environment: &str) -> A
     };
     let keys = first.keys.iter().cloned().map(|key| key_view(key, environment)).collect_view();
     view! {
+        {first.access.as_ref().map(access_view)}
         <p><b>{verdict(&first)}</b></p>
         <ul>{first.reasons.iter().map(|reason| view! { <li>{reason_words(*reason)}</li> }).collect_view()}</ul>
         {keys}
@@ -217,8 +221,59 @@ fn verdict(told: &ExplainedRequest) -> String {
     }
 }
 
+/// Whether the caller is let in, and the limits that hold.
+fn access_view(access: &ExplainedAccess) -> AnyView {
+    let limits = access.limits.iter().map(|limit| view! { <li>{limit_words(limit)}</li> }).collect_view();
+    let refused = access.refusal.is_some();
+    view! {
+        <p><b>{access_words(access)}</b></p>
+        <ul>{limits}</ul>
+        {refused.then(|| view! { <p class="secondary small">"What the cache would do with it once it is let in:"</p> })}
+    }
+    .into_any()
+}
+
+fn access_words(access: &ExplainedAccess) -> String {
+    let plan = access.plan_name.as_deref().map(|name| format!(" under the plan {name}")).unwrap_or_default();
+    match access.refusal {
+        Some(refusal) => format!("The caller is refused{plan}: {}.", refusal_words(refusal)),
+        None if access.access == Access::Public => format!("Anybody may call{plan}."),
+        None => format!("The caller is let in{plan}."),
+    }
+}
+
+fn refusal_words(refusal: AccessRefusal) -> &'static str {
+    match refusal {
+        AccessRefusal::MissingKey => "401, there is no key, or the application has none here",
+        AccessRefusal::UnknownKey => "401, the key is wrong or revoked",
+        AccessRefusal::ExpiredKey => "401, the key has expired",
+        AccessRefusal::NotSubscribed => "403, there is no approved subscription to the API",
+        AccessRefusal::SubscriptionSuspended => "403, the subscription is suspended",
+        AccessRefusal::RateLimited => "429, a limit is used up",
+    }
+}
+
+fn limit_words(limit: &ExplainedLimit) -> String {
+    let ExplainedLimit { name, requests, period_s, remaining, retry_s } = limit;
+    let holds = format!("Limit of the {name}: {requests} requests in {}", format::span(*period_s));
+    match (remaining, retry_s) {
+        (None, _) => format!("{holds}, counted by the caller's address."),
+        (Some(_), Some(seconds)) => format!("{holds}, the next is allowed in {}.", format::span(*seconds)),
+        (Some(left), None) => format!("{holds}, {left} left."),
+    }
+}
+
 fn state(gateway: &FromGateway<ExplainedRequest>) -> String {
     let Some(answer) = &gateway.answer else { return outcome_words(gateway.outcome).to_owned() };
+    let stored = stored_words(answer);
+    let left = answer.access.iter().flat_map(|access| &access.limits);
+    match left.filter_map(|limit| limit.remaining).min() {
+        Some(left) => format!("{stored}; {left} calls left of the limits"),
+        None => stored,
+    }
+}
+
+fn stored_words(answer: &ExplainedRequest) -> String {
     match answer.keys.iter().find(|key| key.usable).and_then(|key| key.entry.as_ref()) {
         Some(entry) if entry.fresh_for_s > 0 => {
             format!("stored, fresh for {}", format::span(entry.fresh_for_s.unsigned_abs()))

@@ -6,14 +6,14 @@ use sluice_contract::ids::ApplicationId;
 use sluice_contract::link::ANSWERS_PATH;
 use sluice_contract::questions::{Answer, Ask, Reply};
 use sluice_contract::rest::asked::AskOutcome;
-use sluice_contract::rest::cache::{CacheExplanation, CacheLookup};
+use sluice_contract::rest::cache::{AccessRefusal, CacheExplanation, CacheLookup};
 use sluice_contract::rest::users::Role;
 use sluice_testkit::{TestApp, each_database};
 use tokio::sync::watch;
 
 use super::questions::listening;
 use super::simulated::{Served, Simulated, Stream};
-use crate::publishing::{draft, make_api, make_application};
+use crate::publishing::{draft, make_api, make_application, make_plan};
 
 fn key(application: Option<ApplicationId>) -> Value {
     json!({ "environment": null, "tenant": "acme", "api": "items", "version": null, "epoch": 0, "method": "GET",
@@ -92,9 +92,14 @@ async fn a_request_is_explained_by_a_gateway_and_what_cannot_be_one_is_refused()
         let api = make_api(app, "items", draft()).await.id;
         let own = make_application(app, &app.admin, "shop").await.id;
         let (gateway, asked) = listening(&served).await;
-        let keys = json!([{ "hash": "00", "key": key(Some(own)), "entry": entry(Some(own)), "usable": true }]);
-        let reply = json!({ "reply": "cache_key", "route": "list", "reasons": ["head"], "cached": true, "keys": keys,
-            "stored": null });
+        let keys =
+            json!([{ "hash": "00", "key": key(Some(own)), "entry": entry(Some(own)), "usable": true }]);
+        let plan = make_plan(app, api, "manual").await;
+        let limit = json!({ "name": "plan", "requests": 5, "period_s": 60, "remaining": 0, "retry_s": 9 });
+        let access = json!({ "access": "subscription", "refusal": "rate_limited", "plan": plan.id,
+            "plan_name": null, "limits": [limit] });
+        let reply = json!({ "reply": "cache_key", "route": "list", "access": access, "reasons": ["head"],
+            "cached": true, "keys": keys, "stored": null });
         let newest = answering(gateway, asked, reply);
         let path = app.path(&format!("/apis/{api}/cache/explain"));
         let body = |request: Value| json!({ "environment": served.environment, "request": request });
@@ -102,7 +107,12 @@ async fn a_request_is_explained_by_a_gateway_and_what_cannot_be_one_is_refused()
         let told: CacheExplanation = answered(app, &path, &body(request)).await;
         let Ask::CacheKey { api: of, request } = newest.borrow().clone() else { panic!("another question") };
         assert_eq!((of, request.method.as_str(), request.response_status), (api, "HEAD", 200));
-        let key = &told.gateways[0].answer.as_ref().unwrap().keys[0];
+        let answer = told.gateways[0].answer.as_ref().unwrap();
+        let access = answer.access.as_ref().unwrap();
+        assert_eq!(access.plan_name.as_deref(), Some(&*plan.name));
+        assert_eq!(access.refusal, Some(AccessRefusal::RateLimited));
+        assert_eq!((access.limits[0].remaining, access.limits[0].retry_s), (Some(0), Some(9)));
+        let key = &answer.keys[0];
         assert_eq!(key.key.caller.application_name.as_deref(), Some("shop"));
         let of_entry = key.entry.as_ref().and_then(|entry| entry.key.as_ref()).unwrap();
         assert_eq!(of_entry.caller.application_name.as_deref(), Some("shop"));
@@ -114,9 +124,18 @@ async fn a_request_is_explained_by_a_gateway_and_what_cannot_be_one_is_refused()
             (json!({ "path": "/x", "body": "x".repeat(17 << 10) }), "/request/body"),
             (json!({ "path": "/x", "response_status": 99 }), "/request/response_status"),
             (json!({ "path": "/x", "headers": [{ "name": "a b", "value": "" }] }), "/request/headers/0/name"),
-            (json!({ "path": "/x", "headers": [{ "name": "a", "value": "\n" }] }), "/request/headers/0/value"),
-            (json!({ "path": "/x", "response_headers": [{ "name": "", "value": "" }] }), "/request/response_headers/0/name"),
-            (json!({ "path": "/x", "headers": vec![json!({ "name": "a", "value": "" }); 65] }), "/request/headers"),
+            (
+                json!({ "path": "/x", "headers": [{ "name": "a", "value": "\n" }] }),
+                "/request/headers/0/value",
+            ),
+            (
+                json!({ "path": "/x", "response_headers": [{ "name": "", "value": "" }] }),
+                "/request/response_headers/0/name",
+            ),
+            (
+                json!({ "path": "/x", "headers": vec![json!({ "name": "a", "value": "" }); 65] }),
+                "/request/headers",
+            ),
             (json!({ "path": "/x", "application": ApplicationId::generate() }), "/request/application"),
         ] {
             let wrong = app.admin.post(&path, &body(request.clone())).await;
