@@ -2,7 +2,7 @@
 
 use leptos::html::Div;
 use leptos::prelude::*;
-use sluice_contract::problem::Problem;
+use sluice_contract::problem::{FieldProblem, Problem};
 use web_sys::{ScrollIntoViewOptions, ScrollLogicalPosition};
 
 use super::{Button, Notice, Tone};
@@ -17,6 +17,7 @@ pub fn ErrorState(problem: Problem, #[prop(optional, into)] retry: Option<Callba
         404 => "This does not exist".to_owned(),
         _ => problem.title,
     };
+    let fields = problem.fields;
     let note = match (problem.status, problem.detail) {
         (404, _) => "It may have been removed, or belong to another tenant.".to_owned(),
         (403, detail) if detail.is_empty() => "Ask an administrator of your tenant for a role.".to_owned(),
@@ -29,6 +30,7 @@ pub fn ErrorState(problem: Problem, #[prop(optional, into)] retry: Option<Callba
             </span>
             <h2>{title}</h2>
             <p class="empty-note">{note}</p>
+            {(!fields.is_empty()).then(|| view! { <ul class="empty-note">{at_fault(fields)}</ul> })}
             {problem.request_id.map(|id| view! { <p class="tiny muted">"Request " <code>{id}</code></p> })}
             {retry
                 .map(|retry| {
@@ -55,16 +57,13 @@ fn problem_notice(problem: Problem, fields_shown: bool) -> impl IntoView {
     let stale = problem.status == 412;
     let title = if stale { "Somebody else changed this meanwhile".to_owned() } else { problem.title };
     let fields = if fields_shown { Vec::new() } else { problem.fields };
-    let items = fields.into_iter().map(|field| {
-        view! { <li><code class="inline-code">{field.pointer}</code> " " {field.message}</li> }
-    });
     let place = NodeRef::<Div>::new();
     place.on_load(|notice| bring_into_view(&notice));
     view! {
         <div node_ref=place>
             <Notice tone=Tone::Bad title=title>
                 <p>{problem.detail}</p>
-                <ul>{items.collect_view()}</ul>
+                <ul>{at_fault(fields)}</ul>
                 {problem.request_id.map(|id| view! { <p class="tiny muted">"Request " <code>{id}</code></p> })}
             </Notice>
         </div>
@@ -76,4 +75,12 @@ fn bring_into_view(notice: &web_sys::Element) {
     let options = ScrollIntoViewOptions::new();
     options.set_block(ScrollLogicalPosition::Nearest);
     notice.scroll_into_view_with_scroll_into_view_options(&options);
+}
+
+/// Which fields, or parameters of the address, are wrong and why.
+fn at_fault(fields: Vec<FieldProblem>) -> impl IntoView {
+    let items = fields.into_iter().map(|FieldProblem { pointer, message, .. }| {
+        view! { <li><code class="inline-code">{pointer}</code> " " {message}</li> }
+    });
+    items.collect_view()
 }
