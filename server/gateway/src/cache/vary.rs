@@ -104,6 +104,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_elsewhere_comes_back_as_it_was() {
+        let names: [HeaderName; 2] = ["accept".parse().unwrap(), "x-absent".parse().unwrap()];
+        let asked = map(&[("accept", "a , b"), ("user-agent", "x")]);
+        let made = Selecting::of_request(&names, &asked);
+        assert!(made.matches(&asked) && !made.matches(&map(&[("accept", "c")])));
+        let fields: Vec<(HeaderName, Value)> =
+            made.fields().map(|(name, value)| (name.clone(), value.map(Box::from))).collect();
+        let [accept, absent] = names;
+        assert_eq!(fields, [(accept, Some(Box::from(*b"a,b"))), (absent, None)]);
+        assert_eq!(Selecting::of(fields), made);
+    }
+
+    #[test]
     fn order_and_case_of_preferences_make_no_difference() {
         let response = map(&[("vary", "accept-language, accept")]);
         let selecting =
