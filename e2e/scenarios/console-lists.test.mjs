@@ -115,7 +115,8 @@ for (const database of databases) {
           const opener = page.getByRole('button', { name, exact: true }).first();
           await opener.click();
           for (const field of await dialog(ada).getByRole('textbox').all()) {
-            if (await field.isEditable() && (await field.getAttribute('type')) !== 'datetime-local') await field.fill('Never kept 1');
+            // A path, too: what a purge would cover is asked for as soon as the typing rests.
+            if (await field.isEditable() && (await field.getAttribute('type')) !== 'datetime-local') await field.fill('/never-kept');
           }
           // What still arrives moves the buttons below it: a key meets "Cancel" wherever it stands.
           await ada.settled();
@@ -175,7 +176,7 @@ for (const database of databases) {
     });
 
     it('takes no harm from what arrives when its page has been left', async () => {
-      const [asked, came] = [[], []];
+      const [asked, came, before] = [[], [], ada.errors.length];
       let answer;
       const answered = new Promise((done) => { answer = done; });
       await page.route(/\/environments\?/, async (route) => {
@@ -197,7 +198,7 @@ for (const database of databases) {
       await eventually('all have their answers', () => asked.every((request) => came.includes(request)));
       assert.match((await submitted).postData(), /"path":"\/list"/, 'what a person began is done to its end');
       await page.getByRole('region', { name: 'curl' }).filter({ hasText: stage.sluice.gateway }).waitFor();
-      assert.deepEqual(ada.errors, []);
+      assert.deepEqual(ada.errors.slice(before), []);
       await page.unrouteAll({ behavior: 'wait' });
     });
 
@@ -250,8 +251,12 @@ for (const database of databases) {
       await ada.open(`/apis/${api.id}/cache`);
       const rows = page.getByRole('table', { name: 'Purges' }).locator('tbody tr');
       await rows.first().getByText('rolling out').waitFor();
-      await page.getByRole('button', { name: 'Load more' }).click();
-      await eventually('all of them', async () => (await rows.count()) === MANY, 60_000);
+      // The button takes no click while the list is asked for again.
+      const more = page.getByRole('button', { name: 'Load more' });
+      await eventually('all of them', async () => {
+        if (await more.isEnabled({ timeout: 1000 }).catch(() => false)) await more.click({ timeout: 1000 }).catch(() => {});
+        return (await rows.count()) === MANY;
+      }, 60_000);
       rolling = false;
       await rows.first().getByText('on every gateway').waitFor();
       assert.equal(await rows.count(), MANY, 'what was loaded stays');
