@@ -55,8 +55,9 @@ export async function startStage() {
 
 /**
  * Something that the origin has. `answer` gives the fields of its responses, or a function from what was asked
- * (`{ n, method, headers, path }`, `n` counts from 1) to `{ status, headers, body, trailers, date }`; `'cut'` drops the
+ * (`{ n, method, headers, path }`, `n` counts from 1) to `{ status, headers, body, trailers, date, early }`; `'cut'` drops the
  * connection, and `cut: true` in an answer drops it after half of the body. The body is the count unless it says another.
+ * `early` are the fields of a 103 that comes before.
  */
 class Resource {
   constructor(fields) {
@@ -70,7 +71,8 @@ class Resource {
     const n = this.seen.push({ method, headers, path, body: String(sent) });
     const given = typeof this.says === 'function' ? this.says({ n, method, headers, path }) : { headers: this.says };
     if (given === 'cut') return asked.socket.destroy();
-    const { status = 200, headers: fields = {}, body = String(n), trailers, date = true, cut = false } = given;
+    const { status = 200, headers: fields = {}, body = String(n), trailers, date = true, early, cut = false } = given;
+    if (early) response.writeEarlyHints(early);
     response.sendDate = date;
     response.writeHead(status, { 'x-count': String(n), ...(cut ? { 'content-length': body.length * 2 } : {}), ...fields });
     if (cut) return response.write(body, () => setTimeout(() => asked.socket.destroy(), 20));
@@ -83,11 +85,13 @@ class Resource {
     const { hostname, port } = new URL(this.gateway);
     return new Promise((resolve, reject) => {
       const call = request({ agent: this.agent, hostname, port, method, path: this.base + path, headers: { ...headers, ...(body ? { 'content-length': Buffer.byteLength(body) } : {}) } });
+      const early = [];
+      call.on('information', ({ statusCode, headers: fields }) => early.push({ status: statusCode, headers: fields }));
       call.on('response', (response) => {
         const chunks = [];
         const finish = (whole) => {
           const { statusCode, headers: fields, trailers } = response;
-          resolve({ status: whole ? statusCode : null, headers: fields, trailers, body: String(Buffer.concat(chunks)), did: fields['cache-status'] ?? '' });
+          resolve({ status: whole ? statusCode : null, headers: fields, trailers, early, body: String(Buffer.concat(chunks)), did: fields['cache-status'] ?? '' });
         };
         response.on('data', (chunk) => chunks.push(chunk));
         response.on('end', () => finish(response.complete));

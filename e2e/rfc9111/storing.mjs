@@ -32,7 +32,15 @@ export const storing = [
   },
   {
     section: '3', level: 'MUST NOT', says: 'store a response whose status is not final',
-    because: 'the upstream connection hands on final responses only; 1xx never reach the store',
+    tests: {
+      'a 103 goes on to who caused it; neither it nor its fields are in what is stored': async (given) => {
+        const it = given(() => ({ headers: control(hour), early: { link: '</a.css>; rel=preload', 'cache-control': 'no-store', 'x-early': '1' } }));
+        const [first, second] = [await it.get(), await it.get()];
+        assert.deepEqual(first.early.map(({ status, headers }) => [status, headers['x-early']]), [[103, '1']]);
+        assert.deepEqual([second.early, second.body, second.did.split(';')[1].trim()], [[], '1', 'hit']);
+        for (const { headers } of [first, second]) assert.deepEqual([headers.link, headers['x-early'], headers['cache-control']], [undefined, undefined, hour]);
+      },
+    },
   },
   {
     section: '3', level: 'MUST NOT', says: 'store 206 or 304, or a must-understand response, without understanding the status',

@@ -13,6 +13,7 @@ mod forward;
 mod forwarded;
 mod headers;
 mod hop;
+mod interim;
 mod let_in;
 mod limit;
 pub mod path;

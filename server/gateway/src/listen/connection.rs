@@ -1,12 +1,14 @@
 //! What is known of a client connection, apart from its requests.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::Poll;
 
+use http::{HeaderMap, StatusCode};
 use tokio::sync::Notify;
 
+use super::http1::Wire;
 use crate::pipeline::Client;
 
 /// A client connection, as its requests see it.
@@ -17,6 +19,8 @@ pub struct Connection {
     pub(super) state: Rc<ConnectionState>,
     /// The watch's clock.
     tick: Rc<Cell<u64>>,
+    /// Where answers go, as long as it lasts; nowhere where it is not HTTP/1.
+    pub(super) wire: OnceCell<Weak<Wire>>,
 }
 
 /// What the watch looks at. Times are its ticks.
@@ -39,7 +43,7 @@ pub(super) struct ConnectionState {
 
 impl Connection {
     pub(super) fn new(peer: SocketAddr, state: Rc<ConnectionState>, tick: Rc<Cell<u64>>) -> Self {
-        Self { peer, client: Client::new(peer.ip().to_canonical()), state, tick }
+        Self { peer, client: Client::new(peer.ip().to_canonical()), state, tick, wire: OnceCell::new() }
     }
 
     /// For calls that the gateway makes itself.
@@ -52,6 +56,13 @@ impl Connection {
     pub(crate) fn busy(&self) -> Busy {
         self.state.busy.update(|calls| calls + 1);
         Busy { state: Rc::clone(&self.state), tick: Rc::clone(&self.tick) }
+    }
+
+    /// Sends the client an interim response, if it speaks HTTP/1. The answer to the same request has not begun.
+    pub(crate) fn say_before_the_answer(&self, status: StatusCode, fields: &HeaderMap) {
+        if let Some(wire) = self.wire.get().and_then(Weak::upgrade) {
+            wire.say_before_the_answer(status, fields);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::HeaderName;
@@ -30,6 +30,7 @@ use encode::{Delimited, Manner};
 pub use head::HeadLimits;
 use head::{Head, Lines, Said};
 pub use violation::Violation;
+pub(super) use wire::Wire;
 pub(crate) use wire::{Http1Body, Upgraded};
 
 use super::connection::Connection;
@@ -39,7 +40,6 @@ use crate::body::{Body, ClientStream};
 use crate::http1::chunked;
 use crate::pipeline::{Arrived, answer};
 use crate::worker::Worker;
-use wire::Wire;
 
 /// One connection.
 pub(super) struct Http1 {
@@ -84,10 +84,12 @@ impl Http1 {
         first: BytesMut,
         limits: HeadLimits,
     ) -> Self {
+        let wire = Rc::new(Wire::new(tcp, first));
+        let _ = connection.wire.set(Rc::downgrade(&wire));
         Self {
             worker: Rc::clone(worker),
             watch: Rc::clone(watch),
-            wire: Rc::new(Wire::new(tcp, first)),
+            wire,
             connection,
             lines: Lines::new(limits),
             limits,
@@ -194,8 +196,7 @@ impl Http1 {
             std::pin::pin!(answer(Rc::clone(&self.worker), Rc::clone(&self.connection), arrived));
         let response = poll_fn(|context| match answering.as_mut().poll(context) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
-            // A client that leaves takes its call with it.
-            Poll::Pending => self.wire.poll_gone(context).map(|()| None),
+            Poll::Pending => self.poll_waiting(context).map(|()| None),
         });
         let Some(mut response) = response.await else { return After::Gone };
         self.wire.stop_continuing();
@@ -223,6 +224,18 @@ impl Http1 {
             Ok(_) if !keep || self.connection.state.stopping.get() => After::Close { still_sending: false },
             Ok(_) => After::NextRequest,
         }
+    }
+
+    /// While an answer is waited for: what was said before it leaves. Ready when the client has gone, which takes its call with
+    /// it.
+    fn poll_waiting(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.wire.is_behind() {
+            let flushed = self.wire.poll_flush(context);
+            if let Poll::Ready(Err(_)) = self.connection.state.note(&self.watch.tick, flushed) {
+                return Poll::Ready(());
+            }
+        }
+        self.wire.poll_gone(context)
     }
 
     /// Writes an answer.

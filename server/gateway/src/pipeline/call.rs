@@ -187,6 +187,11 @@ impl Call {
         self.upstream_us = Some(self.moment.saturating_sub(sent) / 1_000);
     }
 
+    /// Whether the client waits for the answer: not for what goes on behind one.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.busy.is_some()
+    }
+
     /// No cache policy covers the call: its record says what a cache would go by, where one might be worth having.
     pub(super) fn passed_no_cache(&mut self, response: &HeaderMap) {
         if self.open.is_some() && self.method == Method::GET {

@@ -8,7 +8,7 @@ use http::{Request, Uri, response};
 
 use super::failure::{Failure, Kind, Outcome};
 use super::transform::{Head, path_and_query};
-use super::{Authorised, Call, headers, resting, transform};
+use super::{Authorised, Call, headers, interim, resting, transform};
 use crate::body::{BodyFault, Origin, RequestBody, UpstreamBody};
 use crate::cache::Lead;
 use crate::compile::{HostRule, Target, Upstream};
@@ -113,8 +113,8 @@ pub(super) async fn exchange(
         call.trying(&upstream, index);
         aim(&mut outgoing.request, &head, &upstream, target)?;
         let before = call.worker.shared.clock.now();
-        let watch = std::rc::Rc::clone(&call.body_in);
-        match send(&call.worker, target, &upstream.timeouts, outgoing, &watch).await {
+        let early = |status, headers| interim::pass_on(call, snapshot, authorised, status, headers);
+        match send(&call.worker, target, &upstream.timeouts, outgoing, &call.body_in, &early).await {
             Ok(sent) => {
                 call.mark("upstream");
                 call.answered(before);

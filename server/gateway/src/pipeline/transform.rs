@@ -123,7 +123,10 @@ pub(crate) fn changes_responses(snapshot: &Snapshot, authorised: &Authorised) ->
     header_rules(snapshot, authorised).is_some() || cors::applies(snapshot, authorised.matched.route())
 }
 
-fn header_rules<'s>(snapshot: &'s Snapshot, authorised: &'s Authorised) -> Option<&'s HeaderRules> {
+pub(super) fn header_rules<'s>(
+    snapshot: &'s Snapshot,
+    authorised: &'s Authorised,
+) -> Option<&'s HeaderRules> {
     authorised.matched.policies().headers.as_ref().or(snapshot.settings.policies.headers.as_ref())
 }
 

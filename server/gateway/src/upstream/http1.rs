@@ -14,8 +14,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
-use http::{HeaderMap, Method, response};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode, response};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
@@ -134,13 +134,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         Ok(())
     }
 
-    /// Waits for the head of the response, while the rest of the request goes out.
-    pub(super) fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<Result<response::Parts, Error>> {
+    /// Waits for the head of the response, while the rest of the request goes out. `early` is told what the upstream says
+    /// before it.
+    pub(super) fn poll_head(
+        &mut self,
+        early: &dyn Fn(StatusCode, HeaderMap),
+        context: &mut Context<'_>,
+    ) -> Poll<Result<response::Parts, Error>> {
         self.send_on(context)?;
         loop {
             if let Some(line) = self.input.line(&mut self.places)? {
                 if line.is_interim() {
-                    self.input.skip(line.length);
+                    self.input.went_before(line.length);
+                    let headers = line.take_fields(&mut self.input.bytes, &self.places)?;
+                    early(line.status, headers);
                     continue;
                 }
                 let spare = std::mem::take(&mut self.spare);
@@ -294,9 +301,8 @@ impl Input {
         if self.interim + self.searched > MAX_HEAD { Err(BadHead::TooLarge) } else { Ok(None) }
     }
 
-    /// Leaves out a head before the last one.
-    fn skip(&mut self, length: usize) {
-        self.bytes.advance(length);
+    /// So many bytes at its beginning are a head before the last one.
+    fn went_before(&mut self, length: usize) {
         self.interim += length;
         self.searched = 0;
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Request, Uri, response};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, response};
 use tokio::time::Instant;
 
 use super::arriving::{Arriving, ExchangeError};
@@ -54,16 +54,18 @@ impl Sent {
     }
 }
 
-/// Sends a request (with an absolute URI and a `Host`) to a target.
+/// Sends a request (with an absolute URI and a `Host`) to a target. `early` is told what an upstream of HTTP/1.1 says before
+/// its response.
 pub(crate) async fn send(
     worker: &Rc<Worker>,
     target: &Target,
     timeouts: &Timeouts,
     mut request: Box<Outgoing>,
     watch: &BodyWatch,
+    early: &dyn Fn(StatusCode, HeaderMap),
 ) -> Result<Sent, SendError> {
     let deadline = timeouts.total.map(|total| Instant::now() + total);
-    let patience = Patience { first_byte: timeouts.first_byte, deadline, watch };
+    let patience = Patience { first_byte: timeouts.first_byte, deadline, watch, early };
     if target.pool.http2
         && let Some(connection) = worker.pools.http2(target.slot)
     {
@@ -133,6 +135,7 @@ struct Patience<'w> {
     first_byte: Duration,
     deadline: Option<Instant>,
     watch: &'w BodyWatch,
+    early: &'w dyn Fn(StatusCode, HeaderMap),
 }
 
 /// A wait for a response head.
@@ -152,7 +155,7 @@ impl Patience<'_> {
             if let Some(request) = request.take() {
                 connection.begin(request, context)?;
             }
-            if let Poll::Ready(head) = connection.poll_head(context) {
+            if let Poll::Ready(head) = connection.poll_head(self.early, context) {
                 return Poll::Ready(head.map(Some).map_err(Failed::Failed));
             }
             loop {

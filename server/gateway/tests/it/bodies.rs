@@ -1,4 +1,4 @@
-//! Bodies that flow, stop, end with fields, or meet a slow reader; and heads that come before the last one.
+//! Bodies that flow, stop, end with fields, or meet a slow reader.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::support::{Answer, Rig, Start, Upstream, text};
 
@@ -96,35 +96,6 @@ async fn trailers_that_are_announced_pass_both_ways_over_http1() {
         Transfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n0\r\nX-Sum: 7\r\n\r\n";
     let answer = rig.raw(request.as_bytes()).await;
     assert!(answer.ends_with("4\r\nbody\r\n0\r\nx-seen: 7\r\n\r\n"), "{answer}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn answers_before_the_last_one_are_not_taken_for_it() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let answers = async |stream: &mut TcpStream| -> std::io::Result<()> {
-        let mut buffer = [0; 4096];
-        while stream.read(&mut buffer).await? > 0 {
-            let early = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
-            stream.write_all(early).await?;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast").await?;
-        }
-        Ok(())
-    };
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move { answers(&mut stream).await });
-        }
-    });
-    // One thread, so that the second call comes on the connection of the first.
-    let mut rig = Rig::with(Start { threads: 1, ..Start::default() });
-    rig.api("early", address, json!({}));
-    for _ in 0..2 {
-        let seen = rig.get("/acme/early/a", &[]).await;
-        assert_eq!((seen.status.as_u16(), seen.body.as_ref()), (200, &b"last"[..]));
-        assert_eq!(seen.header("link"), "");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

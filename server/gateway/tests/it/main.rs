@@ -19,6 +19,7 @@ mod forwarding;
 mod framing;
 mod hops;
 mod http1;
+mod interim;
 mod resting;
 mod second_level;
 mod second_level_kinds;

@@ -55,11 +55,7 @@ impl Manner {
         into: &mut BytesMut,
     ) {
         into.reserve(64 * (headers.len() + 4));
-        into.put_slice(b"HTTP/1.1 ");
-        into.put_slice(status.as_str().as_bytes());
-        into.put_u8(b' ');
-        into.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-        into.put_slice(b"\r\n");
+        status_line(status, into);
         if let Some(lead) = lead {
             lead.write(into);
         }
@@ -99,6 +95,21 @@ impl Manner {
         }
         into.put_slice(b"\r\n");
     }
+}
+
+/// Writes a response before the last one (RFC 9110 §15.2). It has no body, and nothing that would be about one.
+pub(super) fn interim(status: StatusCode, headers: &HeaderMap, into: &mut BytesMut) {
+    status_line(status, into);
+    fields::write(headers, into, |name| *name != CONTENT_LENGTH);
+    into.put_slice(b"\r\n");
+}
+
+fn status_line(status: StatusCode, into: &mut BytesMut) {
+    into.put_slice(b"HTTP/1.1 ");
+    into.put_slice(status.as_str().as_bytes());
+    into.put_u8(b' ');
+    into.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    into.put_slice(b"\r\n");
 }
 
 fn content_length(length: u64, into: &mut BytesMut) {

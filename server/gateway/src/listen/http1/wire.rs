@@ -8,10 +8,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::encode;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use crate::listen::connection::ConnectionState;
@@ -90,6 +92,13 @@ impl Wire {
 
     pub(super) fn out(&self) -> RefMut<'_, Outbox> {
         self.out.borrow_mut()
+    }
+
+    /// Sends an interim response, behind the answers to what was asked before; but not into the middle of another one.
+    pub(in crate::listen) fn say_before_the_answer(&self, status: StatusCode, fields: &HeaderMap) {
+        if self.expects.get().is_none_or(|told| told == 0) {
+            encode::interim(status, fields, self.out().end());
+        }
     }
 
     /// Something has not left yet.

@@ -74,6 +74,13 @@ impl Line {
         self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS
     }
 
+    /// Takes a head that comes before the response out of the input.
+    pub(super) fn take_fields(&self, input: &mut BytesMut, places: &Places) -> Result<HeaderMap, BadHead> {
+        let mut headers = HeaderMap::new();
+        places.build(&input.split_to(self.length).freeze(), &mut headers, |_, _| {})?;
+        Ok(headers)
+    }
+
     /// Takes the head out of the input.
     pub(super) fn take(
         self,

@@ -53,7 +53,7 @@ async fn ours(method: &Method, pieces: Vec<Vec<u8>>) -> Result<(Whole, bool), Er
         if let Some(request) = unsent.take() {
             assert!(connection.begin(request, context).is_ok());
         }
-        connection.poll_head(context)
+        connection.poll_head(&|_, _| {}, context)
     })
     .await?;
     let (mut body, mut trailers) = (Vec::new(), HeaderMap::new());
