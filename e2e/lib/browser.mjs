@@ -54,6 +54,11 @@ export class Person {
     await this.page.waitForFunction(() => document.documentElement.dataset.ready === 'true');
   }
 
+  /** Leaves the console: no page asks a server that is about to go. */
+  async leave() {
+    await this.page.goto('about:blank');
+  }
+
   /** Everything that was asked for has arrived: no skeleton is left, and nothing says that it is busy. */
   async settled() {
     await this.page.waitForFunction(() => !document.querySelector('.skeleton, [aria-busy="true"]'));

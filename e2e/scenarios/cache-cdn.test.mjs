@@ -102,6 +102,7 @@ for (const database of databases) {
       cdn.status = 503;
       await purge('green');
       await told('POST /purge/green');
+      await ada.leave();
       await sluice.restart();
       const before = cdn.told.length;
       cdn.status = 200;

@@ -113,6 +113,7 @@ for (const database of databases) for (const kind of kinds) {
 
     it('carries out what came while Sluice was away, and nothing twice', async () => {
       const before = (await scene.admin.get(`${scene.base}/purges?api=${api.id}`)).items.length;
+      await ada.leave();
       await sluice.program.stop();
       await product(9);
       await sluice.restart();
