@@ -24,6 +24,9 @@ const OWN_ANSWER = 'the fixture takes any answer that the origin did not send, a
 
 const NO_PARTS = 'four fixtures announce six bytes and send five; one completes a part that has no validator, which §3.4 forbids';
 
+/** What this version asks for: later ones, and the RFC, have an `Age` that cannot be read ignored. */
+const POLICY = { heuristic: true, store_set_cookie: true, unreadable_age_is_old: true, confirmed: ['store_set_cookie'] };
+
 /** Required tests that are not passed. */
 const NOT_REQUIRED_HERE = {
   'stale-close-must-revalidate': OWN_ANSWER,
@@ -35,8 +38,8 @@ const NOT_REQUIRED_HERE = {
 /** Optimal behaviour that is left out. */
 const NOT_OPTIMAL_HERE = {
   'other-authorization-must-revalidate': 'answers to known callers are shared only where the origin says public or s-maxage, or the policy says so',
-  'conditional-lm-fresh-no-lm': 'the condition is older than the stored response, and nothing says that it had not changed since',
-  'vary-normalise-lang-select': 'languages are not negotiated from Content-Language yet',
+  'conditional-lm-fresh-no-lm': 'the condition is older than the Date of the stored response, which counts where there is no Last-Modified (§4.3.2)',
+  'vary-normalise-lang-select': 'another Accept-Language is taken for the same because of the stored Content-Language: §4.1 allows only what means the same',
   'partial-store-partial-reuse-partial': NO_PARTS,
   'partial-store-partial-reuse-partial-byterange': NO_PARTS,
   'partial-store-partial-reuse-partial-absent': NO_PARTS,
@@ -68,7 +71,7 @@ describe('the public suite for HTTP caches', { timeout: 300_000 }, () => {
         hosts: [HOST],
         routes: [{ id: 'all', methods: [], path: '/{*all}' }],
         upstreams: [{ name: 'origin', targets: [{ url: `http://127.0.0.1:${port}` }] }],
-        policies: [{ type: 'cache', enabled: true, settings: { heuristic: true, store_set_cookie: true, confirmed: ['store_set_cookie'] } }],
+        policies: [{ type: 'cache', enabled: true, settings: POLICY }],
       },
     });
 

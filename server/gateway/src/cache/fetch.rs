@@ -305,7 +305,7 @@ impl Asked<'_> {
             status: head.status,
             headers: stored_headers(&head.headers, self.rule),
             selecting: Selecting::new(&head.headers, &self.rule.vary_headers, &self.headers),
-            initial_age: freshness::initial_age(&head.headers, SystemTime::now(), timing.took),
+            initial_age: freshness::initial_age(&head.headers, self.rule, SystemTime::now(), timing.took),
             arrived: self.now(),
             stamp: timing.stamp,
             storable: plan,

@@ -57,25 +57,31 @@ fn expires(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The age of a response on arrival (§4.2.3), given how long the fetch took.
-pub(super) fn initial_age(headers: &HeaderMap, now: SystemTime, took: Duration) -> Duration {
+pub(super) fn initial_age(
+    headers: &HeaderMap,
+    rule: &CacheRule,
+    now: SystemTime,
+    took: Duration,
+) -> Duration {
     let apparent = date(headers, &DATE).and_then(|made| now.duration_since(made).ok()).unwrap_or_default();
-    apparent.max(stated_age(headers) + took)
+    apparent.max(stated_age(headers, rule) + took)
 }
 
-/// What `Age` says. Of a list the first counts (§5.1). A value that is no number, or several lines (also when somebody has
-/// joined them by a comma and a space), is the work of something broken on the way: such a response counts as old, where
-/// the RFC would let the field be ignored.
-fn stated_age(headers: &HeaderMap) -> Duration {
+/// What `Age` says. Of a list the first counts, and what is no number is ignored (§5.1), unless the policy distrusts such a
+/// response, and one with several lines, also when somebody has joined them by a comma and a space.
+fn stated_age(headers: &HeaderMap, rule: &CacheRule) -> Duration {
     const OLD: Duration = Duration::from_secs(1 << 31);
-    let mut values = headers.get_all(AGE).iter();
-    let Some(only) = values.next() else { return Duration::ZERO };
-    let text = only.to_str().unwrap_or_default();
-    if values.next().is_some() || text.contains(", ") {
+    let mut lines = headers.get_all(AGE).iter();
+    let Some(line) = lines.next() else { return Duration::ZERO };
+    let text = line.to_str().unwrap_or_default();
+    let first = text.split(',').next().unwrap_or_default().trim();
+    let readable = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
+    let repeated = lines.next().is_some() || text.contains(", ");
+    if rule.unreadable_age_is_old && (repeated || !readable) {
         return OLD;
     }
-    let first = text.split(',').next().unwrap_or_default().trim();
-    if first.is_empty() || !first.bytes().all(|byte| byte.is_ascii_digit()) {
-        return OLD;
+    if !readable {
+        return Duration::ZERO;
     }
     first.parse().map_or(OLD, |seconds| Duration::from_secs(seconds).min(OLD))
 }
@@ -191,11 +197,12 @@ mod tests {
         let now = SystemTime::now();
         let made = httpdate::fmt_http_date(now - Duration::from_secs(100));
         let took = Duration::from_secs(3);
+        let rule = CacheRule::compile(Cache::default()).unwrap();
         let old = headers(&[("date", made.clone()), ("age", "10".to_owned())]);
-        assert!((100..=101).contains(&initial_age(&old, now, took).as_secs()));
+        assert!((100..=101).contains(&initial_age(&old, &rule, now, took).as_secs()));
         let older = headers(&[("date", made), ("age", "200".to_owned())]);
-        assert_eq!(initial_age(&older, now, took).as_secs(), 203);
-        assert_eq!(initial_age(&HeaderMap::new(), now, took), took);
+        assert_eq!(initial_age(&older, &rule, now, took).as_secs(), 203);
+        assert_eq!(initial_age(&HeaderMap::new(), &rule, now, took), took);
     }
     #[test]
     fn a_lifetime_is_guessed_only_where_the_policy_asks_for_it_and_nobody_says_one() {
@@ -221,12 +228,32 @@ mod tests {
         assert_eq!((guess(404, "x"), guess(403, "x"), guess(403, "public")), (Some(6), None, Some(6)));
     }
 
+    fn age(values: &[&str], unreadable_age_is_old: bool) -> u64 {
+        let rule = CacheRule::compile(Cache { unreadable_age_is_old, ..Cache::default() }).unwrap();
+        let pairs: Vec<_> = values.iter().map(|value| ("age", (*value).to_owned())).collect();
+        initial_age(&headers(&pairs), &rule, SystemTime::now(), Duration::ZERO).as_secs()
+    }
+
     #[test]
-    fn an_age_that_something_broke_makes_a_response_old() {
-        let age = |values: &[&str]| {
-            let pairs: Vec<_> = values.iter().map(|value| ("age", (*value).to_owned())).collect();
-            initial_age(&headers(&pairs), SystemTime::now(), Duration::ZERO).as_secs()
-        };
+    fn the_first_age_counts_and_one_that_is_no_number_is_ignored() {
+        for (values, expected) in [
+            (&[][..], 0),
+            (&["7"], 7),
+            (&["7,9"], 7),
+            (&["7, 9"], 7),
+            (&["7", "9"], 7),
+            (&["99999999999999999999"], 1 << 31),
+        ] {
+            assert_eq!(age(values, false), expected, "{values:?}");
+        }
+        for broken in [&["abc"][..], &["-1"], &["+7"], &["7.0"], &[""], &["7;a=b"], &["x, 7"]] {
+            assert_eq!(age(broken, false), 0, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn an_age_that_something_broke_makes_a_response_old_where_the_policy_says_so() {
+        let age = |values: &[&str]| age(values, true);
         assert_eq!((age(&[]), age(&["0"]), age(&["7"]), age(&["7,9"])), (0, 0, 7, 7));
         for broken in [&["abc"][..], &["-1"], &["+7"], &["1.0"], &[""], &["1;a=b"], &["0, 0"], &["0", "0"]] {
             assert_eq!(age(broken), 1 << 31, "{broken:?}");

@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, Method, StatusCode};
 use proptest::prelude::*;
+use sluice_policies::cache::{Cache, CacheRule};
 
 use super::conditional::Conditions;
 use super::directives::Directives;
@@ -134,12 +135,18 @@ proptest! {
     }
 
     #[test]
-    fn an_age_is_its_digits_and_anything_else_is_old(text in "[0-9]{0,12}|[ -~]{0,6}") {
+    fn an_age_is_its_digits_and_anything_else_is_ignored_or_old(
+        text in "[0-9]{0,12}|[ -~]{0,6}", unreadable_age_is_old in any::<bool>(),
+    ) {
         let first = text.split(',').next().unwrap_or_default().trim();
         let digits = !first.is_empty() && first.chars().all(|c| c.is_ascii_digit());
-        let broken = !digits || text.contains(", ");
-        let expected = if broken { 1 << 31 } else { first.parse::<u64>().unwrap_or(u64::MAX).min(1 << 31) };
-        let age = initial_age(&with(&AGE, &[text]), SystemTime::now(), Duration::ZERO);
+        let expected = match digits {
+            _ if unreadable_age_is_old && (!digits || text.contains(", ")) => 1 << 31,
+            true => first.parse::<u64>().unwrap_or(u64::MAX).min(1 << 31),
+            false => 0,
+        };
+        let rule = CacheRule::compile(Cache { unreadable_age_is_old, ..Cache::default() }).unwrap();
+        let age = initial_age(&with(&AGE, &[text]), &rule, SystemTime::now(), Duration::ZERO);
         prop_assert_eq!(age.as_secs(), expected);
     }
 

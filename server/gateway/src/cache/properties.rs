@@ -76,7 +76,7 @@ proptest! {
         let given = Given { method: &Method::GET, status: StatusCode::OK, headers: &headers };
         storable(given, true, &rule());
         lifetime(given, &directives, &rule());
-        initial_age(&headers, SystemTime::now(), Duration::ZERO);
+        initial_age(&headers, &rule(), SystemTime::now(), Duration::ZERO);
         let mut others = headers.clone();
         others.append("etag", other);
         is_about(&headers, &others);
@@ -131,7 +131,7 @@ proptest! {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let date = httpdate::fmt_http_date(now - Duration::from_secs(made));
         let headers = with(&[(AGE, &stated.to_string()), (DATE, &date)]);
-        let age = initial_age(&headers, now, Duration::from_secs(took)).as_secs();
+        let age = initial_age(&headers, &rule(), now, Duration::from_secs(took)).as_secs();
         prop_assert_eq!(age, made.max(stated + took));
     }
 

@@ -29,6 +29,8 @@ pub struct CacheRule {
     pub oldest: Option<Duration>,
     /// Everything goes to the upstream.
     pub strong: bool,
+    /// Distrusts a response whose `Age` cannot be read.
+    pub unreadable_age_is_old: bool,
     /// Whether directives of requests count.
     pub obeys_callers: bool,
     /// Staleness that is served while a new response is fetched.
@@ -77,6 +79,7 @@ impl CacheRule {
             jitter_percent,
             oldest_s,
             strong_consistency,
+            unreadable_age_is_old,
             caller_directives,
             stale_while_revalidate_s,
             stale_if_error_s,
@@ -119,6 +122,7 @@ impl CacheRule {
             jitter_percent,
             oldest: oldest_s.map(Duration::from_secs),
             strong: strong_consistency,
+            unreadable_age_is_old,
             obeys_callers: caller_directives == CallerDirectives::Obey,
             while_revalidate: stale_while_revalidate_s.map(Duration::from_secs),
             if_error: stale_if_error_s.map(Duration::from_secs),

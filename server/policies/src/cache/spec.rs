@@ -55,6 +55,10 @@ pub struct Cache {
     /// Nothing is stored and nothing stored is served: every call goes to the upstream. For data that must never be old.
     #[schemars(title = "Strong consistency")]
     pub strong_consistency: bool,
+    /// A response whose `Age` cannot be read, or comes more than once, counts as old. Off: the field is ignored, or its
+    /// first value counts, as RFC 9111 says.
+    #[schemars(title = "An unreadable age is old")]
+    pub unreadable_age_is_old: bool,
     /// Whether callers' `Cache-Control` counts.
     #[schemars(title = "Directives of callers")]
     pub caller_directives: CallerDirectives,
@@ -193,6 +197,7 @@ impl Default for Cache {
             jitter_percent: 0,
             oldest_s: None,
             strong_consistency: false,
+            unreadable_age_is_old: false,
             caller_directives: CallerDirectives::Obey,
             stale_while_revalidate_s: None,
             stale_if_error_s: None,
@@ -244,6 +249,7 @@ impl Policy for Cache {
             jitter_percent,
             oldest_s,
             strong_consistency: _,
+            unreadable_age_is_old: _,
             caller_directives: _,
             stale_while_revalidate_s,
             stale_if_error_s,

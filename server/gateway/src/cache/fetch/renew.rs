@@ -88,7 +88,7 @@ impl Asked<'_> {
             key: stored.key.clone(),
             labels: tags.map_or_else(|| stored.labels.clone(), |tags| self.labels_of(tags, audience)),
             status: stored.status,
-            initial_age: freshness::initial_age(&headers, SystemTime::now(), timing.took),
+            initial_age: freshness::initial_age(&headers, self.rule, SystemTime::now(), timing.took),
             headers,
             body: stored.body.clone(),
             selecting: stored.selecting.clone(),
