@@ -91,9 +91,22 @@ pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime>
     parse_date(headers.get(name)?.to_str().ok()?)
 }
 
-/// A date in any of the three formats, whatever its case (§4.2). Another zone than GMT is none.
+/// A date in any of the three formats, whatever its case (§4.2) and whichever day of the week it names (RFC 9110 §5.6.7
+/// asks for robust reading). Another zone than GMT is none.
 pub(super) fn parse_date(text: &str) -> Option<SystemTime> {
-    httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&in_usual_case(text))).ok()
+    httpdate::parse_http_date(text).ok().or_else(|| {
+        let usual = in_usual_case(text);
+        httpdate::parse_http_date(&usual).ok().or_else(|| on_its_own_day(&usual))
+    })
+}
+
+/// A date that names another day of the week than its own.
+fn on_its_own_day(text: &str) -> Option<SystemTime> {
+    const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+    let (named, rest) = text.split_at(text.find([',', ' '])?);
+    let days = DAYS.map(|day| if named.len() == 3 { &day[..3] } else { day });
+    let tried = days.iter().filter(|_| days.contains(&named));
+    tried.map(|day| format!("{day}{rest}")).find_map(|text| httpdate::parse_http_date(&text).ok())
 }
 
 /// `sun, 06 NOV 1994 08:49:37 gmt` as `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -187,7 +200,20 @@ mod tests {
                 assert_eq!(parse_date(&text), httpdate::parse_http_date(DATE_AT).ok(), "{text}");
             }
         }
-        for text in ["Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Nov 1994 08:49:37 ", "06 Nov 1994", "", "0"] {
+        for other_day in
+            ["Mon, 06 Nov 1994 08:49:37 GMT", "fri nov  6 08:49:37 1994", "Saturday, 06-Nov-94 08:49:37 GMT"]
+        {
+            assert_eq!(parse_date(other_day), parse_date(DATE_AT), "{other_day}");
+        }
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 06 Nov 1994 08:49:37 ",
+            "Day, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "06 Nov 1994",
+            "",
+            "0",
+        ] {
             assert_eq!(parse_date(text), None, "{text}");
         }
     }
