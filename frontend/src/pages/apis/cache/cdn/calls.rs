@@ -67,6 +67,6 @@ fn Table(hook: CdnHook) -> impl IntoView {
 fn answer(it: &CdnCall) -> AnyView {
     let status = it.status.map(|status| status.to_string());
     let said = it.error.clone().or(status).unwrap_or_default();
-    let next = it.next_at.filter(|_| it.attempts > 0).map(|at| format!(" Again at {}.", format::clock(at)));
-    view! { <span class="break">{said} {next}</span> }.into_any()
+    let next = it.next_at.filter(|_| it.attempts > 0).map(|at| format!(". Again at {}.", format::clock(at)));
+    view! { <span class="break">{said}{next}</span> }.into_any()
 }
