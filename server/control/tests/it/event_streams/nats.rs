@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::ConnectOptions;
+use async_nats::{ConnectOptions, jetstream};
 use futures_util::StreamExt;
 use nkeys::KeyPair;
 use serde_json::json;
@@ -12,7 +12,10 @@ use sluice_testkit::{TestApp, TestDatabase, each_database};
 
 use super::nats_operator::Operator;
 use super::nats_server::{NatsServer, make_stream};
-use super::support::{Control, Source, eventually, products, saved};
+use super::support::{
+    Control, Source, eventually, goes_on_after_a_kill, is_carried_out_when_the_database_is_back, products,
+    saved,
+};
 use crate::publishing::make_api;
 
 async fn make<'a>(app: &'a TestApp, nats: &NatsServer) -> Source<'a> {
@@ -26,6 +29,11 @@ async fn until_acknowledged(source: &Source<'_>) {
         (reading.waiting == Some(0) && reading.unacknowledged == Some(0)).then_some(())
     })
     .await;
+}
+
+/// The same when nobody says so any more.
+async fn until_empty(nats: &NatsServer) {
+    eventually("all is acknowledged", async || (nats.given_out().await == 0).then_some(())).await;
 }
 
 #[tokio::test]
@@ -160,6 +168,80 @@ async fn of_two_control_planes_one_asks_for_messages_and_the_other_goes_on_when_
 }
 
 #[tokio::test]
+async fn when_the_control_plane_that_reads_is_killed_the_other_loses_nothing_and_does_nothing_twice() {
+    each_database(|app| async move {
+        let nats = NatsServer::start().await;
+        let source = make(&app, &nats).await;
+        nats.impatient_consumer().await;
+        goes_on_after_a_kill(&app, &source, async |id| nats.product(id).await).await;
+        until_empty(&nats).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_database_did_not_take_is_given_out_again_and_carried_out_once() {
+    each_database(|app| async move {
+        let nats = NatsServer::start().await;
+        let source = make(&app, &nats).await;
+        nats.impatient_consumer().await;
+        let control = Control::start(&app).await;
+        let add = async |id| nats.product(id).await;
+        is_carried_out_when_the_database_is_back(&app, &source, add).await;
+        until_acknowledged(&source).await;
+        control.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_vanishes_is_made_anew_and_what_it_had_done_is_not_done_again() {
+    each_database(|app| async move {
+        let nats = NatsServer::start().await;
+        let source = make(&app, &nats).await;
+        let control = Control::start(&app).await;
+        nats.product(1).await;
+        nats.product(2).await;
+        source.until_purged([1, 2]).await;
+        let stream = nats.context().await.get_stream("CHANGES").await.unwrap();
+        stream.delete_consumer("sluice").await.unwrap();
+        nats.product(3).await;
+        source.until_purged([1, 2, 3]).await;
+        until_acknowledged(&source).await;
+        let log = source.log().await;
+        let again = log.iter().filter(|entry| entry.outcome == DeliveryOutcome::Repeated).count();
+        assert_eq!((again, log.len()), (2, 5), "{log:?}");
+        control.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_or_a_subject_that_is_not_there_is_told_and_read_once_it_is() {
+    let app = TestApp::sqlite().await;
+    let nats = NatsServer::with("").await;
+    let source = make(&app, &nats).await;
+    let control = Control::start(&app).await;
+    source.until_told("there is no stream `CHANGES`").await;
+    let context = nats.context().await;
+    let mut config = jetstream::stream::Config {
+        name: "CHANGES".to_owned(),
+        subjects: vec!["store.>".to_owned()],
+        ..jetstream::stream::Config::default()
+    };
+    context.create_stream(config.clone()).await.unwrap();
+    source.until_told("the stream `CHANGES` has no messages of `shop.products`, only of store.>").await;
+    assert_eq!(source.reading().await.since, None);
+    config.subjects.push("shop.*".to_owned());
+    context.update_stream(config).await.unwrap();
+    nats.product(1).await;
+    source.until_purged([1]).await;
+    let reading = source.reading().await;
+    assert_eq!((reading.since.is_some(), reading.error), (true, None));
+    control.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_killed_and_a_stream_that_vanishes_are_read_on_when_they_are_back() {
     each_database(|app| async move {
         let mut nats = NatsServer::start().await;
@@ -177,11 +259,7 @@ async fn a_server_that_is_killed_and_a_stream_that_vanishes_are_read_on_when_the
         nats.context().await.delete_stream("CHANGES").await.unwrap();
         let error = eventually("it is told", async || source.reading().await.error).await;
         assert!(!error.is_empty());
-        eventually("what is not there is told", async || {
-            let error = source.reading().await.error?;
-            (error == "there is no stream `CHANGES`").then_some(())
-        })
-        .await;
+        source.until_told("there is no stream `CHANGES`").await;
         // Its numbers begin anew, and what has them is new.
         nats.make_stream().await;
         nats.product(3).await;
@@ -205,18 +283,22 @@ async fn a_server_with_tls_is_read_as_a_user_and_one_with_a_token_by_who_has_it(
     // A second one, of which nobody is there, is in the way of nothing.
     new["stream"]["url"] = json!(format!("tls://127.0.0.1:1, tls://{}", nats.address));
     new["stream"]["user"] = json!("shop");
-    new["stream_password"] = json!("s3cret");
+    new["stream_password"] = json!("wr0ng");
     let source = Source::make(&app, "items", &new).await;
     let error = eventually("it is told", async || source.reading().await.error).await;
     assert!(error.contains("certificate"), "{error}");
     new["stream"]["ca"] = json!(nats.certified.pem);
     app.admin.put(&source.path(""), "\"1\"", &new).await.expect(200);
+    let error = eventually("it is told", async || source.reading().await.error).await;
+    assert!(error.to_lowercase().contains("authorization") && !error.contains("wr0ng"), "{error}");
+    new["stream_password"] = json!("s3cret");
+    app.admin.put(&source.path(""), "\"2\"", &new).await.expect(200);
     let event = json!({"products": [{"id": 1}]}).to_string();
     context.publish("shop.products", event.into()).await.unwrap().await.unwrap();
     source.until_purged([1]).await;
     // The certificate is of 127.0.0.1, wherever its name leads.
     new["stream"]["url"] = json!(format!("tls://localhost:{}", nats.address.port()));
-    app.admin.put(&source.path(""), "\"2\"", &new).await.expect(200);
+    app.admin.put(&source.path(""), "\"3\"", &new).await.expect(200);
     let error = eventually("it is told", async || source.reading().await.error).await;
     assert!(error.contains("certificate"), "{error}");
 
@@ -257,8 +339,13 @@ async fn a_server_of_operators_is_read_with_credentials_and_one_of_nkeys_with_a_
     let nats = NatsServer::with(&users).await;
     make_stream(&nats.context_of(ConnectOptions::with_nkey(seed.clone())).await).await;
     let mut new = saved(&app, &nats.stream()).await;
-    new["stream_password"] = json!(seed);
+    let stranger = KeyPair::new_user().seed().unwrap();
+    new["stream_password"] = json!(stranger);
     let source = Source::make(&app, "others", &new).await;
+    let error = eventually("it is told", async || source.reading().await.error).await;
+    assert!(error.to_lowercase().contains("authorization") && !error.contains(&stranger), "{error}");
+    new["stream_password"] = json!(seed);
+    app.admin.put(&source.path(""), "\"1\"", &new).await.expect(200);
     source.until_read().await;
     control.stop().await;
 }

@@ -6,7 +6,10 @@ use sluice_control::ControlSettings;
 use sluice_testkit::{TestApp, TestDatabase, each_database};
 
 use super::redis_server::Redis;
-use super::support::{Control, Source, eventually, products, saved};
+use super::support::{
+    Control, Source, eventually, goes_on_after_a_kill, is_carried_out_when_the_database_is_back, products,
+    saved,
+};
 use crate::publishing::make_api;
 
 async fn make<'a>(app: &'a TestApp, redis: &Redis) -> Source<'a> {
@@ -181,6 +184,58 @@ async fn of_two_control_planes_one_reads_and_the_other_goes_on_when_it_stops() {
 }
 
 #[tokio::test]
+async fn when_the_control_plane_that_reads_is_killed_the_other_loses_nothing_and_does_nothing_twice() {
+    each_database(|app| async move {
+        let redis = Redis::start().await;
+        let source = make(&app, &redis).await;
+        let add = async |id| drop(redis.product(id));
+        goes_on_after_a_kill(&app, &source, add).await;
+        redis.until_acknowledged().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_database_did_not_take_is_given_out_again_and_carried_out_once() {
+    each_database(|app| async move {
+        let redis = Redis::start().await;
+        let source = make(&app, &redis).await;
+        let control = Control::start(&app).await;
+        let add = async |id| drop(redis.product(id));
+        is_carried_out_when_the_database_is_back(&app, &source, add).await;
+        redis.until_acknowledged().await;
+        control.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_group_that_vanishes_is_made_anew_and_a_key_that_is_no_stream_is_told_and_read_once_it_is() {
+    each_database(|app| async move {
+        let redis = Redis::start().await;
+        redis.ask::<()>("SET changes text");
+        let source = make(&app, &redis).await;
+        let control = Control::start(&app).await;
+        let error = eventually("it is told", async || source.reading().await.error).await;
+        assert!(error.contains("WRONGTYPE"), "{error}");
+        redis.ask::<()>("DEL changes");
+        redis.product(1);
+        redis.product(2);
+        source.until_purged([1, 2]).await;
+        assert_eq!(source.reading().await.error, None);
+        redis.ask::<()>("XGROUP DESTROY changes sluice");
+        redis.product(3);
+        source.until_purged([1, 2, 3]).await;
+        let log = source.until_logged(5).await;
+        let again = log.iter().filter(|entry| entry.outcome == DeliveryOutcome::Repeated).count();
+        assert_eq!((again, log.len()), (2, 5), "{log:?}");
+        redis.until_acknowledged().await;
+        control.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_source_that_is_switched_off_is_not_read_and_goes_on_where_it_was_when_it_is_on() {
     each_database(|app| async move {
         let redis = Redis::start().await;
@@ -267,7 +322,7 @@ async fn a_redis_with_tls_and_a_user_who_may_do_little_is_read() {
     let mut new = saved(&app, &redis.stream()).await;
     new["stream"]["url"] = json!(format!("rediss://{}", redis.secure));
     new["stream"]["user"] = json!("shop");
-    new["stream_password"] = json!("s3cret");
+    new["stream_password"] = json!("wr0ng");
     let source = Source::make(&app, "items", &new).await;
     let control = Control::start(&app).await;
     // Nobody who is known vouches for this one.
@@ -282,6 +337,10 @@ async fn a_redis_with_tls_and_a_user_who_may_do_little_is_read() {
     new["stream"]["ca"] = json!(redis.certified.pem);
     new.as_object_mut().unwrap().remove("stream_password");
     app.admin.put(&source.path(""), "\"1\"", &new).await.expect(200);
+    let error = eventually("it is told", async || source.reading().await.error).await;
+    assert!(error.contains("authentication") && !error.contains("wr0ng"), "{error}");
+    new["stream_password"] = json!("s3cret");
+    app.admin.put(&source.path(""), "\"2\"", &new).await.expect(200);
     redis.product(1);
     source.until_purged([1]).await;
     assert_eq!(source.reading().await.waiting, None, "it may not ask");

@@ -3,15 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use sluice_contract::ids::ApiId;
 use sluice_contract::journal::PurgeScope;
-use sluice_contract::rest::event_sources::{EventDelivery, EventSource, EventSourceSecret, StreamReading};
+use sluice_contract::rest::event_sources::{
+    DeliveryOutcome, EventDelivery, EventSource, EventSourceSecret, StreamReading,
+};
 use sluice_contract::rest::page::Page;
 use sluice_contract::rest::purges::PurgeRecord;
 use sluice_control::{App, ControlSettings};
+use sluice_store::{DatabaseUrl, Store};
 use sluice_testkit::TestApp;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::publishing::{draft, make_api, production};
@@ -77,6 +82,86 @@ impl Control {
     }
 }
 
+/// A control plane that can be killed: threads and connections of its own, which end wherever they are.
+pub struct Doomed(Runtime);
+
+impl Doomed {
+    pub async fn start(of: &TestApp) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (url, settings) = (of.database.store.url().clone(), of.app.settings.clone());
+        let serving = async move {
+            let app = App::new(settings, Store::connect(&url).await.unwrap()).await.unwrap();
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            sluice_control::serve(app, listener, std::future::pending()).await.unwrap();
+        };
+        runtime.spawn(serving);
+        Self(runtime)
+    }
+
+    pub fn kill(self) {
+        self.0.shutdown_background();
+    }
+}
+
+/// The one that reads is killed amid its work: the other goes on, and each event is carried out once. `add` adds the
+/// event of a product to the stream.
+pub async fn goes_on_after_a_kill(app: &TestApp, source: &Source<'_>, add: impl AsyncFn(u32)) {
+    let first = Doomed::start(app).await;
+    source.until_read().await;
+    let second = Control::start(app).await;
+    for id in 0..40 {
+        add(id).await;
+    }
+    let done = source.until_logged(3).await.len();
+    first.kill();
+    assert!(done < 40, "it is killed amid its work");
+    source.until_purged(0..40).await;
+    source.until_read().await;
+    second.stop().await;
+}
+
+/// How long the database fails: several rounds of reading.
+const FAILS: Duration = Duration::from_secs(4);
+
+/// The database takes no event, first at the last step of one and then at all: each is done wholly once it does again.
+pub async fn is_carried_out_when_the_database_is_back(
+    app: &TestApp,
+    source: &Source<'_>,
+    add: impl AsyncFn(u32),
+) {
+    let change = async |statement: &str| {
+        let tx = app.database.store.begin().await.unwrap();
+        tx.execute_unprepared(statement).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    add(1).await;
+    source.until_purged([1]).await;
+    let (full, free) = match app.database.store.url() {
+        DatabaseUrl::Sqlite(_) => (
+            "CREATE TRIGGER is_full BEFORE INSERT ON event_deliveries BEGIN SELECT RAISE(ABORT, 'full'); END",
+            "DROP TRIGGER is_full",
+        ),
+        DatabaseUrl::Postgres(_) => (
+            "CREATE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''full''; END';
+             CREATE TRIGGER is_full BEFORE INSERT ON event_deliveries EXECUTE FUNCTION is_full()",
+            "DROP TRIGGER is_full ON event_deliveries",
+        ),
+    };
+    change(full).await;
+    add(2).await;
+    tokio::time::sleep(FAILS).await;
+    assert_eq!(source.purged().await, products([1]), "what is not written down is not done");
+    change(free).await;
+    source.until_purged([1, 2]).await;
+    change("ALTER TABLE event_sources RENAME TO away").await;
+    add(3).await;
+    tokio::time::sleep(FAILS).await;
+    change("ALTER TABLE away RENAME TO event_sources").await;
+    source.until_purged([1, 2, 3]).await;
+    let log = source.log().await;
+    assert!(log.iter().all(|entry| entry.outcome == DeliveryOutcome::Purged), "{log:?}");
+}
+
 pub struct Source<'a> {
     app: &'a TestApp,
     pub it: EventSource,
@@ -121,6 +206,11 @@ impl<'a> Source<'a> {
     pub async fn reading(&self) -> StreamReading {
         let source: EventSource = self.app.admin.get(&self.path("")).await.expect(200).json();
         source.reading.unwrap()
+    }
+
+    /// Why it cannot be read, in exactly these words.
+    pub async fn until_told(&self, why: &str) {
+        eventually(why, async || (self.reading().await.error? == why).then_some(())).await;
     }
 
     pub async fn until_read(&self) {
