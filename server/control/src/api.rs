@@ -1,6 +1,7 @@
 //! The admin REST API: resources side by side, and the OpenAPI document that they add up to.
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use sluice_contract::problem::Problem;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -30,7 +31,7 @@ struct Document;
 
 /// One line for each resource.
 fn resources() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Document::openapi())
+    OpenApiRouter::new()
         .merge(crate::setup::router())
         .merge(crate::session::router())
         .merge(crate::invitations::router())
@@ -66,9 +67,14 @@ fn resources() -> OpenApiRouter<App> {
         .merge(crate::cdn_hooks::router())
 }
 
+/// All of it where it is, below what the document says of itself.
+fn whole() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, resources())
+}
+
 /// The API and its document.
 pub(crate) fn router(app: &App) -> (Router<App>, OpenApi) {
-    let (router, document) = OpenApiRouter::new().nest(BASE, resources()).split_for_parts();
+    let (router, document) = whole().split_for_parts();
     let router = router
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(session_store::layer(app.store.clone()))
@@ -78,7 +84,7 @@ pub(crate) fn router(app: &App) -> (Router<App>, OpenApi) {
 
 /// The OpenAPI document of the admin API.
 pub fn document() -> OpenApi {
-    complete(OpenApiRouter::new().nest(BASE, resources()).into_openapi())
+    complete(whole().into_openapi())
 }
 
 /// Adds what holds for every operation: how to authenticate, and what errors look like.
@@ -96,9 +102,22 @@ fn complete(mut document: OpenApi) -> OpenApi {
     let either = ["token", "session"].map(|name| SecurityRequirement::new(name, [""; 0]));
     document.security = Some(either.to_vec());
     for operation in document.paths.paths.values_mut().flat_map(operations) {
-        operation.responses.responses.entry("default".to_owned()).or_insert_with(problem);
+        let responses = &mut operation.responses.responses;
+        for (status, response) in responses.iter_mut() {
+            describe(status, response);
+        }
+        responses.entry("default".to_owned()).or_insert_with(problem);
     }
     document
+}
+
+/// A response without a description makes the document invalid (OpenAPI 3.1 §4.8.17).
+fn describe(status: &str, response: &mut RefOr<utoipa::openapi::Response>) {
+    let RefOr::T(response) = response else { return };
+    if response.description.is_empty() {
+        let reason = StatusCode::from_bytes(status.as_bytes()).ok().and_then(|code| code.canonical_reason());
+        response.description = reason.unwrap_or("An answer").to_owned();
+    }
 }
 
 fn problem() -> RefOr<utoipa::openapi::Response> {

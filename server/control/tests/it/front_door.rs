@@ -92,6 +92,14 @@ async fn the_document_and_its_reference_are_there_and_load_nothing_from_elsewher
     let app = TestApp::sqlite().await;
     let document: Value = app.stranger().get("/api/openapi.json").await.expect(200).json();
     assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["title"], "Sluice admin API");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
+    for response in operations.flat_map(|(_, operation)| operation["responses"].as_object().unwrap().values())
+    {
+        assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{response}");
+    }
     assert!(document["components"]["schemas"]["Problem"]["properties"]["request_id"].is_object());
     let redirect = app.stranger().get("/api/docs").await.expect(308);
     assert_eq!(redirect.header("location"), "/api/docs/");
