@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sluice_contract::problem::{ErrorSource, FieldProblem, Problem};
 use sluice_store::Error as StoreError;
+use tower_sessions::{session, session_store};
 
 /// Why a request was not carried out.
 #[derive(Debug)]
@@ -140,6 +141,18 @@ impl ApiError {
         error
     }
 
+    /// 503: the database does not answer, so that nobody can say who asks.
+    pub fn unavailable(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "the database does not answer");
+        let title = "The database does not answer";
+        let mut error = Self::client(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title)
+            .detail("try again in a moment");
+        error.problem.source = Some(ErrorSource::Control);
+        error.problem.retry = true;
+        error.retry_after = Some(2);
+        error
+    }
+
     /// Says what went wrong this time.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -172,7 +185,10 @@ impl ApiError {
 impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Problem { code, detail, fields, .. } = self.problem.as_ref();
-        write!(f, "{code}: {detail}")?;
+        write!(f, "{code}:")?;
+        if !detail.is_empty() {
+            write!(f, " {detail}")?;
+        }
         fields.iter().try_for_each(|field| write!(f, " {}: {}", field.pointer, field.message))
     }
 }
@@ -194,9 +210,12 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<tower_sessions::session::Error> for ApiError {
-    fn from(error: tower_sessions::session::Error) -> Self {
-        Self::internal(error)
+impl From<session::Error> for ApiError {
+    fn from(error: session::Error) -> Self {
+        match error {
+            session::Error::Store(session_store::Error::Backend(cause)) => Self::unavailable(cause),
+            other => Self::internal(other),
+        }
     }
 }
 
@@ -209,5 +228,18 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(self.problem);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_the_database_does_not_give_is_no_fault_of_the_request() {
+        let away = session_store::Error::Backend("pool timed out".to_owned());
+        let ApiError { problem, retry_after } = session::Error::Store(away).into();
+        assert_eq!((problem.status, problem.code.as_str(), problem.retry), (503, "unavailable", true));
+        assert!(retry_after.is_some());
     }
 }

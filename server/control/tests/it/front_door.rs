@@ -1,9 +1,13 @@
 //! What every request passes through: ids, headers, limits, problems, the document and its reference.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use http::{Method, header};
+use sea_orm::TransactionTrait;
 use serde_json::{Value, json};
 use sluice_testkit::{TestApp, each_database};
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn every_answer_has_an_id_and_problems_repeat_it() {
@@ -113,6 +117,22 @@ async fn the_document_and_its_reference_are_there_and_load_nothing_from_elsewher
     assert!(script.body.len() > 100_000);
     let start = app.stranger().get("/api/docs/swagger-initializer.js").await.expect(200);
     assert!(start.text().contains("/api/openapi.json"));
+}
+
+#[tokio::test]
+async fn health_is_told_in_time_although_the_database_is_not_to_be_had() {
+    each_database(|app| async move {
+        let mut all = Vec::new();
+        let read = app.database.store.read();
+        while let Ok(Ok(held)) = timeout(Duration::from_millis(500), read.begin()).await {
+            all.push(held);
+        }
+        let asked = timeout(Duration::from_secs(6), app.stranger().get("/healthz")).await;
+        asked.expect("an answer").expect(503);
+        drop(all);
+        app.stranger().get("/healthz").await.expect(200);
+    })
+    .await;
 }
 
 #[tokio::test]
