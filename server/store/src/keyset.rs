@@ -4,11 +4,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, Order};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select, Value,
+    ColumnTrait, ColumnType, Condition, ConnectionTrait, EntityTrait, ModelTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Value,
 };
 use serde::{Deserialize, Serialize};
 use sluice_contract::rest::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageQuery};
@@ -42,14 +42,49 @@ struct Cursor {
     id: Uuid,
 }
 
+/// A sort value with its kind: a name that looks like a date or an id stays a text.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
 enum Key {
+    #[serde(rename = "b")]
     Bool(bool),
+    #[serde(rename = "n")]
     Int(i64),
+    #[serde(rename = "t")]
     Time(DateTime<Utc>),
+    #[serde(rename = "u")]
     Id(Uuid),
+    #[serde(rename = "s")]
     Text(String),
+}
+
+impl Key {
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Bool(value) => value.map(Self::Bool),
+            Value::Int(value) => value.map(|value| Self::Int(value.into())),
+            Value::BigInt(value) => value.map(Self::Int),
+            Value::ChronoDateTimeUtc(value) => value.map(Self::Time),
+            Value::Uuid(value) => value.map(Self::Id),
+            Value::String(value) => value.map(Self::Text),
+            _ => None,
+        }
+    }
+
+    /// What a column of this type is compared with; none where no row of it has such a value.
+    fn beside(self, column: &ColumnType) -> Option<Value> {
+        match (self, column) {
+            (Self::Bool(value), ColumnType::Boolean) => Some(value.into()),
+            (Self::Int(value), ColumnType::Integer | ColumnType::BigInteger) => Some(value.into()),
+            (Self::Time(value), ColumnType::TimestampWithTimeZone) if (1..=9999).contains(&value.year()) => {
+                Some(value.into())
+            }
+            (Self::Id(value), ColumnType::Uuid) => Some(value.into()),
+            (Self::Text(value), ColumnType::Text | ColumnType::String(_)) if !value.contains('\0') => {
+                Some(value.into())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl<E> Listing<E>
@@ -72,7 +107,7 @@ where
         let mut select = self.searched(select, query.q.as_deref());
         if let Some(after) = &query.after {
             let cursor = decode(after).filter(|cursor| cursor.sort == name).ok_or_else(bad_cursor)?;
-            select = select.filter(self.beyond(column, &order, cursor));
+            select = select.filter(self.beyond(column, &order, cursor).ok_or_else(bad_cursor)?);
         }
         let mut items = select
             .order_by(column, order.clone())
@@ -113,35 +148,20 @@ where
         if self.search.is_empty() { select } else { select.filter(any) }
     }
 
-    fn beyond(&self, column: E::Column, order: &Order, cursor: Cursor) -> Condition {
-        let key: Value = match cursor.key {
-            Key::Bool(value) => value.into(),
-            Key::Int(value) => value.into(),
-            Key::Time(value) => value.into(),
-            Key::Id(value) => value.into(),
-            Key::Text(value) => value.into(),
-        };
+    fn beyond(&self, column: E::Column, order: &Order, cursor: Cursor) -> Option<Condition> {
+        let key = cursor.key.beside(column.def().get_column_type())?;
         let (past_key, past_id) = if matches!(order, Order::Desc) {
             (column.lt(key.clone()), self.id.lt(cursor.id))
         } else {
             (column.gt(key.clone()), self.id.gt(cursor.id))
         };
-        Condition::any().add(past_key).add(Condition::all().add(column.eq(key)).add(past_id))
+        Some(Condition::any().add(past_key).add(Condition::all().add(column.eq(key)).add(past_id)))
     }
 
     fn cursor(&self, sort: String, column: E::Column, last: &E::Model) -> Result<String> {
-        let key = match last.get(column) {
-            Value::Bool(Some(value)) => Key::Bool(value),
-            Value::Int(Some(value)) => Key::Int(value.into()),
-            Value::BigInt(Some(value)) => Key::Int(value),
-            Value::ChronoDateTimeUtc(Some(value)) => Key::Time(value),
-            Value::Uuid(Some(value)) => Key::Id(value),
-            Value::String(Some(value)) => Key::Text(value),
-            _ => return Err(Error::invalid("sort", "unknown", "not sortable")),
-        };
-        let Value::Uuid(Some(id)) = last.get(self.id) else {
-            return Err(Error::invalid("sort", "unknown", "not sortable"));
-        };
+        let not_sortable = || Error::invalid("sort", "unknown", "not sortable");
+        let key = Key::of(last.get(column)).ok_or_else(not_sortable)?;
+        let Value::Uuid(Some(id)) = last.get(self.id) else { return Err(not_sortable()) };
         Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&Cursor { sort, key, id })?))
     }
 }

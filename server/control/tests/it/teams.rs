@@ -1,5 +1,7 @@
 //! Teams.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sluice_contract::rest::audit::AuditEntry;
 use sluice_contract::rest::page::Page;
@@ -106,6 +108,46 @@ async fn pages_neither_skip_nor_repeat_in_either_direction() {
         assert!(found.items.is_empty(), "% is no wildcard");
         for bad in ["limit=0", "limit=201", "limit=x", "sort=members", "after=x"] {
             app.admin.get(&app.path(&format!("/teams?{bad}"))).await.expect_problem(422, "invalid");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_go_on_behind_names_that_look_like_something_else() {
+    each_database(|app| async move {
+        let mut names =
+            ["2026-11-22T10:00:00Z", "01a205af-7e79-73d3-a945-064b9f533cf2", "12", "true", "null"];
+        for name in names {
+            app.admin.post(&app.path("/teams"), &json!({"name": name, "members": []})).await.expect(201);
+        }
+        names.sort_unstable();
+        let (mut found, mut after) = (Vec::new(), Some(String::new()));
+        while let Some(cursor) = after {
+            let query = app.path(&format!("/teams?limit=1&sort=name{cursor}"));
+            let page: Page<Team> = app.admin.get(&query).await.expect(200).json();
+            found.extend(page.items.into_iter().map(|team| team.name));
+            after = page.next.map(|next| format!("&after={next}"));
+        }
+        assert_eq!(found, names);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cursor_that_somebody_made_up_is_refused() {
+    each_database(|app| async move {
+        let id = uuid::Uuid::new_v4();
+        let far = ["+262000-01-01T00:00:00Z", "-4800-01-01T00:00:00Z"];
+        let wrong_for_times =
+            [json!({"s": "x"}), json!({"n": 1}), json!({"t": far[0]}), json!({"t": far[1]})];
+        let wrong_for_names = [json!({"t": "2026-01-01T00:00:00Z"}), json!({"u": id}), json!({"b": true})];
+        for (sort, wrong) in [("created_at", &wrong_for_times[..]), ("name", &wrong_for_names[..])] {
+            for key in wrong.iter().chain([&json!(5), &json!({"s": "\0"})]) {
+                let cursor = json!({"s": sort, "k": key, "i": id}).to_string();
+                let query = format!("/teams?sort={sort}&after={}", URL_SAFE_NO_PAD.encode(cursor));
+                app.admin.get(&app.path(&query)).await.expect_problem(422, "invalid");
+            }
         }
     })
     .await;
