@@ -34,12 +34,12 @@ pub struct RunningGateway {
 /// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("{} cannot be used: {source}. Set `data` to a directory that this user can write.", path.display())]
-    Data { path: PathBuf, source: io::Error },
+    #[error("{} cannot be used: {cause}. Set `data` to a directory that this user can write.", path.display())]
+    Data { path: PathBuf, cause: io::Error },
     #[error("{} belongs to another running gateway. Give each gateway a `data` directory of its own.", path.display())]
     InUse { path: PathBuf },
-    #[error("{address} cannot be listened on: {source}. Set `{setting}` to a free address of this machine.")]
-    Listen { setting: &'static str, address: SocketAddr, source: io::Error },
+    #[error("{address} cannot be listened on: {cause}. Set `{setting}` to a free address of this machine.")]
+    Listen { setting: &'static str, address: SocketAddr, cause: io::Error },
     #[error("the second level of the cache cannot be used: {0}. Check `cache_l2_url`.")]
     SecondLevel(String),
     #[error("the gateway cannot start: {0}")]
@@ -55,7 +55,7 @@ impl RunningGateway {
         let boot = BootId::generate();
         check_address("listen", settings.listen)?;
         check_address("status_listen", settings.status_listen)?;
-        let data = |source| StartError::Data { path: settings.data.clone(), source };
+        let data = |cause| StartError::Data { path: settings.data.clone(), cause };
         let lock = lock(&settings.data)?;
         let telemetry = Telemetry::start(&settings.data, settings.spool_max_bytes, boot).map_err(data)?;
         let telemetry = Arc::new(telemetry);
@@ -122,18 +122,18 @@ pub async fn run(settings: GatewaySettings, shutdown: impl Future<Output = ()>) 
 fn check_address(setting: &'static str, address: SocketAddr) -> Result<(), StartError> {
     match TcpListener::bind(address) {
         Ok(_free) => Ok(()),
-        Err(source) => Err(StartError::Listen { setting, address, source }),
+        Err(cause) => Err(StartError::Listen { setting, address, cause }),
     }
 }
 
 /// The directory is this gateway's alone for as long as the file is open.
 fn lock(data: &Path) -> Result<File, StartError> {
-    let unusable = |source| StartError::Data { path: data.to_owned(), source };
+    let unusable = |cause| StartError::Data { path: data.to_owned(), cause };
     std::fs::create_dir_all(data).map_err(unusable)?;
     let file = File::create(data.join("lock")).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: data.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
     }
 }

@@ -90,7 +90,7 @@ impl Default for GatewaySettings {
 impl GatewaySettings {
     /// The settings of the program `sluice-gateway`.
     pub fn schema() -> Schema {
-        Schema { prefix: "SLUICE_GATEWAY_", keys: [KEYS, &LOG_KEYS].concat() }
+        Schema { prefix: "SLUICE_GATEWAY_", keys: [KEYS, &LOG_KEYS].concat(), elsewhere: Vec::new() }
     }
 
     /// Reads settings from the flags and environment in `matches` (of [`Self::schema`]) and the file they name.

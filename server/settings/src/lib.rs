@@ -22,6 +22,8 @@ pub struct Schema {
     /// Start of its environment variables: `SLUICE_GATEWAY_`.
     pub prefix: &'static str,
     pub keys: Vec<Key>,
+    /// Settings of other commands that a file may have as well.
+    pub elsewhere: Vec<&'static str>,
 }
 
 /// One setting that is wrong.

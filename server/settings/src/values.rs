@@ -86,7 +86,7 @@ impl Values {
 
     /// Several of them, separated by commas.
     pub fn list<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<Vec<T>> {
-        self.with(name, "Separate several by commas, for example 127.0.0.0/8,10.0.0.0/8.", |text| {
+        self.with(name, "Separate several by commas, for example 10.0.0.0/8,192.0.2.7/32.", |text| {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             items
                 .map(|item| item.parse().map_err(|error| format!("`{item}` is not valid: {error}")))
@@ -98,10 +98,8 @@ impl Values {
     pub fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let hint = format!("Use a number from {} to {}.", range.start(), range.end());
         self.with(name, &hint, |text| {
-            text.parse()
-                .ok()
-                .filter(|number| range.contains(number))
-                .ok_or_else(|| format!("`{text}` is out of range"))
+            let number: u64 = text.parse().map_err(|_| format!("`{text}` is no whole number"))?;
+            range.contains(&number).then_some(number).ok_or_else(|| format!("`{text}` is out of range"))
         })
     }
 
@@ -142,6 +140,9 @@ impl Values {
 
     fn take_toml(&mut self, name: &str, value: toml::Value, origin: &str) {
         let Some(key) = self.schema.keys.iter().find(|key| key.name == name).copied() else {
+            if self.schema.elsewhere.contains(&name) {
+                return;
+            }
             let hint = format!("Known are {}.", self.known());
             return self.problem(name, origin, "there is no such setting", &hint);
         };

@@ -217,7 +217,7 @@ async fn lock_beside(database: &Path) -> Result<File> {
 }
 
 /// Makes an absent file so that only its owner may read it; SQLite gives its companions (WAL) the same mode.
-fn make_private(path: &Path) -> Result<()> {
+pub(crate) fn make_private(path: &Path) -> Result<()> {
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     made.map(drop).map_err(|error| {
         Error::Database(DbErr::Conn(RuntimeErr::Internal(format!("{}: {error}", path.display()))))

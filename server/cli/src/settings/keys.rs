@@ -52,9 +52,10 @@ const GATEWAY: [Key; 9] = [
     ),
 ];
 
-/// Commands that only need the database.
+/// Commands that only need the database; they may be given the file of the control plane that runs on it.
 pub(crate) fn database_schema() -> Schema {
-    schema(&[&DATA])
+    let elsewhere = [&CONTROL[..], &LOG_KEYS, &LINK, &GATEWAY].concat();
+    Schema { elsewhere: elsewhere.iter().map(|key| key.name).collect(), ..schema(&[&DATA]) }
 }
 
 /// `sluice control`.
@@ -68,5 +69,5 @@ pub(crate) fn up_schema() -> Schema {
 }
 
 fn schema(tables: &[&[Key]]) -> Schema {
-    Schema { prefix: "SLUICE_", keys: tables.concat() }
+    Schema { prefix: "SLUICE_", keys: tables.concat(), elsewhere: Vec::new() }
 }

@@ -26,6 +26,37 @@ async fn migrate_brings_management_and_telemetry_up_to_date_in_sqlite() {
     assert_migrated(&file("sluice.db"), &file("calls.db"), "").await;
 }
 
+#[test]
+fn the_file_of_the_control_plane_serves_the_commands_on_its_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, data) = (directory.path().join("sluice.toml"), directory.path().join("data"));
+    let with = |text: &str, arguments: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        sluice(&data, &[arguments, &["--config", &file.display().to_string()]].concat())
+    };
+    let control = "listen = \"127.0.0.1:8080\"\nlink_url = \"https://control:8443\"\nlog = \"info\"\n";
+    for settings in [control, "gateway_threads = 2\n"] {
+        let said = with(settings, &["migrate"]);
+        assert!(said.success, "{}", said.err);
+    }
+    let said = with(control, &["user", "reset-password", "--email", "nobody@example.com"]);
+    assert!(said.only_complaint().contains("nobody has"), "{}", said.err);
+    let said = with("lisen = \"127.0.0.1:8080\"\n", &["migrate"]);
+    assert!(said.only_complaint().contains("`lisen`"), "{}", said.err);
+}
+
+#[test]
+fn nobody_else_may_read_the_databases_that_are_made() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    assert!(sluice(directory.path(), &["migrate"]).success);
+    for name in ["sluice.db", "calls.db"] {
+        let mode = std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+}
+
 #[tokio::test]
 async fn migrate_brings_management_and_telemetry_up_to_date_in_postgres() {
     let Some(database) = TestDatabase::empty_postgres().await else { return };

@@ -291,7 +291,9 @@ fn what_keeps_a_gateway_from_starting_is_one_clear_line() {
         let output = command.args(all).args(more).output().unwrap();
         assert!(!output.status.success());
         let said = String::from_utf8(output.stderr).unwrap();
-        said.lines().last().unwrap().to_owned()
+        let line = said.lines().last().unwrap().to_owned();
+        assert!(line.matches("os error").count() < 2, "said twice: {line}");
+        line
     };
     let line = fails(data.path(), &[]);
     assert!(line.contains("belongs to another running gateway"), "{line}");

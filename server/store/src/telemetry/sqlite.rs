@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::dialect::{Dialect, run};
 use super::{SqlTelemetry, schema, sql};
+use crate::connection::make_private;
 use crate::error::Result;
 
 /// Rows that one statement deletes: the writer is free for batches in between.
@@ -21,6 +22,7 @@ pub(super) struct Sqlite;
 /// Opens the file, which is made when absent.
 pub(super) async fn open(path: &Path) -> Result<SqlTelemetry<Sqlite>> {
     // One writing connection: batches wait for it in order instead of polling SQLite's lock.
+    make_private(path)?;
     let writes = Database::connect(options(path, 1)).await?;
     schema::migrate(&writes, &Sqlite).await?;
     let reads = Database::connect(options(path, 4)).await?;
