@@ -31,5 +31,5 @@ pub(super) async fn load_or_make(
     };
     sealer
         .open(&about, &Sealed(sealed))
-        .with_context(|| format!("the key {about} in the database does not open with this master key"))
+        .with_context(|| format!("the key {about} in the database does not open with this master key: give the one that the installation began with (--master-key-file)"))
 }
