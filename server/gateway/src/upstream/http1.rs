@@ -13,6 +13,7 @@ mod upgraded;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, response};
@@ -40,6 +41,12 @@ const MAX_ROOM: usize = 64 << 10;
 /// What is written from a larger buffer does not keep it for the next call.
 const MAX_KEPT: usize = 16 << 10;
 
+/// An idle connection is used for so long where the upstream says nothing: shorter than the keepalive of most servers, so that
+/// the gateway is who closes.
+const IDLE: Duration = Duration::from_secs(55);
+/// A request may be on its way for so long, so that it has to leave before the upstream's time is over.
+const ON_THE_WAY: Duration = Duration::from_millis(500);
+
 /// A connection on which one call at a time is made. Nothing moves on it unless somebody drives it.
 pub(crate) struct Http1<S = Stream> {
     stream: S,
@@ -49,6 +56,8 @@ pub(crate) struct Http1<S = Stream> {
     asked: Asked,
     /// Whether the connection could be used again when this exchange is over.
     keep: bool,
+    /// For how long it may be used again when nothing was sent on it.
+    lasts: Duration,
     /// An empty map with memory.
     spare: HeaderMap,
     places: Places,
@@ -97,6 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
             reading: Reading::End,
             asked: Asked::default(),
             keep: true,
+            lasts: IDLE,
             spare: HeaderMap::new(),
             places: Places::default(),
             timer: LazyTimer::default(),
@@ -151,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
                     continue;
                 }
                 let spare = std::mem::take(&mut self.spare);
-                let Head { parts, body, keep } =
+                let Head { parts, body, keep, lasts } =
                     line.take(&mut self.input.bytes, &self.places, spare, self.asked).map_err(Error::Head)?;
                 // What the other protocol says could not be told from what is left of the request.
                 if matches!(body, Reading::Switched) && !self.sending.is_done() {
@@ -159,6 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
                 }
                 self.reading = body;
                 self.keep &= keep;
+                self.lasts = lasts.map_or(IDLE, |lasts| lasts.saturating_sub(ON_THE_WAY).min(IDLE));
                 return Poll::Ready(Ok(parts));
             }
             if ready!(self.input.poll_read(&mut self.stream, context))? == 0 {
@@ -217,7 +228,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         reusable
     }
 
-    /// Whether an idle connection is still what it was: the upstream has neither closed it nor said anything on it.
+    /// For how long it may be used again when nothing was sent on it: an upstream that closes it meanwhile could do so while the
+    /// next request is on its way.
+    pub(super) fn lasts(&self) -> Duration {
+        self.lasts
+    }
+
+    /// Whether an idle connection is still what it was, as far as has been noticed: the upstream has neither closed it nor
+    /// said anything on it.
     pub(super) fn is_quiet(&mut self) -> bool {
         let look = std::future::poll_fn(|context| {
             let mut byte = [0];
@@ -258,6 +276,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
 }
 
 impl Http1 {
+    /// Whether an idle connection is still what it was, by asking the system, which knows more than was noticed.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.stream.is_untouched()
+    }
+
     /// The connection goes on in the protocol to which the upstream has switched. None when it has not.
     pub(super) fn into_upgraded(self) -> Option<Upgraded> {
         matches!(self.reading, Reading::Switched).then(|| Upgraded::new(self.stream, self.input.bytes))

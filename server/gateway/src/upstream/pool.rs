@@ -14,8 +14,8 @@ use crate::compile::PoolSlot;
 
 /// Idle connections to one address at most; a thread seldom needs more at once.
 const MAX_IDLE: usize = 512;
-/// Shorter than the keepalive of most servers, so that the gateway is who closes.
-const IDLE: Duration = Duration::from_secs(55);
+/// A connection that has been idle for longer may have been closed by its server without our having heard of it.
+pub(super) const DOUBTFUL: Duration = Duration::from_secs(1);
 
 pub(super) type Http2 = http2::SendRequest<RequestBody>;
 
@@ -44,8 +44,10 @@ impl Pools {
         let pool = pools.get_mut(slot.0)?;
         loop {
             let (mut connection, since) = pool.idle.pop()?;
-            if connection.is_quiet() {
-                return Some((connection, since.elapsed()));
+            let idle = since.elapsed();
+            let good = idle < connection.lasts() && connection.is_quiet();
+            if good && (idle <= DOUBTFUL || connection.is_untouched()) {
+                return Some((connection, idle));
             }
         }
     }
@@ -63,7 +65,9 @@ impl Pools {
     /// Closes what has been idle for long.
     pub(crate) fn sweep(&self) {
         for pool in self.0.borrow_mut().iter_mut() {
-            pool.idle.retain_mut(|(connection, since)| since.elapsed() < IDLE && connection.is_quiet());
+            pool.idle.retain_mut(|(connection, since)| {
+                since.elapsed() < connection.lasts() && connection.is_quiet()
+            });
             pool.http2.take_if(|connection| connection.is_closed());
         }
     }

@@ -11,13 +11,10 @@ use super::arriving::{Arriving, ExchangeError};
 use super::connect::{ConnectError, Connection, connect};
 use super::http1::{Failed, Http1};
 use super::outgoing::Outgoing;
-use super::pool::{Http2, Lease};
+use super::pool::{DOUBTFUL, Http2, Lease};
 use crate::body::{BodyWatch, RequestBody, UpstreamBody};
 use crate::compile::{Target, Timeouts};
 use crate::worker::Worker;
-
-/// A connection that has been idle for longer may have been closed by its server without our having heard of it.
-const DOUBTFUL: Duration = Duration::from_secs(1);
 
 /// An upstream's response head; the body may still be on its way.
 pub(crate) struct Sent {

@@ -433,3 +433,24 @@ async fn large_bodies_pass_both_ways() {
     }
     assert_eq!(upstream.connections.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_not_used_when_its_upstream_may_be_closing_it() {
+    let says = |line| -> &'static [u8] {
+        format!("HTTP/1.1 200 OK\r\n{line}Content-Length: 2\r\n\r\nok").leak().as_bytes()
+    };
+    let hasty = Raw::saying(says("Keep-Alive: timeout=1\r\n"), false).await;
+    let silent = Raw::saying(says(""), false).await;
+    let mut rig = single();
+    rig.api("hasty", hasty.address, json!({}));
+    rig.api("silent", silent.address, json!({}));
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        for path in ["/acme/hasty/a", "/acme/silent/a"].repeat(2) {
+            rig.get(path, &[]).await;
+        }
+        seen.push((hasty.count(), silent.count()));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert_eq!(seen, [(1, 1), (2, 1)]);
+}

@@ -1,6 +1,7 @@
 //! The head of a response: its parts, and what it says about what follows it (RFC 9112 §6.3).
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderName, HeaderValue};
@@ -38,6 +39,7 @@ pub(super) struct Said {
     chunked_last: bool,
     close: bool,
     keep_alive: bool,
+    lasts: Option<Duration>,
 }
 
 /// A head, and how to go on after it.
@@ -46,6 +48,8 @@ pub(super) struct Head {
     pub(super) body: Reading,
     /// Whether the connection may be used again after it.
     pub(super) keep: bool,
+    /// For how long the upstream says that it leaves an idle connection open.
+    pub(super) lasts: Option<Duration>,
 }
 
 impl Line {
@@ -107,7 +111,7 @@ impl Line {
         if let Some(reason) = self.reason.and_then(|reason| hyper::ext::ReasonPhrase::try_from(reason).ok()) {
             parts.extensions.insert(reason);
         }
-        Ok(Head { parts, body, keep })
+        Ok(Head { parts, body, keep, lasts: said.lasts })
     }
 }
 
@@ -126,6 +130,8 @@ impl Said {
                 self.close |= option.eq_ignore_ascii_case(b"close");
                 self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
+        } else if name == "keep-alive" {
+            self.lasts = list(value).find_map(|parameter| seconds(parameter.strip_prefix(b"timeout=")?));
         }
     }
 
@@ -173,6 +179,10 @@ impl Said {
 /// The members of a list (RFC 9110 §5.6.1), empty ones too.
 fn list(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+fn seconds(text: &[u8]) -> Option<Duration> {
+    digits(text).map(Duration::from_secs)
 }
 
 /// A number that has nothing but digits; `parse` would take a sign.

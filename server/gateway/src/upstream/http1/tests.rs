@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use http::Request;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http_body_util::BodyExt as _;
@@ -359,4 +357,43 @@ proptest! {
         prop_assert_eq!(head.headers.len(), expected);
         prop_assert_eq!(seen.iter().filter(|byte| **byte == b'\n').count(), expected + 2);
     }
+}
+
+#[tokio::test]
+async fn a_connection_lasts_as_long_as_its_upstream_says_less_the_way_to_it() {
+    for (said, lasts) in [
+        ("", IDLE),
+        ("Keep-Alive: timeout=5\r\n", Duration::from_millis(4_500)),
+        ("Keep-Alive: max=100, timeout=2\r\n", Duration::from_millis(1_500)),
+        ("Keep-Alive: timeout=0\r\n", Duration::ZERO),
+        ("Keep-Alive: timeout=900\r\n", IDLE),
+        ("Keep-Alive: timeout=soon\r\n", IDLE),
+        ("Keep-Alive: max=100\r\n", IDLE),
+    ] {
+        let head = format!("HTTP/1.1 200 OK\r\n{said}Content-Length: 0\r\n\r\n");
+        let mut connection = Http1::new(upstream(vec![head.into_bytes()]));
+        let mut unsent = Some(Box::new(Outgoing { request: request(&Method::GET), hop: None }));
+        std::future::poll_fn(|context| {
+            if let Some(request) = unsent.take() {
+                assert!(connection.begin(request, context).is_ok());
+            }
+            connection.poll_head(&|_, _| {}, context)
+        })
+        .await
+        .unwrap();
+        assert_eq!(connection.lasts(), lasts, "{said}");
+    }
+}
+
+/// The thread has been busy, so that nothing has told of the end yet.
+#[tokio::test]
+async fn the_end_of_a_connection_is_found_before_anybody_tells_of_it() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (theirs, _) = listener.accept().unwrap();
+    let mut connection = Http1::new(Stream::Plain(ours));
+    assert!(connection.is_quiet() && connection.is_untouched());
+    drop(theirs);
+    assert!(connection.is_quiet(), "it has not been told");
+    assert!(!connection.is_untouched());
 }
