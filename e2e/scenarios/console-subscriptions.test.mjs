@@ -144,6 +144,9 @@ for (const database of databases) {
       await seeRow(ann, 'We resell it.');
       await ann.page.getByRole('link', { name: /Approvals/ }).getByText('1').waitFor();
       await press(ann, 'Reject Forecast');
+      await submitDialog(ann, { Reason: 'Never sent.' }, 'Cancel');
+      await press(ann, 'Reject Forecast');
+      assert.equal(await dialog(ann).getByLabel('Reason').inputValue(), '', 'what was not sent is forgotten');
       await submitDialog(ann, { Reason: 'Not to be resold.' }, 'Reject');
       await seeNoRow(ann, 'We resell it.');
       await ann.page.getByText('Nothing waits for you').waitFor();

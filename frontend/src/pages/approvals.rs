@@ -317,6 +317,13 @@ fn Refuse(refusing: RwSignal<Option<(Subscription, Decision)>>, list: Paged<Subs
     let task = Task::new();
     let open = opened_by(refusing);
     let reason = RwSignal::new(String::new());
+    // What was written about one, and not sent, is not meant for the next.
+    effect(move || {
+        if open.get() {
+            reason.set(String::new());
+            task.clear();
+        }
+    });
     let word = move || match refusing.get() {
         Some((_, Decision::Suspend)) => "Suspend",
         _ => "Reject",
@@ -332,7 +339,6 @@ fn Refuse(refusing: RwSignal<Option<(Subscription, Decision)>>, list: Paged<Subs
         let work = decide(path, subscription.version, reason.get_untracked());
         task.run(work, move |it| {
             open.set(false);
-            reason.set(String::new());
             toasts.done(format!("{} {}", it.application_name, decision.done()));
             list.reload();
             if let Some(waiting) = waiting {
