@@ -27,7 +27,6 @@ describe('the pages of the console', { timeout: 1_800_000 }, () => {
     httpbin = await startHttpbin();
     sluice = await startSluice();
     browser = await launch();
-    pages = await furnish(sluice, httpbin);
   });
   after(async () => {
     await browser?.close();
@@ -35,11 +34,24 @@ describe('the pages of the console', { timeout: 1_800_000 }, () => {
     await httpbin?.stop();
   });
 
+  it('are sound before anybody has set it up', async () => {
+    const { pathname, search } = new URL(await sluice.setupLink());
+    for (const { screen, ...view } of PASSES) {
+      const first = await Person.start(browser, { name: 'the first', baseURL: sluice.origin, ...view });
+      await inspect(first, pathname + search, `setup-${screen}-${view.theme}`);
+      first.assertQuiet(['401']);
+      await first.close();
+    }
+  });
+
   for (const { screen, ...view } of PASSES) {
     it(`are sound on a ${screen} in ${view.theme}`, async (t) => {
+      pages ??= await furnish(sluice, httpbin);
       const shot = (name) => `${name}-${screen}-${view.theme}`;
       const stranger = await Person.start(browser, { name: 'a stranger', baseURL: sluice.origin, ...view });
-      await inspect(stranger, '/login', shot('login'));
+      for (const [name, path] of Object.entries({ login: '/login', 'setup-done': '/setup', welcome: '/welcome?token=used' })) {
+        await t.test(name, () => inspect(stranger, path, shot(name)));
+      }
       stranger.assertQuiet(['401']);
       await stranger.close();
 
@@ -126,13 +138,18 @@ async function furnish(sluice, httpbin) {
     call: `/calls/${row.id}`,
     gateways: '/gateways',
     gateway: `/gateways/${gateway.id}`,
+    enrolment: '/gateways/enrolment',
     tenants: '/org/tenants',
     teams: '/org/teams',
     users: '/org/users',
     roles: '/org/roles',
     audit: '/audit',
-    settings: '/settings',
+    account: '/settings/account',
+    tokens: '/settings/tokens',
+    platform: '/settings/platform',
+    about: '/settings/about',
     environments: '/settings/environments',
     environment: `/settings/environments/${scene.environment.id}`,
+    'not-found': '/no/such/page',
   };
 }

@@ -38,6 +38,7 @@ pub fn Setup() -> impl IntoView {
 #[component]
 fn AlreadyDone() -> impl IntoView {
     view! {
+        <h1 class="visually-hidden">"Setup"</h1>
         <EmptyState
             icon=CIRCLE_CHECK
             title="This installation is set up"
