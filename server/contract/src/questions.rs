@@ -40,7 +40,14 @@ pub enum Ask {
     /// Begins, looks after or stops a job of warming: what it fetches lasts in the cache, as if callers had asked for it.
     Warm { job: WarmJobId, what: WarmAsk },
     /// What is stored of a URL; `path` is below the API's base, with its query.
-    CacheEntries { api: ApiId, path: String },
+    CacheEntries {
+        api: ApiId,
+        path: String,
+        #[serde(default)]
+        host: String,
+        #[serde(default)]
+        https: bool,
+    },
     /// What the cache would do with a request to an API.
     CacheKey { api: ApiId, request: Box<CacheRequest> },
     /// What a newer control plane asks.

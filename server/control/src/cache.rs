@@ -27,7 +27,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
 }
 
 /// Asks the gateways of an environment what they have of one URL in memory: keys, variants, fields without secrets, freshness,
-/// tags and sizes, no bodies. It waits two seconds at most; a gateway that is not connected to the process that is asked, or
+/// tags and sizes, no bodies; and whether their second level has the same, and the key of the URL itself. It waits two seconds at most; a gateway that is not connected to the process that is asked, or
 /// does not answer in time, is named as such. For who may purge the API.
 #[utoipa::path(
     post, path = "/tenants/{tenant}/apis/{api}/cache/entries", tag = "cache",
@@ -41,19 +41,23 @@ async fn look_up_cache(
     Path((_, api)): Path<(TenantId, ApiId)>,
     Json(wanted): Json<LookUpCache>,
 ) -> Result<Json<CacheLookup>, ApiError> {
-    let LookUpCache { environment, path } = wanted;
+    let LookUpCache { environment, path, host, https } = wanted;
     ownership::check_api(&app, &scope, api).await?;
     check_path(&app, scope.tenant, api, &path, "/path").await?;
+    request::check_host("/host", &host)?;
     let asked = gateways::lately_seen(app.store.read(), scope.tenant, environment).await?;
     let read = |reply| match reply {
         Reply::CacheEntries(entries) => Some(entries),
         _ => None,
     };
-    let ask = Ask::CacheEntries { api, path };
+    let ask = Ask::CacheEntries { api, path, host, https };
     let mut gateways = app.link.questions().ask(asked, scope.tenant, ask, read).await?;
-    let entries =
-        gateways.iter_mut().filter_map(|told| told.answer.as_mut()).flat_map(|told| &mut told.entries);
-    name_callers(&app, scope.tenant, entries.filter_map(|entry| entry.key.as_mut()).collect()).await?;
+    let told = gateways.iter_mut().filter_map(|told| told.answer.as_mut());
+    let keys = told.flat_map(|told| {
+        let of_entries = told.entries.iter_mut().filter_map(|entry| entry.key.as_mut());
+        of_entries.chain(told.asked.as_mut().map(|asked| &mut asked.key))
+    });
+    name_callers(&app, scope.tenant, keys.collect()).await?;
     Ok(Json(CacheLookup { gateways }))
 }
 

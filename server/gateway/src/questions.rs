@@ -7,34 +7,29 @@ use sluice_contract::journal::PurgeScope;
 use sluice_contract::questions::{Ask, Reply};
 use sluice_contract::rest::purges::{PurgeAmount, SecondLevelAmount};
 
-use crate::cache::{explain, inspect};
+use crate::cache::explain;
+use crate::cache::inspect::{self, Address};
 use crate::shared::Shared;
 
 /// Answers a question on behalf of a tenant, of whose things alone it tells. What takes long is done on a thread for that.
 pub async fn answer(shared: &Arc<Shared>, tenant: TenantId, ask: Ask) -> Reply {
-    let shared = Arc::clone(shared);
-    let looked = match ask {
+    match ask {
         Ask::PurgeAmount { scope } => {
-            tokio::task::spawn_blocking(move || Reply::PurgeAmount(purge_amount(&shared, &scope, tenant)))
-                .await
+            let shared = Arc::clone(shared);
+            let amount = tokio::task::spawn_blocking(move || purge_amount(&shared, &scope, tenant)).await;
+            amount.map_or(Reply::Unknown, Reply::PurgeAmount)
         }
-        Ask::Warm { job, what } => {
-            return Reply::Warm { answer: shared.warming.ask(&shared, tenant, job, what) };
-        }
-        Ask::CacheEntries { api, path } => {
-            let look = move || Reply::CacheEntries(inspect::look_up(&shared, tenant, api, &path));
-            tokio::task::spawn_blocking(look).await
+        Ask::Warm { job, what } => Reply::Warm { answer: shared.warming.ask(shared, tenant, job, what) },
+        Ask::CacheEntries { api, path, host, https } => {
+            let looked = inspect::look_up(shared, tenant, Address { api, path, host, https }).await;
+            looked.map_or(Reply::Unknown, Reply::CacheEntries)
         }
         Ask::CacheKey { api, request } => {
-            let look = move || {
-                let explained = explain::explain(&shared, tenant, api, &request);
-                explained.map_or(Reply::Unknown, |explained| Reply::CacheKey(Box::new(explained)))
-            };
-            tokio::task::spawn_blocking(look).await
+            let explained = explain::explain(shared, tenant, api, request).await;
+            explained.map_or(Reply::Unknown, |explained| Reply::CacheKey(Box::new(explained)))
         }
-        Ask::Unknown => return Reply::Unknown,
-    };
-    looked.unwrap_or(Reply::Unknown)
+        Ask::Unknown => Reply::Unknown,
+    }
 }
 
 fn purge_amount(shared: &Shared, scope: &PurgeScope, tenant: TenantId) -> PurgeAmount {

@@ -20,6 +20,12 @@ pub struct LookUpCache {
     pub environment: EnvironmentId,
     /// As callers ask for it below the API's base, with its query: `/items?page=2`.
     pub path: String,
+    /// What callers call the host, with its port if they say one, and whether a trusted proxy says that they come over TLS: both
+    /// are parts of the key that the second level is asked for.
+    #[serde(default)]
+    pub host: String,
+    #[serde(default)]
+    pub https: bool,
 }
 
 /// What is stored of a URL, gateway by gateway.
@@ -28,7 +34,7 @@ pub struct CacheLookup {
     pub gateways: Vec<FromGateway<CacheEntries>>,
 }
 
-/// What a gateway has of a URL in memory.
+/// What a gateway has of a URL in memory, and what its second level has of the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CacheEntries {
     /// The newest of each key first.
@@ -37,6 +43,51 @@ pub struct CacheEntries {
     pub more: u64,
     /// Whether there is a second level, of which nothing is known before it is asked for a key.
     pub second_level: SecondLevelAmount,
+    /// The key under which it is looked for when somebody without credentials asks for the URL, and what there is. None: there is no
+    /// second level, no operation that is cached, or the gateway is older than the question.
+    #[serde(default)]
+    pub asked: Option<Box<SecondLevelKey>>,
+}
+
+/// A key, and what the second level has of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SecondLevelKey {
+    pub hash: String,
+    pub key: CacheKey,
+    pub copy: SecondLevelCopy,
+}
+
+/// What the second level has under a key. To ask for it takes nothing over and is not counted as a hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecondLevelCopy {
+    pub state: CopyState,
+    /// Of what can be read.
+    pub age_s: Option<u64>,
+    /// Seconds for which it is fresh yet; negative: for which it has been stale. None: it would not be used.
+    pub fresh_for_s: Option<i64>,
+    /// Bytes that it takes there, compressed and encrypted as it may be, and those of its body.
+    pub bytes: Option<u64>,
+    pub body_bytes: Option<u64>,
+    /// Fields of the request by which the copies of the key differ.
+    pub varies_by: Vec<String>,
+}
+
+/// Whether a copy in the second level would be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyState {
+    /// There is none, or none that answers the same fields of a request.
+    Absent,
+    Fresh,
+    Stale,
+    /// A purge has made it stale.
+    SoftlyPurged,
+    /// It may be older than a purge or a change that covers it, or is of another journal: it is never used.
+    Outdated,
+    /// Damaged, or written by another version or under another encryption key: it is never used.
+    Damaged,
+    /// It did not answer within its time budget or refused, or is not asked at all because it did not answer lately.
+    NoAnswer,
 }
 
 /// A stored response.
@@ -72,6 +123,10 @@ pub struct CacheEntry {
     pub body_bytes: u64,
     /// Somebody has asked for one of this key since the newest came. Single hits are not counted.
     pub used: bool,
+    /// What the second level has of the same. None: there is none, it was not asked (on each gateway, it is for 16 entries), or the
+    /// gateway is older than the question.
+    #[serde(default)]
+    pub copy: Option<SecondLevelCopy>,
 }
 
 /// Where a response is stored.
@@ -293,6 +348,9 @@ pub struct ExplainedKey {
     pub entry: Option<CacheEntry>,
     /// Whether this caller may have it.
     pub usable: bool,
+    /// What the second level has that answers the request. None: there is none, or the gateway is older than the question.
+    #[serde(default)]
+    pub copy: Option<SecondLevelCopy>,
 }
 
 /// For whom and for how long a response would be stored.

@@ -12,6 +12,18 @@ const MOST_BYTES: usize = 16 << 10;
 const HOST_MAX: usize = 255;
 const METHOD_MAX: usize = 32;
 
+const A_HOST: &str = "A host as clients send it: example.com:8000.";
+
+/// # Errors
+/// 422 when callers cannot call a host this.
+pub(super) fn check_host(pointer: &str, host: &str) -> Result<(), ApiError> {
+    if is_host(host) { Ok(()) } else { Err(ApiError::invalid_field(pointer, "invalid_host", A_HOST)) }
+}
+
+fn is_host(host: &str) -> bool {
+    host.len() <= HOST_MAX && host.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// # Errors
 /// 422 with everything that is wrong.
 pub(super) fn check(request: &CacheRequest) -> Result<(), ApiError> {
@@ -32,8 +44,8 @@ pub(super) fn check(request: &CacheRequest) -> Result<(), ApiError> {
     if Method::from_bytes(method.as_bytes()).is_err() || method.len() > METHOD_MAX {
         say("/request/method".to_owned(), "invalid_method", "The name of a method, such as GET.");
     }
-    if host.len() > HOST_MAX || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
-        say("/request/host".to_owned(), "invalid_host", "A host as clients send it: example.com:8000.");
+    if !is_host(host) {
+        say("/request/host".to_owned(), "invalid_host", A_HOST);
     }
     if body.as_ref().is_some_and(|body| body.len() > MOST_BYTES) {
         say("/request/body".to_owned(), "too_long", "A body of at most 16 KiB.");

@@ -1,5 +1,7 @@
 //! What the cache would do with a request, and whether it would get so far, by the same rules that serve one, for people who ask.
 
+use std::sync::Arc;
+
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use sluice_contract::ids::{ApiId, TenantId};
@@ -10,22 +12,39 @@ use sluice_policies::cache::CacheRule;
 
 use super::conditional;
 use super::directives::Directives;
-use super::inspect::{Teller, digest, for_whom};
+use super::inspect::{Sought, Teller, copies, digest, for_whom};
 use super::invalidate;
 use super::key::{Key, Keys, Named, Who};
 use super::range::Wanted;
 use super::rules::{Audience, Given, storable};
 use super::serve::body_digest;
+use crate::compile::Api;
 use crate::pipeline::{Applicant, Assumed, assume, key_rule, let_in};
 use crate::shared::Shared;
 
 /// What would become of a request to an API of the tenant. None: it cannot be one.
-pub(crate) fn explain(
+pub(crate) async fn explain(
+    shared: &Arc<Shared>,
+    tenant: TenantId,
+    api: ApiId,
+    request: Box<CacheRequest>,
+) -> Option<ExplainedRequest> {
+    let memory = Arc::clone(shared);
+    let looked = tokio::task::spawn_blocking(move || in_memory(&memory, tenant, api, &request)).await;
+    let (mut told, wanted) = looked.ok()??;
+    for (key, copy) in told.keys.iter_mut().zip(copies(shared, wanted).await) {
+        key.copy = copy;
+    }
+    Some(told)
+}
+
+/// With what is to be looked for in the second level, key by key.
+fn in_memory(
     shared: &Shared,
     tenant: TenantId,
     api: ApiId,
     request: &CacheRequest,
-) -> Option<ExplainedRequest> {
+) -> Option<(ExplainedRequest, Vec<Option<Sought>>)> {
     let method = Method::from_bytes(request.method.as_bytes()).ok()?;
     let headers = fields(&request.headers)?;
     let snapshot = shared.snapshot();
@@ -41,7 +60,7 @@ pub(crate) fn explain(
     let assumed = served.and_then(|served| assume(&snapshot, served, &method, &request.path, &headers));
     let (Some(assumed), Some(served)) = (assumed, served) else {
         told.reasons.push(CacheReason::NoRoute);
-        return Some(told);
+        return Some((told, Vec::new()));
     };
     told.route = Some(assumed.matched.route().id.to_string());
     let query = request.path.split_once('?').map(|(_, query)| query);
@@ -50,23 +69,14 @@ pub(crate) fn explain(
     told.access = Some(access);
     let Some(rule) = &assumed.matched.policies().cache else {
         told.reasons.push(CacheReason::NoPolicy);
-        return Some(told);
+        return Some((told, Vec::new()));
     };
     told.reasons = reasons(rule, &method, &headers, &assumed, request);
     told.cached = !told.reasons.iter().any(|reason| goes_past(*reason));
     let asks_by_body = method == Method::POST && rule.post_max_body_bytes.is_some();
     let said = request.body.as_deref().unwrap_or_default().as_bytes();
-    let named = Named {
-        api,
-        revision: rule.each_release.then_some(served.revision),
-        route: &assumed.matched.route().id,
-        https: request.https,
-        host: request.host.as_bytes(),
-        path: &assumed.path,
-        query: assumed.query.as_deref(),
-        headers: &headers,
-        body: asks_by_body.then(|| body_digest(&headers, std::iter::once(said))),
-    };
+    let body = asks_by_body.then(|| body_digest(&headers, std::iter::once(said)));
+    let named = Named { body, ..named(served, &assumed, rule, (request.https, &request.host), &headers) };
     let who = Who {
         application,
         forwarded_key: key_rule(&snapshot, &assumed.matched).forwarded(&headers),
@@ -75,8 +85,14 @@ pub(crate) fn explain(
     let keys = Keys::new(&named, who, rule);
     let teller = Teller::new(shared, &snapshot, served);
     let tags: Vec<u64> = application.map(|id| super::Label::application(id).hash()).into_iter().collect();
-    let looked = keys.caller().into_iter().chain([keys.shared()]);
-    told.keys = looked.filter_map(|key| found(shared, &teller, key, &keys, &headers, &tags)).collect();
+    let path = &assumed.matched.path;
+    let place = (&**path, keys.query(), keys.url(path));
+    let looked = keys.caller().into_iter().chain([keys.shared()]).filter_map(|key| {
+        let wanted = Sought::new((shared, &snapshot, served), place, key.bytes, headers.clone());
+        Some((found(shared, &teller, key, &keys, &headers, &tags)?, wanted))
+    });
+    let wanted;
+    (told.keys, wanted) = looked.unzip();
     let takes_part = told.reasons.contains(&CacheReason::Range);
     if told.cached && !takes_part && fills(&method, asks_by_body) {
         told.stored = storing(request, keys.caller().is_some(), rule)?;
@@ -84,7 +100,28 @@ pub(crate) fn explain(
             told.reasons.push(CacheReason::NotStorable);
         }
     }
-    Some(told)
+    Some((told, wanted))
+}
+
+/// What tells the response to a request without a body from others; a host over TLS or not.
+pub(super) fn named<'r>(
+    api: &Api,
+    assumed: &'r Assumed,
+    rule: &CacheRule,
+    (https, host): (bool, &'r str),
+    headers: &'r HeaderMap,
+) -> Named<'r> {
+    Named {
+        api: api.id,
+        revision: rule.each_release.then_some(api.revision),
+        route: &assumed.matched.route().id,
+        https,
+        host: host.as_bytes(),
+        path: &assumed.path,
+        query: assumed.query.as_deref(),
+        headers,
+        body: None,
+    }
 }
 
 /// Whether what the upstream says to it may be stored.
@@ -106,7 +143,8 @@ fn found(
     let usable = kept.is_some_and(|(_, kept)| {
         kept.stored.storable.audience != Audience::Anonymous || !keys.has_credentials()
     });
-    Some(ExplainedKey { hash: digest(key.bytes), key: teller.key(key.bytes, tags)?, entry, usable })
+    let (hash, key) = (digest(key.bytes), teller.key(key.bytes, tags)?);
+    Some(ExplainedKey { hash, key, entry, usable, copy: None })
 }
 
 /// In the order in which a request meets them.

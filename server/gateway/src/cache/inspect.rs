@@ -1,45 +1,96 @@
 //! What is stored, told to people: of responses everything but their bodies and what is secret.
 
+mod copies;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use hashbrown::HashMap;
-use http::HeaderName;
+use http::{HeaderMap, HeaderName, Method};
 use sluice_contract::ids::{ApiId, ApplicationId, EnvironmentId, TenantId};
 use sluice_contract::rest::cache::{
     CacheAudience, CacheCaller, CacheCallerKind, CacheEntries, CacheEntry, CacheField, CacheKey, CacheLevel,
-    CacheState, VALUE_MAX,
+    CacheState, SecondLevelKey, VALUE_MAX,
 };
 use sluice_contract::rest::purges::SecondLevelAmount;
 
-use super::key::{self, Digest, Parts};
+use super::explain::named;
+use super::key::{self, Digest, Keys, Parts, Who};
 use super::labels::Label;
-use super::purges::Verdict;
+use super::purges::{ApiPurges, Verdict};
 use super::rules::Audience;
 use super::shelves::{Kept, Variants};
+use super::stored::Stored;
 use crate::compile::Api;
+use crate::pipeline::assume;
 use crate::shared::Shared;
 use crate::state::Snapshot;
+pub(super) use copies::{Sought, copies};
 
 /// Entries that are told, and bytes of their fields.
 const MOST: usize = 64;
 const MOST_BYTES: usize = 256 << 10;
+/// Entries whose copies in the second level are looked at.
+const MOST_COPIES: usize = 16;
 /// Digits of a digest that are told.
 const DIGITS: usize = 16;
 
-/// What the memory has of a path with its query, if the API is this tenant's.
-pub(crate) fn look_up(shared: &Shared, tenant: TenantId, api: ApiId, target: &str) -> CacheEntries {
+/// What somebody looks up: a URL of an API as callers ask for it.
+pub(crate) struct Address {
+    pub(crate) api: ApiId,
+    /// With its query.
+    pub(crate) path: String,
+    pub(crate) host: String,
+    pub(crate) https: bool,
+}
+
+/// What the memory and the second level have of a URL, if the API is this tenant's.
+pub(crate) async fn look_up(
+    shared: &Arc<Shared>,
+    tenant: TenantId,
+    address: Address,
+) -> Option<CacheEntries> {
+    let memory = Arc::clone(shared);
+    let looked = tokio::task::spawn_blocking(move || in_memory(&memory, tenant, &address)).await;
+    let InMemory { mut told, wanted, asked } = looked.ok()?;
+    let mut copies = copies(shared, wanted).await.into_iter();
+    let of_asked = copies.next().flatten();
+    told.asked = asked.zip(of_asked).map(|((hash, key), copy)| Box::new(SecondLevelKey { hash, key, copy }));
+    for (entry, copy) in told.entries.iter_mut().zip(copies) {
+        entry.copy = copy;
+    }
+    Some(told)
+}
+
+/// What is told of the memory, and what is to be looked for in the second level.
+struct InMemory {
+    told: CacheEntries,
+    /// The key under which somebody without credentials finds the URL, and its digest.
+    asked: Option<(String, CacheKey)>,
+    /// Of that key, then of the first entries in their order.
+    wanted: Vec<Option<Sought>>,
+}
+
+fn in_memory(shared: &Shared, tenant: TenantId, address: &Address) -> InMemory {
     let second_level = match shared.cache.second_level() {
         Some(_) => SecondLevelAmount::Unknown,
         None => SecondLevelAmount::None,
     };
-    let mut told = CacheEntries { entries: Vec::new(), more: 0, second_level };
+    let mut told = CacheEntries { entries: Vec::new(), more: 0, second_level, asked: None };
     let snapshot = shared.snapshot();
-    let Some(served) = snapshot.apis.get(api).filter(|served| served.tenant == tenant) else { return told };
+    let Some(served) = snapshot.apis.get(address.api).filter(|served| served.tenant == tenant) else {
+        return InMemory { told, asked: None, wanted: Vec::new() };
+    };
     let teller = Teller::new(shared, &snapshot, served);
+    let (asked, first) = asked(shared, &snapshot, served, address, &teller).unzip();
+    let mut wanted = vec![first];
     let mut bytes = 0;
-    for (path, query) in key::purged_urls(Some(served), target) {
+    for (path, query) in key::purged_urls(Some(served), &address.path) {
         let url = key::url(&path, &query);
-        for variants in shared.cache.of_url(api, &path, url) {
-            let of_url =
-                |kept: &&Kept| key::api(&kept.stored.key) == Some(api) && kept.stored.labels.url == url;
+        for variants in shared.cache.of_url(address.api, &path, url) {
+            let of_url = |kept: &&Kept| {
+                key::api(&kept.stored.key) == Some(address.api) && kept.stored.labels.url == url
+            };
             for kept in variants.kept.iter().rev().filter(of_url) {
                 bytes += kept
                     .stored
@@ -52,10 +103,64 @@ pub(crate) fn look_up(shared: &Shared, tenant: TenantId, api: ApiId, target: &st
                 } else {
                     told.more += 1;
                 }
+                if wanted.len() <= MOST_COPIES {
+                    wanted.push(Sought::same((shared, &snapshot, served), query.as_bytes(), &kept.stored));
+                }
             }
         }
     }
-    told
+    InMemory { told, asked, wanted }
+}
+
+/// None: the URL is not cached, or there is no second level.
+fn asked(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    served: &Arc<Api>,
+    address: &Address,
+    teller: &Teller<'_>,
+) -> Option<((String, CacheKey), Sought)> {
+    let headers = HeaderMap::new();
+    let assumed = assume(snapshot, served, &Method::GET, &address.path, &headers)?;
+    let rule = assumed.matched.policies().cache.as_ref().filter(|rule| !rule.strong)?;
+    let named = named(served, &assumed, rule, (address.https, &address.host), &headers);
+    let keys = Keys::new(&named, Who::default(), rule);
+    let (path, key) = (&assumed.matched.path, keys.shared().bytes);
+    let place = (&**path, keys.query(), keys.url(path));
+    let told = teller.key(key, &[])?;
+    let wanted = Sought::new((shared, snapshot, served), place, key, HeaderMap::new())?;
+    Some(((digest(key), told), wanted))
+}
+
+/// How a stored response stands.
+struct Standing {
+    state: CacheState,
+    age: Duration,
+    lifetime: Duration,
+}
+
+impl Standing {
+    fn of(stored: &Stored, purges: &ApiPurges, now: u64) -> Self {
+        let verdict = purges.verdict(&stored.labels.as_ref(), stored.stamp);
+        let lifetime = match verdict {
+            Verdict::Stale { since } => stored.storable.lifetime.min(stored.age(since)),
+            Verdict::Good | Verdict::Gone => stored.storable.lifetime,
+        };
+        let age = stored.age(now);
+        let state = match verdict {
+            Verdict::Gone => CacheState::Purged,
+            Verdict::Stale { .. } => CacheState::SoftlyPurged,
+            Verdict::Good if age < lifetime => CacheState::Fresh,
+            Verdict::Good => CacheState::Stale,
+        };
+        Self { state, age, lifetime }
+    }
+}
+
+/// Whole seconds for which it is fresh yet.
+fn left(lifetime: Duration, age: Duration) -> i64 {
+    let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    seconds(lifetime) - seconds(age)
 }
 
 /// Tells of an API's responses.
@@ -76,19 +181,7 @@ impl<'s> Teller<'s> {
 
     pub(super) fn entry(&self, variants: &Variants, kept: &Kept) -> CacheEntry {
         let stored = &kept.stored;
-        let verdict = self.api.purges.verdict(&stored.labels.as_ref(), stored.stamp);
-        let lifetime = match verdict {
-            Verdict::Stale { since } => stored.storable.lifetime.min(stored.age(since)),
-            Verdict::Good | Verdict::Gone => stored.storable.lifetime,
-        };
-        let age = stored.age(self.now);
-        let state = match verdict {
-            Verdict::Gone => CacheState::Purged,
-            Verdict::Stale { .. } => CacheState::SoftlyPurged,
-            Verdict::Good if age < lifetime => CacheState::Fresh,
-            Verdict::Good => CacheState::Stale,
-        };
-        let seconds = |seconds: u64| i64::try_from(seconds).unwrap_or(i64::MAX);
+        let Standing { state, age, lifetime } = Standing::of(stored, &self.api.purges, self.now);
         let key = self.key(&stored.key, &stored.labels.tags);
         CacheEntry {
             level: CacheLevel::Memory,
@@ -101,7 +194,7 @@ impl<'s> Teller<'s> {
             for_whom: for_whom(stored.storable.audience),
             age_s: age.as_secs(),
             lifetime_s: lifetime.as_secs(),
-            fresh_for_s: seconds(lifetime.as_secs()) - seconds(age.as_secs()),
+            fresh_for_s: left(lifetime, age),
             stale_while_revalidate_s: stored.storable.while_revalidate.as_secs(),
             stale_if_error_s: stored.storable.if_error.map(|window| window.as_secs()),
             no_cache: stored.storable.no_cache,
@@ -110,6 +203,7 @@ impl<'s> Teller<'s> {
             bytes: kept.bytes,
             body_bytes: stored.body.len() as u64,
             used: variants.was_used(),
+            copy: None,
         }
     }
 

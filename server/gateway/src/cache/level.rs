@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use sluice_contract::calls::CacheOutcome;
+use sluice_contract::ids::IncarnationId;
 
 use super::conditional::Conditions;
 use super::flight::{Flight, Stage};
 use super::judge::Asked;
 use super::labels::Labels;
 use super::made_tag::Making;
-use super::purges::{Stamp, Verdict};
-use super::second::{Location, Response, Sharing, count};
+use super::purges::{ApiPurges, Stamp, Verdict};
+use super::second::{Location, Response, SecondLevel, Sharing, count};
 use super::stored::{Stored, Written};
+use crate::compile::Api;
 use crate::pipeline::{Answer, Call};
+use crate::shared::Shared as Gateway;
+use crate::state::Snapshot;
 
 /// What another gateway has stored.
 pub(super) enum Shared {
@@ -62,42 +66,19 @@ impl Asked<'_> {
         let keys = [self.keys.own(), self.keys.shared()];
         let keys = &keys[usize::from(self.keys.caller().is_none())..];
         let (index, response) = second.ask(location, keys.iter().map(|key| key.bytes), &self.headers).await?;
-        let Response { status, headers, body, selecting, storable, tags, origin } = *response;
         let key = keys.get(index)?;
-        let now = self.now();
-        let (stamp, own) = second.stamp(&origin, now);
-        let matched = &self.authorised.matched;
-        let labels = Labels { path: (*matched.path).into(), url: self.url(), tags: tags.into(), names: None };
-        let verdict = match own {
-            true => purges.verdict(&labels.as_ref(), stamp),
-            false => purges.verdict_on_foreign(&labels.as_ref(), stamp),
-        };
-        let good = verdict != Verdict::Gone;
-        let known = self.worker.shared.compiler.purges.know_since(origin.position);
-        if !self.is_for_caller(&storable) {
+        if !self.is_for_caller(&response.storable) {
             return None;
         }
-        if !good || !known || origin.incarnation != incarnation {
+        let place = Place { path: &self.authorised.matched.path, url: self.url(), key: key.bytes };
+        let shared = &self.worker.shared;
+        let Some(mut stored) = adopt(shared, second, (incarnation, &purges), &place, *response) else {
             count(&second.stats().outdated);
             return None;
-        }
-        let makes_tag = self.rule.make_etags && !self.by_body;
-        let making = makes_tag.then(|| Making::begin(status, &headers)).flatten();
-        let stored = Stored {
-            made_tag: making.map(|making| making.of(&body)),
-            key: key.bytes.into(),
-            labels,
-            status,
-            headers,
-            body,
-            selecting,
-            // It has passed every purge that is known now; those to come are newer than this moment.
-            stamp: Stamp { position: origin.position, at: now },
-            arrived: now,
-            initial_age: origin.age(),
-            storable,
-            written: Written::default(),
         };
+        let makes_tag = self.rule.make_etags && !self.by_body;
+        let making = makes_tag.then(|| Making::begin(stored.status, &stored.headers)).flatten();
+        stored.made_tag = making.map(|making| making.of(&stored.body));
         let stored = Arc::new(stored);
         self.cache().put(key.hash, Arc::clone(&stored), self.account());
         Some(stored)
@@ -110,16 +91,70 @@ impl Asked<'_> {
         }
     }
 
-    /// None: there is no second level, or it is not known yet which environment and journal this gateway serves.
     pub(super) fn context(&self) -> Option<Sharing> {
-        self.cache().second_level()?;
         let matched = &self.authorised.matched;
-        let query = self.keys.query();
-        let environment = self.worker.shared.environment()?;
-        Some(Sharing {
-            location: Location::new(environment, matched.api.id, &matched.path, query),
-            incarnation: self.snapshot.incarnation?,
-            purges: Arc::clone(&matched.api.purges),
-        })
+        sharing(&self.worker.shared, self.snapshot, &matched.api, (&matched.path, self.keys.query()))
     }
+}
+
+/// Of a URL of an API, by its path as clients ask for it and the query that belongs to the key. None: there is no second level, or it
+/// is not known yet which environment and journal this gateway serves.
+pub(super) fn sharing(
+    shared: &Gateway,
+    snapshot: &Snapshot,
+    api: &Api,
+    (path, query): (&str, &[u8]),
+) -> Option<Sharing> {
+    shared.cache.second_level()?;
+    Some(Sharing {
+        location: Location::new(shared.environment()?, api.id, path, query),
+        incarnation: snapshot.incarnation?,
+        purges: Arc::clone(&api.purges),
+    })
+}
+
+/// What a response of the second level is found by.
+pub(super) struct Place<'a> {
+    /// As the client asks for it below the API's base.
+    pub(super) path: &'a str,
+    pub(super) url: u64,
+    pub(super) key: &'a [u8],
+}
+
+/// A response of the second level as it would be stored here. None: it is of another journal, or may be older than a purge that covers
+/// it.
+pub(super) fn adopt(
+    shared: &Gateway,
+    second: &SecondLevel,
+    (incarnation, purges): (IncarnationId, &ApiPurges),
+    place: &Place<'_>,
+    response: Response,
+) -> Option<Stored> {
+    let Response { status, headers, body, selecting, storable, tags, origin } = response;
+    let now = shared.clock.now();
+    let (stamp, own) = second.stamp(&origin, now);
+    let labels = Labels { path: place.path.into(), url: place.url, tags: tags.into(), names: None };
+    let verdict = match own {
+        true => purges.verdict(&labels.as_ref(), stamp),
+        false => purges.verdict_on_foreign(&labels.as_ref(), stamp),
+    };
+    let known = shared.compiler.purges.know_since(origin.position);
+    if verdict == Verdict::Gone || !known || origin.incarnation != incarnation {
+        return None;
+    }
+    Some(Stored {
+        made_tag: None,
+        key: place.key.into(),
+        labels,
+        status,
+        headers,
+        body,
+        selecting,
+        // It has passed every purge that is known now; those to come are newer than this moment.
+        stamp: Stamp { position: origin.position, at: now },
+        arrived: now,
+        initial_age: origin.age(),
+        storable,
+        written: Written::default(),
+    })
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use sha2::{Digest as _, Sha256};
 use sluice_contract::ids::{ApiId, EnvironmentId, IncarnationId};
 use sluice_contract::link::{SecondLevelHealth, SecondLevelKind};
@@ -72,19 +72,41 @@ struct State {
     queued: AtomicU64,
 }
 
-/// What a call asks.
-struct Question {
-    location: Location,
-    /// The fields of its keys, the more particular first.
-    fields: Vec<Field>,
-    headers: HeaderMap,
-    reply: oneshot::Sender<Option<Answer>>,
+/// What is asked of the thread.
+enum Question {
+    Call {
+        location: Location,
+        /// The fields of its keys, the more particular first.
+        fields: Vec<Field>,
+        headers: HeaderMap,
+        reply: oneshot::Sender<Option<Answer>>,
+    },
+    /// For people.
+    Look { location: Location, field: Field, headers: HeaderMap, reply: oneshot::Sender<Seen> },
 }
 
 /// The index of the key that had a response.
 type Answer = (usize, Box<Response>);
 /// Names a key, and the headers by which its responses differ.
 type Field = [u8; 32];
+
+/// What stands there under a key for a request with some headers.
+pub(super) struct Seen {
+    pub(super) what: What,
+    /// Bytes of the value.
+    pub(super) bytes: usize,
+    /// By which the responses of the key differ.
+    pub(super) varies_by: Vec<HeaderName>,
+}
+
+/// Whether it can be used, as far as the second level tells.
+pub(super) enum What {
+    Nothing,
+    Damaged,
+    /// The URL has changed since it was fetched.
+    Outdated(Box<Response>),
+    Good(Box<Response>),
+}
 
 /// What is done when there is time.
 enum Order {
@@ -171,7 +193,7 @@ impl SecondLevel {
         let begun = Instant::now();
         let (reply, answer) = oneshot::channel();
         let fields = keys.map(field).collect();
-        let question = Question { location, fields, headers: headers.clone(), reply };
+        let question = Question::Call { location, fields, headers: headers.clone(), reply };
         if self.questions.try_send(question).is_err() {
             self.failed(node, &stats.late);
             return None;
@@ -197,6 +219,16 @@ impl SecondLevel {
                 None
             }
         }
+    }
+
+    /// What stands there under a key for these headers. Nothing is counted. None: it does not answer within the budget, refuses,
+    /// or is not asked at present.
+    pub(super) async fn look(&self, location: Location, key: &[u8], headers: HeaderMap) -> Option<Seen> {
+        self.state.nodes.of(&location).filter(|node| !node.breaker.is_open())?;
+        let (reply, seen) = oneshot::channel();
+        let question = Question::Look { location, field: field(key), headers, reply };
+        self.questions.try_send(question).ok()?;
+        tokio::time::timeout(self.budget, seen).await.ok()?.ok()
     }
 
     fn failed(&self, node: &Node, counter: &AtomicU64) {

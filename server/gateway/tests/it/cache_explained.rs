@@ -6,23 +6,17 @@ use serde_json::{Value, json};
 use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::questions::{Ask, Reply};
 use sluice_contract::rest::cache::{
-    CacheAudience, CacheCallerKind, CacheEntries, CacheReason, CacheRequest, CacheState, ExplainedRequest,
+    CacheAudience, CacheCallerKind, CacheReason, CacheRequest, CacheState, ExplainedRequest,
 };
 use sluice_gateway::questions::answer;
 
+use crate::cache_inside::look_up;
 use crate::support::{Rig, Upstream, text};
 
-async fn explain(rig: &Rig, api: ApiId, tenant: TenantId, request: Value) -> ExplainedRequest {
+pub async fn explain(rig: &Rig, api: ApiId, tenant: TenantId, request: Value) -> ExplainedRequest {
     let request: CacheRequest = serde_json::from_value(request).unwrap();
     match answer(&rig.shared, tenant, Ask::CacheKey { api, request: Box::new(request) }).await {
         Reply::CacheKey(explained) => *explained,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn stored(rig: &Rig, api: ApiId, path: &str) -> CacheEntries {
-    match answer(&rig.shared, rig.tenant, Ask::CacheEntries { api, path: path.to_owned() }).await {
-        Reply::CacheEntries(entries) => entries,
         other => panic!("{other:?}"),
     }
 }
@@ -64,7 +58,7 @@ async fn a_request_has_the_key_that_it_is_said_to_have_whatever_the_policy_makes
         rig.api("a", upstream.address, json!({ "policies": cache, "routes": routes }));
         let path = format!("/items/{index}?b=2&a=1");
         rig.get(&format!("/acme/a{path}"), &headers).await;
-        let told = stored(&rig, api, &path).await;
+        let told = look_up(&rig, api, &path, rig.tenant).await;
         assert_eq!(told.entries.len(), 1, "{settings}: {told:?}");
         let fields: Vec<_> = headers
             .iter()
@@ -96,7 +90,7 @@ async fn a_question_in_a_body_has_the_key_that_its_body_makes() {
     let api = rig.api("a", upstream.address, policy);
     let plain = [("content-type", "text/plain")];
     rig.send(Method::POST, "/acme/a/search", &plain, Bytes::from_static(b"what?")).await;
-    let told = stored(&rig, api, "/search").await;
+    let told = look_up(&rig, api, "/search", rig.tenant).await;
     let ask = |body: &str| {
         json!({ "method": "POST", "host": "gateway.test", "path": "/search", "body": body,
             "headers": [{ "name": "content-type", "value": "text/plain" }] })

@@ -36,8 +36,8 @@ async fn upstream() -> Upstream {
     .await
 }
 
-async fn look_up(rig: &Rig, api: ApiId, path: &str, tenant: TenantId) -> CacheEntries {
-    let ask = Ask::CacheEntries { api, path: path.to_owned() };
+pub async fn look_up(rig: &Rig, api: ApiId, path: &str, tenant: TenantId) -> CacheEntries {
+    let ask = Ask::CacheEntries { api, path: path.to_owned(), host: "gateway.test".to_owned(), https: false };
     match answer(&rig.shared, tenant, ask).await {
         Reply::CacheEntries(entries) => entries,
         other => panic!("{other:?}"),

@@ -22,6 +22,7 @@ mod http1;
 mod interim;
 mod resting;
 mod second_level;
+mod second_level_inside;
 mod second_level_kinds;
 mod second_level_memcached;
 mod shared_cache;

@@ -18,12 +18,12 @@ use tokio::sync::Semaphore;
 use crate::shared_cache::{Fleet, Server, cached, counting, health, is_shared, purge, written};
 use crate::support::{Rig, Upstream, eventually, nobody, text};
 
-async fn each_kind() -> [Server; 2] {
+pub async fn each_kind() -> [Server; 2] {
     [Server::redis(&[]).await, Server::memcached(&[]).await]
 }
 
 /// A gateway with the API that others of the fleet have, which is cached.
-fn join(
+pub fn join(
     fleet: &Fleet,
     settings: &SecondLevelSettings,
     with: Option<(&Rig, ApiId)>,

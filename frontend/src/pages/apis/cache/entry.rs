@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use sluice_contract::rest::cache::{
     CacheAudience, CacheCaller, CacheCallerKind, CacheEntry, CacheField, CacheKey, CacheLevel, CacheState,
+    CopyState, SecondLevelCopy, SecondLevelKey,
 };
 
 use crate::components::{Badge, StatusCode, Tone};
@@ -63,6 +64,10 @@ pub(super) fn entry(entry: CacheEntry) -> AnyView {
         ),
         fact("Asked for since it came", if entry.used { "yes" } else { "no" }),
     ];
+    let facts: Vec<_> = facts
+        .into_iter()
+        .chain(entry.copy.as_ref().map(|copy| fact("Second level", copy_words(copy))))
+        .collect();
     view! {
         <details class="stored-entry">
             <summary>
@@ -83,6 +88,44 @@ pub(super) fn entry(entry: CacheEntry) -> AnyView {
         </details>
     }
     .into_any()
+}
+
+/// What the second level has under the key that the address has for who brings no credentials.
+pub(super) fn asked(asked: &SecondLevelKey) -> AnyView {
+    let words = copy_words(&asked.copy);
+    view! {
+        <details class="stored-entry">
+            <summary>
+                <span class="row">
+                    <span>"Second level, asked without credentials: " {words}</span>
+                    <code class="break">{asked.hash.clone()}</code>
+                </span>
+            </summary>
+            {key_facts(&asked.key, None)}
+        </details>
+    }
+    .into_any()
+}
+
+/// Whether there is a copy in the second level, and whether it would be used.
+pub(super) fn copy_words(copy: &SecondLevelCopy) -> String {
+    let state = match copy.state {
+        CopyState::Absent => "not there",
+        CopyState::Fresh => "fresh, would be used",
+        CopyState::Stale => "stale, would be validated before it is used",
+        CopyState::SoftlyPurged => "purged softly, would be validated before it is used",
+        CopyState::Outdated => "may be older than a purge or a change, is never used",
+        CopyState::Damaged => "damaged, or of another version or encryption key, is never used",
+        CopyState::NoAnswer => "no answer within its time budget",
+    };
+    let age = copy.age_s.map(|age| format!("{} old", format::span(age)));
+    let left = copy.fresh_for_s.and_then(|left| u64::try_from(left).ok());
+    let left = left.map(|left| format!("{} left", format::span(left)));
+    let bytes = copy.bytes.map(|bytes| format!("{} there", format::bytes(bytes)));
+    let body = copy.body_bytes.map(|bytes| format!("{} the body", format::bytes(bytes)));
+    let by = (!copy.varies_by.is_empty()).then(|| format!("copies differ by {}", copy.varies_by.join(", ")));
+    let facts = [age, left, bytes, body, by].into_iter().flatten();
+    std::iter::once(state.to_owned()).chain(facts).collect::<Vec<_>>().join("; ")
 }
 
 fn state_words(state: CacheState) -> (&'static str, Tone) {

@@ -13,8 +13,8 @@ use sluice_contract::rest::cache::{
 use sluice_contract::rest::page::Page;
 
 use super::asked::outcome_words;
-use super::entry::{audience_words, entry, key_facts};
-use super::scope::below_base;
+use super::entry::{audience_words, copy_words, entry, key_facts};
+use super::scope::{below_base, host_of};
 use crate::api;
 use crate::components::{
     Button, EnvironmentChoice, EnvironmentField, Panel, SelectField, TaskProblem, TextArea, TextField,
@@ -138,13 +138,6 @@ impl Asked {
     }
 }
 
-/// Whether a URL is of TLS, and its host with the port.
-fn host_of(url: &str) -> (bool, String) {
-    let Some((scheme, rest)) = url.split_once("://") else { return (false, String::new()) };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    (scheme.eq_ignore_ascii_case("https"), rest[..end].to_owned())
-}
-
 /// `Name: value` on each line.
 fn fields(text: &str) -> Vec<RequestField> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -199,6 +192,7 @@ fn key_view(found: ExplainedKey, environment: &str) -> AnyView {
             {key_facts(&found.key, Some(environment.to_owned()))}
             <p class="secondary small">{note}</p>
             {found.entry.map(entry)}
+            {found.copy.as_ref().map(|copy| view! { <p class="secondary small">"Second level: " {copy_words(copy)} "."</p> })}
         </section>
     }
     .into_any()
@@ -317,10 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_of_a_pasted_url_and_the_fields_of_lines_are_read() {
-        assert_eq!(host_of("https://a.example:8443/acme/x?b=1"), (true, "a.example:8443".to_owned()));
-        assert_eq!(host_of("http://a.example?b"), (false, "a.example".to_owned()));
-        assert_eq!(host_of("/x"), (false, String::new()));
+    fn the_fields_of_lines_are_read() {
         let read: Vec<_> =
             fields(" A: b:c \n\nD:\n").into_iter().map(|field| (field.name, field.value)).collect();
         assert_eq!(read, [("A".to_owned(), "b:c".to_owned()), ("D".to_owned(), String::new())]);

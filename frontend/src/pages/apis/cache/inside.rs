@@ -4,11 +4,10 @@ use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use sluice_contract::rest::asked::FromGateway;
 use sluice_contract::rest::cache::{CacheEntries, CacheLookup, LookUpCache};
-use sluice_contract::rest::purges::SecondLevelAmount;
 
 use super::asked::outcome_words;
-use super::entry::entry;
-use super::scope::below_base;
+use super::entry::{asked, entry};
+use super::scope::{below_base, host_of};
 use crate::api;
 use crate::components::{Button, EnvironmentChoice, EnvironmentField, Panel, TaskProblem, TextField};
 use crate::format;
@@ -26,12 +25,14 @@ pub(super) fn Inside(environments: EnvironmentChoice) -> impl IntoView {
     let look_up = move |event: SubmitEvent| {
         event.prevent_default();
         let api = draft.api();
-        let path = below_base(address.with_untracked(|text| text.trim().to_owned()).as_str(), &api.base_path);
+        let address = address.with_untracked(|text| text.trim().to_owned());
+        let path = below_base(&address, &api.base_path);
+        let (https, host) = host_of(&address);
         let to = untrack(|| current.path(&format!("/apis/{}/cache/entries", api.id)));
         found.set(None);
         let environment = environments.picked();
         let work = async move {
-            let body = LookUpCache { environment: environment.await?.id, path };
+            let body = LookUpCache { environment: environment.await?.id, path, host, https };
             api::post::<_, CacheLookup>(&to, &body).await
         };
         task.run(work, move |lookup| found.set(Some(lookup)));
@@ -40,7 +41,7 @@ pub(super) fn Inside(environments: EnvironmentChoice) -> impl IntoView {
     view! {
         <Panel
             title="Look inside"
-            note="What each gateway has of an address in memory: keys, variants, fields and freshness. Bodies and secrets are not shown."
+            note="What each gateway has of an address in memory: keys, variants, fields and freshness, and whether its second level has the same. Bodies and secrets are not shown."
         >
             <form class="form" on:submit=look_up>
                 <TaskProblem task />
@@ -51,7 +52,7 @@ pub(super) fn Inside(environments: EnvironmentChoice) -> impl IntoView {
                     required=true
                     mono=true
                     placeholder="/items?page=2"
-                    help="As callers ask for it, below the API's base, with its query. A whole URL will do, too."
+                    help="As callers ask for it, below the API's base, with its query. A whole URL will do, too: its host is part of the key that the second level is asked for."
                     error=task.field("/path")
                 />
                 <div>
@@ -87,13 +88,10 @@ fn gateway(told: FromGateway<CacheEntries>) -> AnyView {
             let more = format!("{} more are not shown.", format::grouped(answer.more));
             view! { <p class="secondary small">{more}</p> }
         });
-        let second = (answer.second_level == SecondLevelAmount::Unknown).then(|| {
-            view! { <p class="secondary small">"It has a second level, too, of which nothing is known before it is asked for a key."</p> }
-        });
         view! {
             {answer.entries.into_iter().map(entry).collect_view()}
             {more}
-            {second}
+            {answer.asked.as_deref().map(asked)}
         }
     });
     view! {

@@ -169,9 +169,16 @@ pub(super) fn below_base(text: &str, base: &str) -> String {
     }
 }
 
+/// Whether a URL is of TLS, and its host with the port.
+pub(super) fn host_of(url: &str) -> (bool, String) {
+    let Some((scheme, rest)) = url.split_once("://") else { return (false, String::new()) };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    (scheme.eq_ignore_ascii_case("https"), rest[..end].to_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::below_base;
+    use super::{below_base, host_of};
 
     #[test]
     fn an_address_may_be_pasted_whole() {
@@ -184,5 +191,12 @@ mod tests {
         assert_eq!(below("http://127.0.0.1:8000/acme/items?a=1"), "/?a=1");
         assert_eq!(below("https://items.example.com"), "/");
         assert_eq!(below("/acme/items-old/list"), "/acme/items-old/list");
+    }
+
+    #[test]
+    fn the_host_of_a_pasted_url_is_read() {
+        assert_eq!(host_of("https://a.example:8443/acme/x?b=1"), (true, "a.example:8443".to_owned()));
+        assert_eq!(host_of("http://a.example?b"), (false, "a.example".to_owned()));
+        assert_eq!(host_of("/x"), (false, String::new()));
     }
 }

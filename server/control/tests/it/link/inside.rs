@@ -6,7 +6,7 @@ use sluice_contract::ids::ApplicationId;
 use sluice_contract::link::ANSWERS_PATH;
 use sluice_contract::questions::{Answer, Ask, Reply};
 use sluice_contract::rest::asked::AskOutcome;
-use sluice_contract::rest::cache::{AccessRefusal, CacheExplanation, CacheLookup};
+use sluice_contract::rest::cache::{AccessRefusal, CacheExplanation, CacheLookup, CopyState};
 use sluice_contract::rest::users::Role;
 use sluice_testkit::{TestApp, each_database};
 use tokio::sync::watch;
@@ -65,13 +65,16 @@ async fn what_a_gateway_has_of_a_url_is_told_with_the_names_of_applications_of_t
         let foreign = ApplicationId::generate();
         let (gateway, asked) = listening(&served).await;
         let entries = json!([entry(Some(own)), entry(Some(foreign)), entry(None)]);
-        let reply =
-            json!({ "reply": "cache_entries", "entries": entries, "more": 2, "second_level": "none" });
+        let copy = json!({ "state": "fresh", "age_s": 1, "fresh_for_s": 4, "bytes": 9, "body_bytes": 1,
+            "varies_by": ["accept"] });
+        let reply = json!({ "reply": "cache_entries", "entries": entries, "more": 2, "second_level": "unknown",
+            "asked": { "hash": "01", "key": key(Some(own)), "copy": copy } });
         let newest = answering(gateway, asked, reply);
-        let body = json!({ "environment": served.environment, "path": "/x?a=1" });
+        let body = json!({ "environment": served.environment, "path": "/x?a=1", "host": "h:1", "https": true });
         let path = app.path(&format!("/apis/{api}/cache/entries"));
         let told: CacheLookup = answered(app, &path, &body).await;
-        assert_eq!(*newest.borrow(), Ask::CacheEntries { api, path: "/x?a=1".to_owned() });
+        let (path, host) = ("/x?a=1".to_owned(), "h:1".to_owned());
+        assert_eq!(*newest.borrow(), Ask::CacheEntries { api, path, host, https: true });
         assert_eq!((told.gateways.len(), told.gateways[0].outcome), (1, AskOutcome::Answered));
         let answer = told.gateways[0].answer.as_ref().unwrap();
         let names: Vec<_> = answer
@@ -80,6 +83,11 @@ async fn what_a_gateway_has_of_a_url_is_told_with_the_names_of_applications_of_t
             .map(|entry| entry.key.as_ref().unwrap().caller.application_name.as_deref())
             .collect();
         assert_eq!((names, answer.more), (vec![Some("shop"), None, None], 2));
+        // Those of a gateway that knows nothing of copies have none.
+        assert!(answer.entries.iter().all(|entry| entry.copy.is_none()));
+        let asked = answer.asked.as_ref().unwrap();
+        assert_eq!(asked.key.caller.application_name.as_deref(), Some("shop"));
+        assert_eq!((asked.copy.state, &*asked.copy.varies_by[0]), (CopyState::Fresh, "accept"));
     })
     .await;
 }
@@ -173,6 +181,9 @@ async fn only_who_may_purge_looks_inside_and_only_into_apis_and_environments_tha
         let path = app.path(&format!("/apis/{api}/cache/entries"));
         let wrong = app.admin.post(&path, &json!({ "environment": environment, "path": "x y" })).await;
         assert_eq!(wrong.expect_problem(422, "invalid").fields[0].pointer, "/path");
+        let body = json!({ "environment": environment, "path": "/x", "host": "a b" });
+        let wrong = app.admin.post(&path, &body).await;
+        assert_eq!(wrong.expect_problem(422, "invalid").fields[0].pointer, "/host");
     })
     .await;
 }

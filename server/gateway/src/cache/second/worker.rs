@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::seal::Seal;
+use super::era::Era;
+use super::seal::{Seal, Unusable};
 use super::server::{Failure, Found, Server, Wrote};
 use super::settings::SecondLevelSettings;
 use super::stats::count;
 use super::wire::{self, Origin, Value};
-use super::{Answer, Field, Location, Order, Question, State, field, variant};
+use super::{Answer, Field, Location, Order, Question, Seen, State, What, field, variant};
 use crate::cache::stored::Stored;
 use crate::cache::vary::Selecting;
 
@@ -69,20 +71,34 @@ impl Worker {
         }
     }
 
+    /// Whoever has waited long enough already is not answered.
     async fn answer(&mut self, question: Question) {
-        let Question { location, fields, headers, reply } = question;
-        // Whoever asked has waited long enough already.
-        if reply.is_closed() {
-            return;
-        }
-        match self.look_up(&location, &fields, &headers).await {
-            Ok(answer) => _ = reply.send(answer),
-            Err(error @ (Failure::Refused(_) | Failure::TooLarge)) => {
-                count(&self.state.stats.errors);
-                tracing::debug!(%error, "the second level of the cache refuses");
-                let _ = reply.send(None);
+        match question {
+            Question::Call { location, fields, headers, reply } => {
+                if reply.is_closed() {
+                    return;
+                }
+                match self.look_up(&location, &fields, &headers).await {
+                    Ok(answer) => _ = reply.send(answer),
+                    Err(error @ (Failure::Refused(_) | Failure::TooLarge)) => {
+                        count(&self.state.stats.errors);
+                        tracing::debug!(%error, "the second level of the cache refuses");
+                        let _ = reply.send(None);
+                    }
+                    Err(error) => tracing::debug!(%error, "the second level of the cache does not answer"),
+                }
             }
-            Err(error) => tracing::debug!(%error, "the second level of the cache does not answer"),
+            Question::Look { location, field, headers, reply } => {
+                if reply.is_closed() {
+                    return;
+                }
+                match self.look(&location, &field, &headers).await {
+                    Ok(seen) => _ = reply.send(seen),
+                    Err(error) => {
+                        tracing::debug!(%error, "the second level of the cache cannot be looked at")
+                    }
+                }
+            }
         }
     }
 
@@ -91,43 +107,77 @@ impl Worker {
         &mut self,
         location: &Location,
         fields: &[Field],
-        headers: &http::HeaderMap,
+        headers: &HeaderMap,
     ) -> Result<Option<Answer>, Failure> {
         let names: Vec<&[u8]> = fields.iter().map(|field| &field[..]).collect();
         let Found { era, values } = self.server.read(location, &names).await?;
         for (index, (field, value)) in fields.iter().zip(values).enumerate() {
-            let Some(value) = self.open(location, field, value).await else { continue };
-            let response = match value {
-                Value::Response(response) => response,
-                Value::Varies(names) => {
-                    let selecting = Selecting::of_request(&names, headers);
-                    let variant = variant(field, &selecting);
-                    let value = self.server.read(location, &[&variant]).await?.values.pop().flatten();
-                    match self.open(location, &variant, value).await {
-                        Some(Value::Response(response)) => response,
-                        _ => continue,
-                    }
-                }
-            };
-            if !era.is_none_or(|era| era.allows(&response.origin)) {
-                count(&self.state.stats.outdated);
-            } else if response.selecting.matches(headers) {
-                return Ok(Some((index, response)));
+            match self.see(location, field, (era, value), headers).await?.what {
+                What::Nothing => {}
+                What::Damaged => count(&self.state.stats.damaged),
+                What::Outdated(_) => count(&self.state.stats.outdated),
+                What::Good(response) => return Ok(Some((index, response))),
             }
         }
         Ok(None)
     }
 
-    async fn open(&self, location: &Location, field: &Field, value: Option<Vec<u8>>) -> Option<Value> {
-        let value = value?;
+    /// What there is of one key, for people.
+    async fn look(
+        &mut self,
+        location: &Location,
+        field: &Field,
+        headers: &HeaderMap,
+    ) -> Result<Seen, Failure> {
+        let Found { era, mut values } = self.server.read(location, &[field]).await?;
+        self.see(location, field, (era, values.pop().flatten()), headers).await
+    }
+
+    /// What a value, or the one that it leads to, is for a request with these headers.
+    async fn see(
+        &mut self,
+        location: &Location,
+        field: &Field,
+        (era, value): (Option<Era>, Option<Vec<u8>>),
+        headers: &HeaderMap,
+    ) -> Result<Seen, Failure> {
+        let size = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        let mut seen = Seen { what: What::Nothing, bytes: size(&value), varies_by: Vec::new() };
+        let mut opened = self.open(location, field, value).await;
+        if let Ok(Some(Value::Varies(names))) = opened {
+            let variant = variant(field, &Selecting::of_request(&names, headers));
+            let value = self.server.read(location, &[&variant]).await?.values.pop().flatten();
+            (seen.bytes, seen.varies_by) = (size(&value), names);
+            opened = self.open(location, &variant, value).await;
+        }
+        seen.what = match opened {
+            Err(_) => What::Damaged,
+            Ok(Some(Value::Response(response))) if era.is_some_and(|era| !era.allows(&response.origin)) => {
+                What::Outdated(response)
+            }
+            Ok(Some(Value::Response(response))) if response.selecting.matches(headers) => {
+                What::Good(response)
+            }
+            Ok(_) => What::Nothing,
+        };
+        Ok(seen)
+    }
+
+    async fn open(
+        &self,
+        location: &Location,
+        field: &Field,
+        value: Option<Vec<u8>>,
+    ) -> Result<Option<Value>, Unusable> {
+        let Some(value) = value else { return Ok(None) };
         let large = value.len() > LARGE;
         let (seal, place) = (Arc::clone(&self.seal), place(location, field));
-        let open = move || seal.open(&place, &value).ok().and_then(wire::decode);
-        let opened = if large { tokio::task::spawn_blocking(open).await.ok().flatten() } else { open() };
-        if opened.is_none() {
-            count(&self.state.stats.damaged);
-        }
-        opened
+        let open = move || wire::decode(seal.open(&place, &value)?).ok_or(Unusable::Damaged);
+        let opened = match large {
+            true => tokio::task::spawn_blocking(open).await.unwrap_or(Err(Unusable::Damaged)),
+            false => open(),
+        };
+        opened.map(Some)
     }
 
     async fn carry_out(self, mut orders: mpsc::Receiver<Order>) {
