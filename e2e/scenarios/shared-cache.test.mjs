@@ -142,9 +142,58 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     for (const gateway of [one, two]) await panel('Held in memory').getByRole('link', { name: gateway.name }).waitFor();
   });
 
+  it('looks inside: what Redis has of an address, without taking it over', async () => {
+    await share(one, 'inside');
+    const hits = async () => (await figures(two))('l2_asked_total{result="hit"}');
+    const before = await hits();
+    const inside = panel('Look inside');
+    const lookUp = async (words) => {
+      await ada.open(`/apis/${api.id}/cache`);
+      await inside.getByLabel('Address to look up').fill(`http://api.example${path('inside')}`);
+      await eventually(`${words}`, async () => {
+        await inside.getByRole('button', { name: 'Look up' }).click();
+        await inside.getByText(words).first().waitFor({ timeout: 5_000 });
+        return true;
+      }, PATIENT);
+    };
+    await lookUp('1 stored response');
+    await inside.locator('details').filter({ hasText: 'who asked for it' }).locator('summary').click();
+    await inside.getByText(/^fresh, would be used; .* old; .* left; .* there; .* the body$/).waitFor();
+    // Nobody without credentials has asked: on neither gateway is there anything for all.
+    for (const text of await inside.getByText('Second level, asked without credentials').allTextContents()) assert.match(text, /: not there$/);
+    await ada.screenshot('cache-inside-second-level');
+    await ada.assertAccessible('what is inside the second level');
+
+    const explain = panel('Explain a request');
+    await explain.getByLabel('URL').fill(`http://api.example${path('inside')}`);
+    await explain.getByLabel('Application whose key it carries').selectOption('caller');
+    await eventually('the copy is told', async () => {
+      await explain.getByRole('button', { name: 'Explain' }).click();
+      await explain.getByText(/^Second level: fresh, would be used/).waitFor({ timeout: 5_000 });
+      return true;
+    }, PATIENT);
+
+    const { admin, base, environment } = fleet.scene;
+    const body = { environment: environment.id, path: '/inside', host: 'api.example' };
+    const told = await eventually('both answer', async () => {
+      const { gateways } = await admin.post(`${base}/apis/${api.id}/cache/entries`, body);
+      return gateways.every(({ answer }) => answer) && gateways;
+    }, PATIENT);
+    const of = (name) => told.find((it) => it.name === name).answer;
+    assert.deepEqual(of('one').entries.map(({ copy }) => copy.state), ['fresh']);
+    assert.deepEqual(of('two').entries, [], 'nothing was taken over');
+    assert.deepEqual([of('two').asked.copy.state, of('two').asked.key.host], ['absent', 'api.example']);
+    assert.equal(await hits(), before, 'nothing was counted');
+  });
+
   it('answers every call when Redis is killed, says so, and shares again when there is a new one', async () => {
     redis.kill('SIGKILL');
     await redis.exit;
+    const { admin, base, environment } = fleet.scene;
+    await eventually('it is told that there is no answer', async () => {
+      const { gateways } = await admin.post(`${base}/apis/${api.id}/cache/entries`, { environment: environment.id, path: '/inside' });
+      return gateways.every(({ answer }) => answer?.asked.copy.state === 'no_answer');
+    }, PATIENT);
     await eventually('the breaker opens', async () => {
       for (const gateway of [one, two]) await callAnew(gateway);
       return (await figures(two))('l2_breaker_open') === 1 && (await figures(one))('l2_breaker_open') === 1;
