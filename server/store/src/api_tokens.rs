@@ -8,7 +8,7 @@ use sluice_contract::rest::api_tokens::{ApiToken, CreateApiToken};
 use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_entity::api_tokens;
 
-use crate::audit::{self, Actor, Change, seen};
+use crate::audit::{self, Actor, Recorded};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
 use crate::{Tx, text};
@@ -72,7 +72,7 @@ pub async fn create(
         last_used_at: Set(None),
     };
     let token = token(row.insert(tx).await.map_err(not_unique("/name"))?)?;
-    record(tx, actor, "create_api_token", tenant, None, Some(&token)).await?;
+    audit::changed(tx, actor, "create_api_token", tenant, None, Some(&token)).await?;
     Ok(token)
 }
 
@@ -84,7 +84,7 @@ pub async fn delete(tx: &Tx, actor: &Actor, tenant: TenantId, id: ApiTokenId) ->
     let select = api_tokens::Entity::find_by_id(id.0).filter(api_tokens::Column::TenantId.eq(tenant.0));
     let before = token(select.one(tx).await?.ok_or(Error::NotFound)?)?;
     api_tokens::Entity::delete_by_id(id.0).exec(tx).await?;
-    record(tx, actor, "delete_api_token", tenant, Some(&before), None).await
+    audit::changed(tx, actor, "delete_api_token", tenant, Some(&before), None).await
 }
 
 /// The token with this secret and its tenant, unless it has expired.
@@ -142,23 +142,14 @@ fn token(row: api_tokens::Model) -> Result<ApiToken> {
     })
 }
 
-async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    action: &str,
-    tenant: TenantId,
-    before: Option<&ApiToken>,
-    after: Option<&ApiToken>,
-) -> Result<()> {
-    let Some(token) = after.or(before) else { return Ok(()) };
-    let change = Change {
-        tenant: Some(tenant),
-        action,
-        resource: "api_token",
-        id: token.id.to_string(),
-        name: &token.name,
-        before: before.map(seen).transpose()?.flatten(),
-        after: after.map(seen).transpose()?.flatten(),
-    };
-    audit::record(tx, actor, change).await
+impl Recorded for ApiToken {
+    const RESOURCE: &'static str = "api_token";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn known_as(&self) -> &str {
+        &self.name
+    }
 }

@@ -14,7 +14,7 @@ use sluice_contract::rest::apis::{Api, ApiFilter, ApiSummary, CreateApi, UpdateA
 use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_entity::{apis, live_apis, subscriptions};
 
-use crate::audit::Actor;
+use crate::audit::{self, Actor};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
 use crate::{Tx, access, check_version, definition, plans, releases, text};
@@ -109,7 +109,7 @@ pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreateApi) -
     let row = row.insert(tx).await.map_err(not_unique("/slug"))?;
     draft::insert(tx, tenant, ApiId(row.id), definition).await?;
     let api = view::api(tx, tenant, row, definition.clone()).await?;
-    view::record(tx, actor, "create_api", tenant, None, Some(&api)).await?;
+    audit::changed(tx, actor, "create_api", tenant, None, Some(&api)).await?;
     Ok(api)
 }
 
@@ -147,7 +147,7 @@ pub async fn update(
     let row = row.update(tx).await?;
     draft::update(tx, tenant, id, definition).await?;
     let after = view::api(tx, tenant, row, definition.clone()).await?;
-    view::record(tx, actor, "update_api", tenant, Some(&before), Some(&after)).await?;
+    audit::changed(tx, actor, "update_api", tenant, Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -175,7 +175,7 @@ pub async fn delete(tx: &Tx, actor: &Actor, tenant: TenantId, id: ApiId, version
     releases::delete_all(tx, tenant, id).await?;
     apis::Entity::delete_by_id(id.0).exec(tx).await?;
     access::announce(tx, tenant, &subscribers).await?;
-    view::record(tx, actor, "delete_api", tenant, Some(&before), None).await
+    audit::changed(tx, actor, "delete_api", tenant, Some(&before), None).await
 }
 
 /// `wanted`, or the first of `wanted-2`, `wanted-3`, ... that no API of the tenant has.

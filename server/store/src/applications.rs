@@ -14,7 +14,7 @@ use sluice_contract::rest::subscriptions::SubscriptionState;
 use sluice_entity::{applications, credentials, subscriptions, users as user_rows};
 use uuid::Uuid;
 
-use crate::audit::{self, Actor, Change, seen};
+use crate::audit::{self, Actor, Recorded};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
 use crate::subscriptions::stored;
@@ -125,7 +125,7 @@ pub async fn create(
     };
     let row = row.insert(tx).await.map_err(not_unique("/name"))?;
     let application = get(tx, tenant, &Reach::Tenant, ApplicationId(row.id)).await?;
-    record(tx, actor, "create_application", tenant, None, Some(&application)).await?;
+    audit::changed(tx, actor, "create_application", tenant, None, Some(&application)).await?;
     Ok(application)
 }
 
@@ -159,7 +159,7 @@ pub async fn update(
     if (&before.name, &before.policies) != (&after.name, &after.policies) {
         access::announce(tx, tenant, &[id]).await?;
     }
-    record(tx, actor, "update_application", tenant, Some(&before), Some(&after)).await?;
+    audit::changed(tx, actor, "update_application", tenant, Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -180,7 +180,7 @@ pub async fn delete(
     let before = get(tx, tenant, reach, id).await?;
     crate::credentials::end_all(tx, tenant, id).await?;
     applications::Entity::delete_by_id(id.0).exec(tx).await?;
-    record(tx, actor, "delete_application", tenant, Some(&before), None).await
+    audit::changed(tx, actor, "delete_application", tenant, Some(&before), None).await
 }
 
 /// Takes their applications from a person who leaves the tenant. The applications go on calling: their teams and the
@@ -205,7 +205,7 @@ pub(crate) async fn disown(tx: &Tx, actor: &Actor, tenant: TenantId, owner: User
         row.version = Set(next);
         row.update(tx).await?;
         let after = get(tx, tenant, &Reach::Tenant, id).await?;
-        record(tx, actor, "update_application", tenant, Some(&before), Some(&after)).await?;
+        audit::changed(tx, actor, "update_application", tenant, Some(&before), Some(&after)).await?;
     }
     Ok(())
 }
@@ -327,23 +327,14 @@ fn counts(rows: Vec<(Uuid, i64)>) -> HashMap<Uuid, u32> {
     rows.into_iter().map(|(id, count)| (id, u32::try_from(count).unwrap_or(u32::MAX))).collect()
 }
 
-async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    action: &str,
-    tenant: TenantId,
-    before: Option<&Application>,
-    after: Option<&Application>,
-) -> Result<()> {
-    let Some(application) = after.or(before) else { return Ok(()) };
-    let change = Change {
-        tenant: Some(tenant),
-        action,
-        resource: "application",
-        id: application.id.to_string(),
-        name: &application.name,
-        before: before.map(seen).transpose()?.flatten(),
-        after: after.map(seen).transpose()?.flatten(),
-    };
-    audit::record(tx, actor, change).await
+impl Recorded for Application {
+    const RESOURCE: &'static str = "application";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn known_as(&self) -> &str {
+        &self.name
+    }
 }

@@ -58,6 +58,50 @@ pub fn seen(thing: &impl Serialize) -> Result<Option<Value>> {
     Ok(Some(value))
 }
 
+/// A thing of a tenant whose making, changes and removal are recorded.
+pub trait Recorded: Serialize + Sized {
+    /// For example `api`.
+    const RESOURCE: &'static str;
+
+    fn id(&self) -> String;
+
+    /// What people know it by: its name, of people their e-mail.
+    fn known_as(&self) -> &str;
+
+    /// What it looks like to callers, but for what is no change of it.
+    ///
+    /// # Errors
+    /// When it cannot be JSON.
+    fn told(&self) -> Result<Option<Value>> {
+        seen(self)
+    }
+}
+
+/// Records in its own transaction what a thing was and is: nothing before it was made, nothing once it is gone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn changed<T: Recorded>(
+    tx: &Tx,
+    actor: &Actor,
+    action: &str,
+    tenant: TenantId,
+    before: Option<&T>,
+    after: Option<&T>,
+) -> Result<()> {
+    let Some(thing) = after.or(before) else { return Ok(()) };
+    let change = Change {
+        tenant: Some(tenant),
+        action,
+        resource: T::RESOURCE,
+        id: thing.id(),
+        name: thing.known_as(),
+        before: before.map(T::told).transpose()?.flatten(),
+        after: after.map(T::told).transpose()?.flatten(),
+    };
+    record(tx, actor, change).await
+}
+
 /// Records a change in its own transaction.
 ///
 /// # Errors

@@ -2,19 +2,18 @@
 
 mod outbox;
 
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    Select, Set,
-};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Set};
+use serde_json::Value;
 use sluice_contract::cdn_request;
 use sluice_contract::ids::{ApiId, CdnHookId, EnvironmentId, TenantId};
 use sluice_contract::rest::cdn_hooks::{CdnHook, LastCall, SaveCdnHook};
 use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_entity::cdn_hooks;
 
-use crate::audit::{self, Actor, Change, seen};
+use crate::audit::{self, Actor, Recorded, seen};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
+use crate::of_api::{self, OfApi};
 use crate::{Tx, apis, check_version, environments, text};
 
 pub(crate) use outbox::tell;
@@ -41,7 +40,7 @@ pub async fn list(
     page: &PageQuery,
 ) -> Result<Page<CdnHook>> {
     apis::row(db, tenant, api).await?;
-    let Page { items, next } = LISTING.page(db, of(tenant, api), page).await?;
+    let Page { items, next } = LISTING.page(db, of_api::all(tenant, api), page).await?;
     Ok(Page { items: items.into_iter().map(view).collect::<Result<_>>()?, next })
 }
 
@@ -50,8 +49,7 @@ pub async fn list(
 /// # Errors
 /// [`Error::NotFound`] when it is not of this API.
 pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, api: ApiId, id: CdnHookId) -> Result<CdnHook> {
-    let row = of(tenant, api).filter(cdn_hooks::Column::Id.eq(id.0)).one(db).await?;
-    view(row.ok_or(Error::NotFound)?)
+    view(of_api::one::<cdn_hooks::Entity>(db, tenant, (api, id.0)).await?)
 }
 
 /// Makes a hook under an id for which its secret was sealed.
@@ -89,7 +87,7 @@ pub async fn create(
         created_at: Set(crate::now()),
     };
     let hook = view(row.insert(tx).await.map_err(not_unique("/name"))?)?;
-    record(tx, actor, "create_cdn_hook", tenant, None, Some(&hook)).await?;
+    audit::changed(tx, actor, "create_cdn_hook", tenant, None, Some(&hook)).await?;
     Ok(hook)
 }
 
@@ -105,7 +103,7 @@ pub async fn update(
     version: u64,
     (new, sealed): (&SaveCdnHook, Option<Option<String>>),
 ) -> Result<CdnHook> {
-    let row = lock(tx, tenant, api, id).await?;
+    let row = of_api::lock::<cdn_hooks::Entity>(tx, tenant, (api, id.0)).await?;
     let next = check_version(row.version, version)?;
     check(tx, tenant, new).await?;
     let before = view(row.clone())?;
@@ -124,7 +122,7 @@ pub async fn update(
     }
     row.version = Set(next);
     let hook = view(row.update(tx).await.map_err(not_unique("/name"))?)?;
-    record(tx, actor, "update_cdn_hook", tenant, Some(&before), Some(&hook)).await?;
+    audit::changed(tx, actor, "update_cdn_hook", tenant, Some(&before), Some(&hook)).await?;
     Ok(hook)
 }
 
@@ -139,22 +137,17 @@ pub async fn delete(
     (api, id): (ApiId, CdnHookId),
     version: u64,
 ) -> Result<()> {
-    let row = lock(tx, tenant, api, id).await?;
+    let row = of_api::lock::<cdn_hooks::Entity>(tx, tenant, (api, id.0)).await?;
     check_version(row.version, version)?;
     let before = view(row)?;
     cdn_hooks::Entity::delete_by_id(id.0).exec(tx).await?;
-    record(tx, actor, "delete_cdn_hook", tenant, Some(&before), None).await
+    audit::changed(tx, actor, "delete_cdn_hook", tenant, Some(&before), None).await
 }
 
-fn of(tenant: TenantId, api: ApiId) -> Select<cdn_hooks::Entity> {
-    cdn_hooks::Entity::find()
-        .filter(cdn_hooks::Column::TenantId.eq(tenant.0))
-        .filter(cdn_hooks::Column::ApiId.eq(api.0))
-}
-
-async fn lock(tx: &Tx, tenant: TenantId, api: ApiId, id: CdnHookId) -> Result<cdn_hooks::Model> {
-    let select = of(tenant, api).filter(cdn_hooks::Column::Id.eq(id.0));
-    select.lock_exclusive().one(tx).await?.ok_or(Error::NotFound)
+impl OfApi for cdn_hooks::Entity {
+    const ID: cdn_hooks::Column = cdn_hooks::Column::Id;
+    const TENANT: cdn_hooks::Column = cdn_hooks::Column::TenantId;
+    const API: cdn_hooks::Column = cdn_hooks::Column::ApiId;
 }
 
 async fn check(tx: &Tx, tenant: TenantId, new: &SaveCdnHook) -> Result<()> {
@@ -163,12 +156,7 @@ async fn check(tx: &Tx, tenant: TenantId, new: &SaveCdnHook) -> Result<()> {
         text::name("/name", &new.name).map(drop),
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) },
     ])?;
-    match environments::get_for(tx, tenant, new.environment).await {
-        Err(Error::NotFound) => {
-            Err(Error::invalid("/environment", "unknown", "There is no such environment."))
-        }
-        other => other.map(drop),
-    }
+    environments::named(tx, tenant, new.environment).await.map(drop)
 }
 
 fn view(row: cdn_hooks::Model) -> Result<CdnHook> {
@@ -211,25 +199,19 @@ fn view(row: cdn_hooks::Model) -> Result<CdnHook> {
     })
 }
 
-async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    action: &str,
-    tenant: TenantId,
-    before: Option<&CdnHook>,
-    after: Option<&CdnHook>,
-) -> Result<()> {
-    let Some(hook) = after.or(before) else { return Ok(()) };
-    // What was sent is no change of it.
-    let quiet = |hook: &CdnHook| seen(&CdnHook { last: None, ..hook.clone() });
-    let change = Change {
-        tenant: Some(tenant),
-        action,
-        resource: "cdn_hook",
-        id: hook.id.to_string(),
-        name: &hook.name,
-        before: before.map(quiet).transpose()?.flatten(),
-        after: after.map(quiet).transpose()?.flatten(),
-    };
-    audit::record(tx, actor, change).await
+impl Recorded for CdnHook {
+    const RESOURCE: &'static str = "cdn_hook";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn known_as(&self) -> &str {
+        &self.name
+    }
+
+    /// What was sent is no change of it.
+    fn told(&self) -> Result<Option<Value>> {
+        seen(&Self { last: None, ..self.clone() })
+    }
 }

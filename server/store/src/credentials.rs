@@ -99,12 +99,7 @@ pub async fn create(
     let owner = applications::lock(tx, tenant, reach, application).await?;
     let CreateCredential { name, environment, expires_at } = new;
     text::all([text::name("/name", name).map(drop), check_expiry(*expires_at)])?;
-    let environment = match environments::get_for(tx, tenant, *environment).await {
-        Err(Error::NotFound) => {
-            return Err(Error::invalid("/environment", "unknown", "There is no such environment."));
-        }
-        other => other?,
-    };
+    let environment = environments::named(tx, tenant, *environment).await?;
     let row = credentials::ActiveModel {
         id: Set(CredentialId::generate().0),
         tenant_id: Set(tenant.0),

@@ -14,7 +14,7 @@ use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_entity::environments;
 
 use crate::audit::{self, Actor, Change, seen};
-use crate::error::{Error, Result, not_unique};
+use crate::error::{Error, Result, not_unique, unknown};
 use crate::keyset::{Listing, Sort};
 use crate::{Tx, check_version, gateways, journal, text};
 
@@ -78,6 +78,14 @@ pub(crate) async fn slugs(
 /// [`Error::NotFound`].
 pub async fn get_for(db: &impl ConnectionTrait, tenant: TenantId, id: EnvironmentId) -> Result<Environment> {
     with_head(db, environments::Entity::find_by_id(id.0).filter(usable_by(tenant)).one(db).await?).await
+}
+
+/// The environment that somebody names, when the tenant may use it.
+///
+/// # Errors
+/// [`Error::Invalid`] at `/environment` when there is none.
+pub async fn named(db: &impl ConnectionTrait, tenant: TenantId, id: EnvironmentId) -> Result<Environment> {
+    get_for(db, tenant, id).await.map_err(unknown("/environment", "There is no such environment."))
 }
 
 /// One environment by its slug, when the tenant may use it.

@@ -82,3 +82,11 @@ pub fn in_use(message: &'static str) -> impl Fn(DbErr) -> Error {
         _ => Error::Database(error),
     }
 }
+
+/// What the body of a request refers to and is not there is a wrong field, not a wrong address.
+pub(crate) fn unknown(pointer: &'static str, message: &'static str) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::NotFound => Error::invalid(pointer, "unknown", message),
+        other => other,
+    }
+}

@@ -5,10 +5,8 @@ mod streams;
 mod take;
 
 use chrono::{DateTime, Duration, Utc};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    Select, Set,
-};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Set};
+use serde_json::Value;
 use sluice_contract::ids::{ApiId, EnvironmentId, EventSourceId, TenantId};
 use sluice_contract::rest::event_sources::{
     EventSource, EventStream, HOOK_PATH, LastDelivery, SaveEventSource,
@@ -17,9 +15,10 @@ use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_contract::{event_mapping, event_streams};
 use sluice_entity::event_sources;
 
-use crate::audit::{self, Actor, Change, seen};
+use crate::audit::{self, Actor, Recorded, seen};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
+use crate::of_api::{self, OfApi};
 use crate::{Tx, apis, check_version, environments, text};
 
 pub use deliveries::{delete_old, deliveries, refuse};
@@ -52,7 +51,7 @@ pub async fn list(
     page: &PageQuery,
 ) -> Result<Page<EventSource>> {
     apis::row(db, tenant, api).await?;
-    let Page { items, next } = LISTING.page(db, of(tenant, api), page).await?;
+    let Page { items, next } = LISTING.page(db, of_api::all(tenant, api), page).await?;
     Ok(Page { items: items.into_iter().map(view).collect::<Result<_>>()?, next })
 }
 
@@ -66,8 +65,7 @@ pub async fn get(
     api: ApiId,
     id: EventSourceId,
 ) -> Result<EventSource> {
-    let row = of(tenant, api).filter(event_sources::Column::Id.eq(id.0)).one(db).await?;
-    view(row.ok_or(Error::NotFound)?)
+    view(of_api::one::<event_sources::Entity>(db, tenant, (api, id.0)).await?)
 }
 
 /// Makes a source under an id for which its secret and the password of its stream were sealed.
@@ -111,7 +109,7 @@ pub async fn create(
         created_at: Set(crate::now()),
     };
     let source = view(row.insert(tx).await.map_err(not_unique("/name"))?)?;
-    record(tx, actor, "create_event_source", tenant, None, Some(&source)).await?;
+    audit::changed(tx, actor, "create_event_source", tenant, None, Some(&source)).await?;
     Ok(source)
 }
 
@@ -127,7 +125,7 @@ pub async fn update(
     version: u64,
     (new, password): (&SaveEventSource, Option<Option<String>>),
 ) -> Result<EventSource> {
-    let row = lock(tx, tenant, api, id).await?;
+    let row = of_api::lock::<event_sources::Entity>(tx, tenant, (api, id.0)).await?;
     let next = check_version(row.version, version)?;
     let before = view(row.clone())?;
     let SaveEventSource { name, environment, rules, soft, enabled, per_minute, stream, stream_password: _ } =
@@ -158,7 +156,7 @@ pub async fn update(
     row.stream_state = Set(None);
     row.version = Set(next);
     let source = view(row.update(tx).await.map_err(not_unique("/name"))?)?;
-    record(tx, actor, "update_event_source", tenant, Some(&before), Some(&source)).await?;
+    audit::changed(tx, actor, "update_event_source", tenant, Some(&before), Some(&source)).await?;
     Ok(source)
 }
 
@@ -173,7 +171,7 @@ pub async fn rotate(
     (api, id): (ApiId, EventSourceId),
     sealed: String,
 ) -> Result<EventSource> {
-    let row = lock(tx, tenant, api, id).await?;
+    let row = of_api::lock::<event_sources::Entity>(tx, tenant, (api, id.0)).await?;
     let before = view(row.clone())?;
     if before.stream.is_some() {
         return Err(Error::conflict("reads_a_stream", "This source reads a stream; it has no secret."));
@@ -186,7 +184,7 @@ pub async fn rotate(
     row.old_secret_until = Set(Some(crate::now() + OLD_SECRET));
     row.version = Set(next);
     let source = view(row.update(tx).await?)?;
-    record(tx, actor, "rotate_event_source_secret", tenant, Some(&before), Some(&source)).await?;
+    audit::changed(tx, actor, "rotate_event_source_secret", tenant, Some(&before), Some(&source)).await?;
     Ok(source)
 }
 
@@ -201,11 +199,11 @@ pub async fn delete(
     (api, id): (ApiId, EventSourceId),
     version: u64,
 ) -> Result<()> {
-    let row = lock(tx, tenant, api, id).await?;
+    let row = of_api::lock::<event_sources::Entity>(tx, tenant, (api, id.0)).await?;
     check_version(row.version, version)?;
     let before = view(row)?;
     event_sources::Entity::delete_by_id(id.0).exec(tx).await?;
-    record(tx, actor, "delete_event_source", tenant, Some(&before), None).await
+    audit::changed(tx, actor, "delete_event_source", tenant, Some(&before), None).await
 }
 
 /// With the group that is its own where none was named, so that it can be seen.
@@ -220,15 +218,10 @@ fn is_elsewhere(before: &EventSource, new: &SaveEventSource) -> bool {
     place(before.stream.as_ref()) != place(new.stream.as_ref())
 }
 
-fn of(tenant: TenantId, api: ApiId) -> Select<event_sources::Entity> {
-    event_sources::Entity::find()
-        .filter(event_sources::Column::TenantId.eq(tenant.0))
-        .filter(event_sources::Column::ApiId.eq(api.0))
-}
-
-async fn lock(tx: &Tx, tenant: TenantId, api: ApiId, id: EventSourceId) -> Result<event_sources::Model> {
-    let select = of(tenant, api).filter(event_sources::Column::Id.eq(id.0));
-    select.lock_exclusive().one(tx).await?.ok_or(Error::NotFound)
+impl OfApi for event_sources::Entity {
+    const ID: event_sources::Column = event_sources::Column::Id;
+    const TENANT: event_sources::Column = event_sources::Column::TenantId;
+    const API: event_sources::Column = event_sources::Column::ApiId;
 }
 
 async fn check(tx: &Tx, tenant: TenantId, new: &SaveEventSource) -> Result<()> {
@@ -241,12 +234,7 @@ async fn check(tx: &Tx, tenant: TenantId, new: &SaveEventSource) -> Result<()> {
         if stream.is_empty() { Ok(()) } else { Err(Error::Invalid(stream)) },
         if per_minute { Ok(()) } else { Err(out_of_range()) },
     ])?;
-    match environments::get_for(tx, tenant, new.environment).await {
-        Err(Error::NotFound) => {
-            Err(Error::invalid("/environment", "unknown", "There is no such environment."))
-        }
-        other => other.map(drop),
-    }
+    environments::named(tx, tenant, new.environment).await.map(drop)
 }
 
 fn out_of_range() -> Error {
@@ -304,25 +292,19 @@ fn last(at: Option<DateTime<Utc>>, outcome: Option<String>) -> Option<LastDelive
     Some(LastDelivery { at: at?, outcome: deliveries::outcome(&outcome?) })
 }
 
-async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    action: &str,
-    tenant: TenantId,
-    before: Option<&EventSource>,
-    after: Option<&EventSource>,
-) -> Result<()> {
-    let Some(source) = after.or(before) else { return Ok(()) };
-    // What came from it, and how reading it goes, is no change of it.
-    let quiet = |source: &EventSource| seen(&EventSource { last: None, reading: None, ..source.clone() });
-    let change = Change {
-        tenant: Some(tenant),
-        action,
-        resource: "event_source",
-        id: source.id.to_string(),
-        name: &source.name,
-        before: before.map(quiet).transpose()?.flatten(),
-        after: after.map(quiet).transpose()?.flatten(),
-    };
-    audit::record(tx, actor, change).await
+impl Recorded for EventSource {
+    const RESOURCE: &'static str = "event_source";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn known_as(&self) -> &str {
+        &self.name
+    }
+
+    /// What came from it, and how reading it goes, is no change of it.
+    fn told(&self) -> Result<Option<Value>> {
+        seen(&Self { last: None, reading: None, ..self.clone() })
+    }
 }

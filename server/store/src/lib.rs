@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod keyset;
 mod listen;
+mod of_api;
 mod transaction;
 
 pub mod access;

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, Select, Set,
+    QuerySelect, Set,
 };
 use sluice_contract::ids::{ApiId, PlanId, TenantId};
 use sluice_contract::rest::page::{Page, PageQuery};
@@ -10,9 +10,10 @@ use sluice_contract::rest::plans::{Approval, Plan, SavePlan};
 use sluice_contract::rest::policy_types::PolicyScope;
 use sluice_entity::plans;
 
-use crate::audit::{self, Actor, Change, seen};
-use crate::error::{Error, Result, in_use, not_unique};
+use crate::audit::{self, Actor, Recorded};
+use crate::error::{Result, in_use, not_unique};
 use crate::keyset::{Listing, Sort};
+use crate::of_api::{self, OfApi};
 use crate::{Tx, access, apis, check_version, definition, text};
 
 const DESCRIPTION_MAX: usize = 10_000;
@@ -30,7 +31,7 @@ const LISTING: Listing<plans::Entity> = Listing {
 /// Plans of an API. Sorts: `name`, `created_at`.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the API is not in this tenant; see [`Listing::page`].
+/// [`crate::Error::NotFound`] when the API is not in this tenant; see [`Listing::page`].
 pub async fn list(
     db: &impl ConnectionTrait,
     tenant: TenantId,
@@ -38,7 +39,7 @@ pub async fn list(
     page: &PageQuery,
 ) -> Result<Page<Plan>> {
     apis::row(db, tenant, api).await?;
-    let Page { items, next } = LISTING.page(db, of(tenant, api), page).await?;
+    let Page { items, next } = LISTING.page(db, of_api::all(tenant, api), page).await?;
     Ok(Page { items: items.into_iter().map(plan).collect::<Result<_>>()?, next })
 }
 
@@ -47,22 +48,24 @@ pub async fn list(
 /// # Errors
 /// When the database fails.
 pub async fn open(db: &impl ConnectionTrait, tenant: TenantId, api: ApiId) -> Result<Vec<Plan>> {
-    let select = of(tenant, api).filter(plans::Column::Closed.eq(false)).order_by_asc(plans::Column::Name);
+    let select = of_api::all::<plans::Entity>(tenant, api)
+        .filter(plans::Column::Closed.eq(false))
+        .order_by_asc(plans::Column::Name);
     select.all(db).await?.into_iter().map(plan).collect()
 }
 
 /// One plan.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`crate::Error::NotFound`].
 pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, api: ApiId, id: PlanId) -> Result<Plan> {
-    plan(of(tenant, api).filter(plans::Column::Id.eq(id.0)).one(db).await?.ok_or(Error::NotFound)?)
+    plan(of_api::one::<plans::Entity>(db, tenant, (api, id.0)).await?)
 }
 
 /// Makes a plan.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the API, [`Error::Invalid`], [`Error::NotUnique`] for the name.
+/// [`crate::Error::NotFound`] for the API, [`crate::Error::Invalid`], [`crate::Error::NotUnique`] for the name.
 pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, api: ApiId, new: &SavePlan) -> Result<Plan> {
     apis::row(tx, tenant, api).await?;
     let new = checked(new)?;
@@ -79,14 +82,14 @@ pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, api: ApiId, new: &
         created_at: Set(crate::now()),
     };
     let plan = plan(row.insert(tx).await.map_err(not_unique("/name"))?)?;
-    record(tx, actor, "create_plan", tenant, None, Some(&plan)).await?;
+    audit::changed(tx, actor, "create_plan", tenant, None, Some(&plan)).await?;
     Ok(plan)
 }
 
 /// Changes a plan that is still at `version`. Gateways learn of it with every key that it applies to.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Stale`], and those of [`create`].
+/// [`crate::Error::NotFound`], [`crate::Error::Stale`], and those of [`create`].
 pub async fn update(
     tx: &Tx,
     actor: &Actor,
@@ -111,14 +114,14 @@ pub async fn update(
         let subscribers = access::subscribers_of_plan(tx, tenant, id).await?;
         access::announce(tx, tenant, &subscribers).await?;
     }
-    record(tx, actor, "update_plan", tenant, Some(&before), Some(&after)).await?;
+    audit::changed(tx, actor, "update_plan", tenant, Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
 /// Removes a plan that is still at `version`.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Stale`], and the conflict `in_use` once it has had a subscription.
+/// [`crate::Error::NotFound`], [`crate::Error::Stale`], and the conflict `in_use` once it has had a subscription.
 pub async fn delete(
     tx: &Tx,
     actor: &Actor,
@@ -133,23 +136,28 @@ pub async fn delete(
         .exec(tx)
         .await
         .map_err(in_use("The plan has had subscriptions, which keep it as history: close it instead."))?;
-    record(tx, actor, "delete_plan", tenant, Some(&before), None).await
+    audit::changed(tx, actor, "delete_plan", tenant, Some(&before), None).await
 }
 
 /// The row, kept as it is until the transaction ends.
 pub(crate) async fn lock(tx: &Tx, tenant: TenantId, api: ApiId, id: PlanId) -> Result<plans::Model> {
-    let select = of(tenant, api).filter(plans::Column::Id.eq(id.0)).lock_exclusive();
-    select.one(tx).await?.ok_or(Error::NotFound)
+    of_api::lock::<plans::Entity>(tx, tenant, (api, id.0)).await
 }
 
 /// All plans of an API, kept as they are until the transaction ends.
 pub(crate) async fn lock_all(tx: &Tx, tenant: TenantId, api: ApiId) -> Result<()> {
-    of(tenant, api).order_by_asc(plans::Column::Id).lock_exclusive().all(tx).await?;
+    of_api::all::<plans::Entity>(tenant, api)
+        .order_by_asc(plans::Column::Id)
+        .lock_exclusive()
+        .all(tx)
+        .await?;
     Ok(())
 }
 
-fn of(tenant: TenantId, api: ApiId) -> Select<plans::Entity> {
-    plans::Entity::find().filter(plans::Column::TenantId.eq(tenant.0)).filter(plans::Column::ApiId.eq(api.0))
+impl OfApi for plans::Entity {
+    const ID: plans::Column = plans::Column::Id;
+    const TENANT: plans::Column = plans::Column::TenantId;
+    const API: plans::Column = plans::Column::ApiId;
 }
 
 fn checked(new: &SavePlan) -> Result<SavePlan> {
@@ -206,23 +214,14 @@ fn plan(row: plans::Model) -> Result<Plan> {
     })
 }
 
-async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    action: &str,
-    tenant: TenantId,
-    before: Option<&Plan>,
-    after: Option<&Plan>,
-) -> Result<()> {
-    let Some(plan) = after.or(before) else { return Ok(()) };
-    let change = Change {
-        tenant: Some(tenant),
-        action,
-        resource: "plan",
-        id: plan.id.to_string(),
-        name: &plan.name,
-        before: before.map(seen).transpose()?.flatten(),
-        after: after.map(seen).transpose()?.flatten(),
-    };
-    audit::record(tx, actor, change).await
+impl Recorded for Plan {
+    const RESOURCE: &'static str = "plan";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn known_as(&self) -> &str {
+        &self.name
+    }
 }

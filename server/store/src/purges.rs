@@ -12,7 +12,7 @@ use sluice_entity::purges;
 
 use crate::applications::{self, Reach};
 use crate::audit::{self, Actor, Change};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, unknown};
 use crate::keyset::{Listing, Sort};
 use crate::progress::{Awaited, progress_of_all};
 use crate::{Tx, apis, cdn_hooks, environments, gateways, journal};
@@ -72,9 +72,7 @@ pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, id: PurgeId) -> Re
 pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreatePurge) -> Result<PurgeId> {
     let CreatePurge { environment, scope, soft } = new;
     let name = check(tx, tenant, scope).await?;
-    let environment = environments::get_for(tx, tenant, *environment)
-        .await
-        .map_err(unknown("/environment", "There is no such environment."))?;
+    let environment = environments::named(tx, tenant, *environment).await?;
     let id = PurgeId::generate();
     let purge = Purge { id, scope: scope.clone(), tenant: Some(tenant), soft: *soft };
     let position = journal::append(tx, environment.id, JournalChange::Purge(purge)).await?;
@@ -158,13 +156,6 @@ pub async fn check(db: &impl ConnectionTrait, tenant: TenantId, scope: &PurgeSco
             PurgeScope::Tag { tag, .. } => tag.clone(),
             _ => "everything".to_owned(),
         }),
-    }
-}
-
-fn unknown(pointer: &'static str, message: &'static str) -> impl FnOnce(Error) -> Error {
-    move |error| match error {
-        Error::NotFound => Error::invalid(pointer, "unknown", message),
-        other => other,
     }
 }
 

@@ -13,7 +13,7 @@ use sluice_contract::rest::releases::{CreateRelease, Progress, ProgressState, Re
 use sluice_entity::{apis as api_rows, live_apis, releases};
 
 use crate::audit::{self, Actor, Change, seen};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, unknown};
 use crate::keyset::{Listing, Sort};
 use crate::progress::{Awaited, progress_of_all};
 use crate::{Tx, apis, definition, environments, journal, parts, revisions};
@@ -63,9 +63,7 @@ pub async fn wanted(
     new: &CreateRelease,
 ) -> Result<(Environment, Option<ApiDefinition>)> {
     apis::row(db, tenant, api).await?;
-    let environment = environments::get_for(db, tenant, new.environment)
-        .await
-        .map_err(unknown("/environment", "There is no such environment."))?;
+    let environment = environments::named(db, tenant, new.environment).await?;
     let definition = match new.revision {
         Some(number) => {
             let revision = revisions::get(db, tenant, api, number).await;
@@ -256,14 +254,6 @@ fn view(row: releases::Model, environment_slug: &str, progress: Progress) -> Rel
 
 fn stored(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
-}
-
-/// What the body of a request refers to and is not there is a wrong field, not a wrong address.
-fn unknown(pointer: &'static str, message: &'static str) -> impl Fn(Error) -> Error {
-    move |error| match error {
-        Error::NotFound => Error::invalid(pointer, "unknown", message),
-        other => other,
-    }
 }
 
 async fn record(tx: &Tx, actor: &Actor, tenant: TenantId, api_name: &str, release: &Release) -> Result<()> {

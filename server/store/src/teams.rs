@@ -11,7 +11,7 @@ use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_contract::rest::teams::{SaveTeam, Team};
 use sluice_entity::{memberships, team_members, teams};
 
-use crate::audit::{self, Actor, Change, seen};
+use crate::audit::{self, Actor, Recorded};
 use crate::error::{Error, Result, in_use, not_unique};
 use crate::keyset::{Listing, Sort};
 use crate::{Tx, check_version, text};
@@ -69,7 +69,7 @@ pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &SaveTeam) ->
     let row = row.insert(tx).await.map_err(not_unique("/name"))?;
     let members = set_members(tx, tenant, TeamId(row.id), &new.members).await?;
     let team = team(row, members);
-    record(tx, actor, "create_team", tenant, None, Some(&team)).await?;
+    audit::changed(tx, actor, "create_team", tenant, None, Some(&team)).await?;
     Ok(team)
 }
 
@@ -92,7 +92,7 @@ pub async fn update(
     let row = row.update(tx).await.map_err(not_unique("/name"))?;
     let members = set_members(tx, tenant, id, &new.members).await?;
     let team = team(row, members);
-    record(tx, actor, "update_team", tenant, Some(&before.team), Some(&team)).await?;
+    audit::changed(tx, actor, "update_team", tenant, Some(&before.team), Some(&team)).await?;
     Ok(team)
 }
 
@@ -106,7 +106,7 @@ pub async fn delete(tx: &Tx, actor: &Actor, tenant: TenantId, id: TeamId, versio
         .exec(tx)
         .await
         .map_err(in_use("the team owns APIs or applications; give them to another team first"))?;
-    record(tx, actor, "delete_team", tenant, Some(&before.team), None).await
+    audit::changed(tx, actor, "delete_team", tenant, Some(&before.team), None).await
 }
 
 /// Teams of a tenant that the user is in.
@@ -187,23 +187,14 @@ fn team(row: teams::Model, members: Vec<UserId>) -> Team {
     Team { id: TeamId(id), name, members, version: crate::version(version), created_at }
 }
 
-async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    action: &str,
-    tenant: TenantId,
-    before: Option<&Team>,
-    after: Option<&Team>,
-) -> Result<()> {
-    let Some(team) = after.or(before) else { return Ok(()) };
-    let change = Change {
-        tenant: Some(tenant),
-        action,
-        resource: "team",
-        id: team.id.to_string(),
-        name: &team.name,
-        before: before.map(seen).transpose()?.flatten(),
-        after: after.map(seen).transpose()?.flatten(),
-    };
-    audit::record(tx, actor, change).await
+impl Recorded for Team {
+    const RESOURCE: &'static str = "team";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn known_as(&self) -> &str {
+        &self.name
+    }
 }

@@ -14,7 +14,7 @@ use sluice_contract::rest::page::{Page, PageQuery};
 use sluice_contract::rest::users::{CreateUser, Role, UpdateUser, User};
 use sluice_entity::{memberships, team_members, users};
 
-use crate::audit::{self, Actor, Change, seen};
+use crate::audit::{self, Actor, Recorded};
 use crate::error::{Error, Result, not_unique};
 use crate::keyset::{Listing, Sort};
 use crate::{Tx, applications, check_version, text};
@@ -94,7 +94,7 @@ pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreateUser) 
     };
     row.insert(tx).await.map_err(not_unique("/email"))?;
     let user = get(tx, tenant, account.id).await?;
-    record(tx, actor, "create_user", tenant, None, Some(&user)).await?;
+    audit::changed(tx, actor, "create_user", tenant, None, Some(&user)).await?;
     Ok((user, is_new))
 }
 
@@ -126,7 +126,7 @@ pub async fn update(
     row.version = Set(next);
     row.update(tx).await?;
     let after = get(tx, tenant, id).await?;
-    record(tx, actor, "update_user", tenant, Some(&before), Some(&after)).await?;
+    audit::changed(tx, actor, "update_user", tenant, Some(&before), Some(&after)).await?;
     Ok(after)
 }
 
@@ -144,7 +144,7 @@ pub async fn delete(tx: &Tx, actor: &Actor, tenant: TenantId, id: UserId, versio
     if !before.platform_admin && memberships_of(tx, id).await?.is_empty() {
         delete_account(tx, id).await?;
     }
-    record(tx, actor, "delete_user", tenant, Some(&before), None).await
+    audit::changed(tx, actor, "delete_user", tenant, Some(&before), None).await
 }
 
 /// Whether no other tenant shares the account, so that this tenant's admins may speak for it.
@@ -161,7 +161,7 @@ pub async fn belongs_only_to(db: &impl ConnectionTrait, tenant: TenantId, id: Us
 /// # Errors
 /// When the database fails.
 pub async fn record_invitation(tx: &Tx, actor: &Actor, tenant: TenantId, user: &User) -> Result<()> {
-    record(tx, actor, "create_invitation", tenant, Some(user), Some(user)).await
+    audit::changed(tx, actor, "create_invitation", tenant, Some(user), Some(user)).await
 }
 
 /// Whether a person is in the tenant. If so, they stay there until the transaction ends.
@@ -276,23 +276,14 @@ fn user(row: users::Model, membership: memberships::Model, teams: Vec<TeamId>) -
     })
 }
 
-async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    action: &str,
-    tenant: TenantId,
-    before: Option<&User>,
-    after: Option<&User>,
-) -> Result<()> {
-    let Some(user) = after.or(before) else { return Ok(()) };
-    let change = Change {
-        tenant: Some(tenant),
-        action,
-        resource: "user",
-        id: user.id.to_string(),
-        name: &user.email,
-        before: before.map(seen).transpose()?.flatten(),
-        after: after.map(seen).transpose()?.flatten(),
-    };
-    audit::record(tx, actor, change).await
+impl Recorded for User {
+    const RESOURCE: &'static str = "user";
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn known_as(&self) -> &str {
+        &self.email
+    }
 }

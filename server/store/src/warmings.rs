@@ -239,13 +239,7 @@ async fn forget_old(tx: &Tx, what: What) -> Result<()> {
 
 /// The slug of the environment, if the tenant may use it.
 async fn environment(db: &impl ConnectionTrait, what: What) -> Result<String> {
-    match environments::get_for(db, what.tenant, what.environment).await {
-        Ok(environment) => Ok(environment.slug),
-        Err(Error::NotFound) => {
-            Err(Error::invalid("/environment", "unknown", "There is no such environment."))
-        }
-        Err(other) => Err(other),
-    }
+    Ok(environments::named(db, what.tenant, what.environment).await?.slug)
 }
 
 /// Ends what was to warm an earlier life of a gateway; all gateways are warmed by one at a time.

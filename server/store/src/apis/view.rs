@@ -7,9 +7,9 @@ use sluice_contract::ids::{ApiId, TeamId, TenantId};
 use sluice_contract::rest::apis::{Api, ApiSummary};
 use sluice_entity::apis;
 
-use crate::audit::{self, Actor, Change, seen};
+use crate::audit::{Recorded, seen};
 use crate::error::Result;
-use crate::{Tx, releases, revisions};
+use crate::{releases, revisions};
 
 /// Drafts with more JSON than this are recorded in the audit log by their hash: the revisions hold them whole.
 const AUDITED_BYTES: usize = 256 << 10;
@@ -86,32 +86,23 @@ pub async fn summaries(
     Ok(rows.into_iter().map(summary).collect())
 }
 
-pub(super) async fn record(
-    tx: &Tx,
-    actor: &Actor,
-    action: &str,
-    tenant: TenantId,
-    before: Option<&Api>,
-    after: Option<&Api>,
-) -> Result<()> {
-    let Some(api) = after.or(before) else { return Ok(()) };
-    let change = Change {
-        tenant: Some(tenant),
-        action,
-        resource: "api",
-        id: api.id.to_string(),
-        name: &api.name,
-        before: before.map(audited).transpose()?.flatten(),
-        after: after.map(audited).transpose()?.flatten(),
-    };
-    audit::record(tx, actor, change).await
-}
+impl Recorded for Api {
+    const RESOURCE: &'static str = "api";
 
-fn audited(api: &Api) -> Result<Option<Value>> {
-    let Some(mut value) = seen(api)? else { return Ok(None) };
-    if value["draft"].to_string().len() > AUDITED_BYTES {
-        let hash = crate::definition::hash(&api.draft)?;
-        value["draft"] = json!({ "routes": api.draft.routes.len(), "sha256": hash });
+    fn id(&self) -> String {
+        self.id.to_string()
     }
-    Ok(Some(value))
+
+    fn known_as(&self) -> &str {
+        &self.name
+    }
+
+    fn told(&self) -> Result<Option<Value>> {
+        let Some(mut value) = seen(self)? else { return Ok(None) };
+        if value["draft"].to_string().len() > AUDITED_BYTES {
+            let hash = crate::definition::hash(&self.draft)?;
+            value["draft"] = json!({ "routes": self.draft.routes.len(), "sha256": hash });
+        }
+        Ok(Some(value))
+    }
 }

@@ -119,11 +119,7 @@ pub async fn lately_seen(
     tenant: TenantId,
     environment: EnvironmentId,
 ) -> Result<Vec<(GatewayId, String)>> {
-    let environment =
-        crate::environments::get_for(db, tenant, environment).await.map_err(|error| match error {
-            Error::NotFound => Error::invalid("/environment", "unknown", "There is no such environment."),
-            other => other,
-        })?;
+    let environment = crate::environments::named(db, tenant, environment).await?;
     let found: Vec<(Uuid, String)> = gateways::Entity::find()
         .select_only()
         .columns([gateways::Column::Id, gateways::Column::Name])
