@@ -14,6 +14,8 @@ impl Clock {
 
     /// Nanoseconds since start; at least one.
     pub fn now(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+        let since = self.0.elapsed();
+        // Not `as_nanos`, which has twice as many bits: calls ask for the time more than once. Good for 584 years.
+        since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos()) + 1
     }
 }

@@ -3,9 +3,13 @@
 use bytes::{BufMut as _, BytesMut};
 use http::header::{HeaderName, HeaderValue};
 use sluice_contract::ids::CallId;
-use uuid::fmt::Hyphenated;
+
+use crate::hex;
 
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Digits and hyphens of a UUID (RFC 9562 §4).
+const LENGTH: usize = 36;
 
 /// The id of a call as its client, the upstream and the log see it. The call's own is written only where it is said.
 #[derive(Clone, Debug)]
@@ -26,7 +30,7 @@ impl RequestId {
 
     pub(crate) fn value(&self) -> HeaderValue {
         let mut buffer = Self::buffer();
-        HeaderValue::from_str(self.text(&mut buffer)).unwrap_or(HeaderValue::from_static("unknown"))
+        HeaderValue::from_bytes(self.bytes(&mut buffer)).unwrap_or(HeaderValue::from_static("unknown"))
     }
 
     /// What the client sent.
@@ -41,19 +45,49 @@ impl RequestId {
     pub(crate) fn write(&self, into: &mut BytesMut) {
         let mut buffer = Self::buffer();
         into.put_slice(b"x-request-id: ");
-        into.put_slice(self.text(&mut buffer).as_bytes());
+        into.put_slice(self.bytes(&mut buffer));
         into.put_slice(b"\r\n");
     }
 
     /// Where the call's own id is written.
-    pub(super) fn buffer() -> [u8; Hyphenated::LENGTH] {
-        [0; Hyphenated::LENGTH]
+    pub(super) fn buffer() -> [u8; LENGTH] {
+        [0; LENGTH]
     }
 
-    pub(super) fn text<'t>(&'t self, buffer: &'t mut [u8; Hyphenated::LENGTH]) -> &'t str {
+    pub(super) fn text<'t>(&'t self, buffer: &'t mut [u8; LENGTH]) -> &'t str {
+        std::str::from_utf8(self.bytes(buffer)).unwrap_or_default()
+    }
+
+    fn bytes<'t>(&'t self, buffer: &'t mut [u8; LENGTH]) -> &'t [u8] {
         match self {
-            Self::Own(id) => id.0.hyphenated().encode_lower(buffer),
-            Self::Sent(value) => value.to_str().unwrap_or_default(),
+            Self::Own(id) => {
+                write_hyphenated(*id, buffer);
+                buffer
+            }
+            Self::Sent(value) => value.as_bytes(),
         }
+    }
+}
+
+/// Writes the five groups of digits.
+fn write_hyphenated(id: CallId, text: &mut [u8; LENGTH]) {
+    let id = id.0.as_bytes();
+    for (bytes, at) in [(0..4, 0), (4..6, 9), (6..8, 14), (8..10, 19), (10..16, 24)] {
+        let end = at + 2 * bytes.len();
+        hex::encode(&id[bytes], &mut text[at..end]);
+    }
+    for at in [8, 13, 18, 23] {
+        text[at] = b'-';
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_s_own_id_is_written_as_everybody_writes_uuids() {
+        let id = uuid::Uuid::from_u128(0x0192_a3b4_c5d6_7e8f_9012_3456_789a_bcde);
+        assert_eq!(RequestId::Own(CallId(id)).text(&mut RequestId::buffer()), id.to_string());
     }
 }
