@@ -22,7 +22,7 @@ use super::table::{self, Ratio, Row, Sample, Setting};
 use crate::{process, report};
 
 /// What is measured of the gateway here.
-const APIS: [Api; 3] = [Api::PassThrough, Api::FullPipeline, Api::Cache];
+const APIS: [Api; 4] = [Api::PassThrough, Api::FullPipeline, Api::Cache, Api::Traced];
 
 /// A way to serve the request that is measured.
 struct Subject {
@@ -169,7 +169,7 @@ impl Bench {
                 server: self.servers.len() - 1,
                 address: self.sluice.address,
                 program: copy(self.sluice.gateway_program()),
-                proof: matches!(api, Api::Cache).then_some("hit"),
+                proof: matches!(api, Api::Cache | Api::Traced).then_some("hit"),
                 goals: goals(api),
             });
         }
@@ -255,6 +255,7 @@ fn goals(api: Api) -> &'static [Goal] {
     match api {
         Api::PassThrough => &[("nginx-pass-through", 0.9)],
         Api::FullPipeline => &[("nginx-pass-through", 0.7)],
+        Api::Traced => &[("nginx-cache", 1.5)],
         _ => &[("nginx-cache", 2.0), ("nginx-cache-tuned", 1.4), (haproxy::NAME, 1.3)],
     }
 }

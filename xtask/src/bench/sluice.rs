@@ -1,5 +1,5 @@
 //! Sluice under the benchmark: a control plane of its own, one enrolled gateway with one thread on the proxy's core,
-//! and three APIs published through the admin API as a person would.
+//! and APIs published through the admin API as a person would.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -32,6 +32,8 @@ pub enum Api {
     FullPipeline,
     /// A public API with a cache; every request after the first is a hit.
     Cache,
+    /// The same, asked for in calls that belong to a trace, whose heads the gateway reads anew each time.
+    Traced,
     /// The same, asked for another of many keys with each request.
     ManyKeys,
     /// The same, before an origin that takes its time.
@@ -46,6 +48,7 @@ impl Api {
             Api::PassThrough => "sluice-pass-through",
             Api::FullPipeline => "sluice-full-pipeline",
             Api::Cache => "sluice-cache",
+            Api::Traced => "sluice-cache-traced",
             Api::ManyKeys => "sluice-many-keys",
             Api::Slow => "sluice-slow",
             Api::Groups => "sluice-groups",
@@ -57,6 +60,7 @@ impl Api {
             Api::PassThrough => "pass",
             Api::FullPipeline => "full",
             Api::Cache => "cached",
+            Api::Traced => "traced",
             Api::ManyKeys => "keys",
             Api::Slow => "slow",
             Api::Groups => "groups",
@@ -70,7 +74,7 @@ impl Api {
             _ => ("public", json!([{ "type": "cache", "settings": { "ttl_s": 3600 } }])),
         };
         let path = match self {
-            Api::PassThrough | Api::FullPipeline | Api::Cache => "/",
+            Api::PassThrough | Api::FullPipeline | Api::Cache | Api::Traced => "/",
             Api::ManyKeys | Api::Slow | Api::Groups => "/{*rest}",
         };
         json!({
@@ -99,6 +103,9 @@ pub struct Sluice {
     admin: Admin,
     published: Published,
 }
+
+/// The trace that calls belong to where they belong to one.
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
 /// Time in which the gateway hears from its control plane again; it trusts its cache only while it does.
 const HEARD: Duration = Duration::from_secs(1);
@@ -184,6 +191,7 @@ impl Sluice {
     pub fn request(&self, api: Api) -> Request {
         let headers = match api {
             Api::FullPipeline => vec![format!("X-API-Key: {}", self.published.key)],
+            Api::Traced => vec![format!("traceparent: {TRACE}")],
             _ => Vec::new(),
         };
         Request { url: format!("http://{}/{}/{}/", self.address, self.published.tenant, api.slug()), headers }
