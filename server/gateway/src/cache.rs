@@ -6,6 +6,7 @@
 //! how much in [`account`], what is being fetched in [`flight`] and [`fill`]. [`second`] is what gateways share, and [`level`] stands between the two.
 
 mod account;
+mod again;
 mod conditional;
 mod decode;
 mod directives;
@@ -42,6 +43,7 @@ mod vary;
 mod watch;
 
 pub use account::Shares;
+pub(crate) use again::Question;
 pub(crate) use fill::FillReader;
 pub(crate) use index::{Amount, Covered};
 pub(crate) use key::purged_urls;

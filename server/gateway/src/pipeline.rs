@@ -2,6 +2,7 @@
 
 mod address;
 mod admit;
+mod again;
 mod assume;
 mod authenticate;
 mod authorise;
@@ -37,10 +38,12 @@ use crate::state::Snapshot;
 use crate::worker::Worker;
 
 pub(crate) use address::{X_FORWARDED_PROTO, is_https, stands_for_https};
+pub(crate) use again::{Repeats, Seen, answer_again, remember};
 pub(crate) use assume::{Assumed, assume};
 pub(crate) use authenticate::rule as key_rule;
 pub(crate) use authorise::Authorised;
 pub(crate) use call::Call;
+use call::Saying;
 pub(crate) use failure::Outcome;
 pub use failure::{Failure, Kind};
 use fields::Fields;
@@ -61,12 +64,14 @@ pub(crate) struct Arrived {
     pub(crate) upgrade: Option<oneshot::Receiver<Upgraded>>,
     /// Why the head cannot be believed.
     pub(crate) violation: Option<Violation>,
+    /// The head as it was written, where what it means should be remembered.
+    pub(crate) words: Option<Box<[u8]>>,
 }
 
 impl Arrived {
     /// A request that the gateway makes itself.
     pub(crate) fn without_body(head: Parts) -> Self {
-        Self { head, body: ClientStream::Nothing, upgrade: None, violation: None }
+        Self { head, body: ClientStream::Nothing, upgrade: None, violation: None, words: None }
     }
 }
 
@@ -74,19 +79,17 @@ impl Arrived {
 pub(crate) async fn answer(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
-    arrived: Box<Arrived>,
+    mut arrived: Box<Arrived>,
 ) -> Response<Body> {
     // Request id and trace context first: every answer and every record carries them, those of errors too.
     let fields = Fields::of(&arrived.head.headers);
-    let mut call = Box::new(Call::begin(&worker, &connection, &arrived.head, &fields));
+    let saying = Saying::of(&arrived.head, &fields);
+    let words = arrived.words.take().filter(|_| fields.is_of_no_other_call());
+    let mut call = Box::new(Call::begin(&worker, &connection, worker.shared.clock.now(), saying));
+    call.words = words;
     let snapshot = worker.snapshot();
-    let response = match decide(&mut call, &snapshot, &connection, arrived).await {
-        Ok(response) => response,
-        Err(failure) => {
-            call.failed(&failure);
-            failure.into_response(&call.request_id)
-        }
-    };
+    let outcome = decide(&mut call, &snapshot, &connection, arrived).await;
+    let response = outcome.unwrap_or_else(|failure| respond::with_failure(&mut call, failure));
     // Recording the call is the last stage: it happens when the last byte of the answer leaves.
     respond::finish(call, &snapshot, response)
 }

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use sluice_contract::guard::Forbidden;
 use sluice_contract::ids::CallId;
 
+use crate::pipeline::Repeats;
 use crate::shared::Shared;
 use crate::state::Snapshot;
 use crate::telemetry::Recorder;
@@ -27,6 +28,9 @@ pub struct Worker {
     /// Calls here are the gateway's own: nobody is asked for a key, charged or counted.
     pub(crate) internal: bool,
     snapshot: RefCell<Rc<LocalSnapshot>>,
+    /// How many snapshots there were before it.
+    generation: Cell<u64>,
+    pub(crate) repeats: Repeats,
 }
 
 /// The snapshot that a thread saw last. Counting references in memory of its own spares the threads from fighting over
@@ -48,7 +52,20 @@ impl Worker {
         let pools = Rc::default();
         let (ids, epoch) = (Ids::new(), Cell::new(0));
         let internal = false;
-        let worker = Self { shared, recorder, pools, tls, resolver, ids, epoch, internal, snapshot };
+        let (generation, repeats) = Default::default();
+        let worker = Self {
+            shared,
+            recorder,
+            pools,
+            tls,
+            resolver,
+            ids,
+            epoch,
+            internal,
+            snapshot,
+            generation,
+            repeats,
+        };
         worker.set_time();
         Rc::new(worker)
     }
@@ -85,8 +102,15 @@ impl Worker {
                 self.pools.clear();
             }
             *mine = Rc::new(LocalSnapshot(Arc::clone(&newest)));
+            self.generation.update(|generation| generation + 1);
+            self.repeats.forget();
         }
         Rc::clone(&mine)
+    }
+
+    /// Tells the thread's snapshot from those before it. None: this is one of those.
+    pub(crate) fn generation(&self, snapshot: &Snapshot) -> Option<u64> {
+        std::ptr::eq(Arc::as_ptr(&self.snapshot.borrow().0), snapshot).then(|| self.generation.get())
     }
 
     /// Whether a connection to this address may be made now.

@@ -1,11 +1,13 @@
 //! What to do with a request and what is stored for it: serve, validate, or fetch (RFC 9111 §4).
 
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Version, response};
+use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::{CacheRule, UNREACHABLE_S};
 
 use super::account::{Account, Owner};
@@ -32,7 +34,7 @@ pub(super) struct Asked<'a> {
     pub(super) authorised: &'a Authorised,
     pub(super) snapshot: &'a Snapshot,
     pub(super) rule: &'a CacheRule,
-    pub(super) keys: Keys,
+    pub(super) keys: Held<'a, Keys>,
     pub(super) directives: Directives,
     pub(super) conditions: Conditions,
     /// Nothing about the request makes its answer differ from what is stored, but for what the gateway adds to any.
@@ -46,6 +48,23 @@ pub(super) struct Asked<'a> {
     pub(super) by_body: bool,
     /// Nothing was heard from the control plane lately: a purge may have been missed.
     pub(super) distrust: bool,
+}
+
+/// What a request has for itself, or has from one before.
+pub(super) enum Held<'a, T> {
+    Own(T),
+    Lent(&'a T),
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Own(own) => own,
+            Self::Lent(lent) => lent,
+        }
+    }
 }
 
 /// What the store has for a request.
@@ -96,12 +115,8 @@ impl<'a> Asked<'a> {
             forwarded_key: key_rule(snapshot, matched).forwarded(&head.headers),
             personal: call.told.personal,
         };
+        let keys = Held::Own(Keys::new(&named, who, rule));
         Self {
-            worker: Rc::clone(&call.worker),
-            authorised,
-            snapshot,
-            rule,
-            keys: Keys::new(&named, who, rule),
             directives: if told && (rule.obeys_callers || call.worker.internal) {
                 Directives::of_request(&head.headers)
             } else {
@@ -109,15 +124,43 @@ impl<'a> Asked<'a> {
             },
             head_only: head.method == Method::HEAD,
             by_body: body.is_some(),
-            headers: HeaderMap::new(),
-            conditions: Conditions::default(),
             wanted: told.then(|| Wanted::of(&head.method, &head.headers)).flatten(),
             plain: !told
                 && head.method == Method::GET
                 && call.version < Version::HTTP_2
                 && !changes_responses(snapshot, authorised),
-            distrust: call.worker.shared.switches.link_stale.load(Ordering::Relaxed),
+            ..Self::plainly(&call.worker, snapshot, authorised, rule, keys)
         }
+    }
+
+    /// What a plain request asks.
+    pub(super) fn plainly(
+        worker: &Rc<Worker>,
+        snapshot: &'a Snapshot,
+        authorised: &'a Authorised,
+        rule: &'a CacheRule,
+        keys: Held<'a, Keys>,
+    ) -> Self {
+        Self {
+            worker: Rc::clone(worker),
+            authorised,
+            snapshot,
+            rule,
+            keys,
+            directives: Directives::default(),
+            conditions: Conditions::default(),
+            plain: true,
+            wanted: None,
+            headers: HeaderMap::new(),
+            head_only: false,
+            by_body: false,
+            distrust: worker.shared.switches.link_stale.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What is recorded of a call that is answered with a response from the store, without asking the upstream.
+    pub(super) fn outcome(&self, stored: &Stored, now: u64) -> CacheOutcome {
+        if stored.age(now) <= self.lifetime(stored) { CacheOutcome::Hit } else { CacheOutcome::Stale }
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -150,6 +193,11 @@ impl<'a> Asked<'a> {
             }
         }
         Found::Nothing(why)
+    }
+
+    /// Nothing tells the caller from others, or the request from others for the same URL.
+    pub(super) fn is_everybodys(&self) -> bool {
+        self.plain && self.keys.caller().is_none()
     }
 
     /// Whether the caller may have it: what was said to somebody without credentials is not for one who has some, unless

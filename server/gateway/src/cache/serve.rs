@@ -11,10 +11,11 @@ use sha2::{Digest as _, Sha256};
 use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::CacheRule;
 
+use super::again::Question;
 use super::conditional::{self, Conditions};
 use super::flight::{Boarding, Flights};
 use super::invalidate;
-use super::judge::{Asked, Found};
+use super::judge::{Asked, Found, Held};
 use super::key::Digest;
 use super::labels;
 use super::level::Shared;
@@ -26,7 +27,9 @@ use super::status::{Did, Forward, forwarded, say, write_hit};
 use super::stored::Stored;
 use crate::body::{Origin, RequestBody};
 use crate::http1::fields;
-use crate::pipeline::{Answer, Authorised, Call, Kind, Outbound, Outcome, RequestId, fetch, forward};
+use crate::pipeline::{
+    Answer, Authorised, Call, Kind, Outbound, Outcome, RequestId, fetch, forward, remember,
+};
 use crate::state::Snapshot;
 
 /// Fields that the gateway adds to an answer from the store, about.
@@ -71,11 +74,17 @@ pub(crate) async fn serve(
             if call.told.to_caches {
                 asked.conditions = Conditions::take(&mut outbound.head.headers);
             }
-            let fresh = stored.age(now) <= asked.lifetime(stored);
-            call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
-            // The request's fields are no longer needed, but their memory.
-            let spare = std::mem::take(&mut outbound.head.headers);
-            return Ok(asked.answer_from(stored, now, false, spare));
+            call.cache = asked.outcome(stored, now);
+            let headers = std::mem::take(&mut outbound.head.headers);
+            let Some(words) = call.words.take().filter(|_| asked.is_everybodys()) else {
+                // The request's fields are no longer needed, but their memory.
+                return Ok(asked.answer_from(stored, now, false, headers));
+            };
+            let answer = asked.answer_from(stored, now, false, HeaderMap::new());
+            if let Held::Own(keys) = asked.keys {
+                remember(call, words, snapshot, authorised, Question { keys, headers });
+            }
+            return Ok(answer);
         }
         _ => {
             if (asked.directives.only_if_cached || asked.wanted.is_some())

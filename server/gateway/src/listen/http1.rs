@@ -38,7 +38,7 @@ use super::linger::Linger;
 use super::watch::Watch;
 use crate::body::{Body, ClientStream};
 use crate::http1::chunked;
-use crate::pipeline::{Arrived, answer};
+use crate::pipeline::{Arrived, Seen, answer, answer_again};
 use crate::worker::Worker;
 
 /// One connection.
@@ -62,6 +62,13 @@ struct Asked {
     to_head: bool,
     /// Where the connection goes if the answer switches to another protocol.
     upgrade: Option<oneshot::Sender<Upgraded>>,
+}
+
+/// The next request, or the answer to it where its head was understood before.
+#[expect(clippy::large_enum_variant, reason = "there is one of it, on its way to where it is taken apart")]
+enum Next {
+    Asked(Asked),
+    Answered(Response<Body>),
 }
 
 /// What becomes of a connection after an answer.
@@ -104,8 +111,16 @@ impl Http1 {
 
     /// Serves until the client or the gateway ends it.
     pub(super) async fn serve(mut self) {
-        while let Ok(Some(asked)) = self.next_request().await {
-            match self.exchange(asked).await {
+        while let Ok(Some(next)) = self.next_request().await {
+            let after = match next {
+                Next::Asked(asked) => self.exchange(asked).await,
+                Next::Answered(response) => {
+                    let _busy = self.connection.busy();
+                    let manner = Manner { old_client: false, to_head: false, keep: true };
+                    self.send(response, manner, &Said::default()).await
+                }
+            };
+            match after {
                 After::NextRequest => {}
                 After::Close { still_sending } => return self.close(still_sending).await,
                 After::Gone => return,
@@ -116,10 +131,10 @@ impl Http1 {
     }
 
     /// The next request; None when there will be none.
-    async fn next_request(&mut self) -> io::Result<Option<Asked>> {
+    async fn next_request(&mut self) -> io::Result<Option<Next>> {
         loop {
-            if let Some(asked) = self.arrived() {
-                return Ok(Some(asked));
+            if let Some(next) = self.arrived() {
+                return Ok(Some(next));
             }
             let is_idle = self.wire.inbox().bytes().is_empty();
             if is_idle && self.connection.state.stopping.get() {
@@ -133,7 +148,7 @@ impl Http1 {
     }
 
     /// The request whose head has arrived, in order or not.
-    fn arrived(&mut self) -> Option<Asked> {
+    fn arrived(&mut self) -> Option<Next> {
         let head_since = &self.connection.state.head_since;
         let mut inbox = self.wire.inbox();
         inbox.skip_empty_lines();
@@ -144,10 +159,22 @@ impl Http1 {
         if head_since.get() == 0 {
             head_since.set(self.watch.tick.get().max(1));
         }
+        let mut words = None;
         let read = match self.lines.look(bytes) {
             Ok(None) => return None,
             Ok(Some(length)) => {
+                let seen = self.worker.repeats.look(&bytes[..length]);
+                if let Seen::Understood(known) = &seen
+                    && let Some(response) =
+                        answer_again(&self.worker, &self.connection, known, &mut self.spare)
+                {
+                    inbox.skip_head(length);
+                    self.lines.begin();
+                    head_since.set(0);
+                    return Some(Next::Answered(response));
+                }
                 let head = inbox.take_head(length);
+                words = matches!(seen, Seen::Before).then(|| Bytes::clone(&head));
                 self.lines.read(&head, std::mem::take(&mut self.spare)).map_err(|violation| (head, violation))
             }
             Err(violation) => Err((Bytes::copy_from_slice(bytes), violation)),
@@ -157,13 +184,14 @@ impl Http1 {
             inbox.expect_body(&head.said);
         }
         drop(inbox);
-        Some(match read {
-            Ok(head) => self.asked(head),
+        Some(Next::Asked(match read {
+            Ok(head) => self.asked(head, words),
             Err((bytes, violation)) => self.refused(&bytes, violation),
-        })
+        }))
     }
 
-    fn asked(&self, head: Head) -> Asked {
+    /// The words are those of the head, where they are worth remembering.
+    fn asked(&self, head: Head, words: Option<Bytes>) -> Asked {
         let Head { method, target, version, headers, said } = head;
         let to_head = method == Method::HEAD;
         let (mut parts, ()) = http::Request::new(()).into_parts();
@@ -171,7 +199,11 @@ impl Http1 {
         let body = Wire::body(&self.wire, said.expects && version == Version::HTTP_11);
         let (sender, upgrade) = said.upgrade.then(oneshot::channel).unzip();
         let body = ClientStream::Http1(body);
-        let arrived = Box::new(Arrived { head: parts, body, upgrade, violation: None });
+        // Version 1.1 keeps a connection without being asked to.
+        let says_no_more =
+            version == Version::HTTP_11 && Said { keep_alive: false, ..said } == Said::default();
+        let words = words.filter(|_| says_no_more).map(|words| Box::from(&*words));
+        let arrived = Box::new(Arrived { head: parts, body, upgrade, violation: None, words });
         Asked { arrived, said, old_client: version == Version::HTTP_10, to_head, upgrade: sender }
     }
 
@@ -180,7 +212,8 @@ impl Http1 {
         let head = refused::believed(head, self.limits.bytes);
         let to_head = head.method == Method::HEAD;
         let body = ClientStream::Http1(Wire::nothing(&self.wire));
-        let arrived = Box::new(Arrived { head, body, upgrade: None, violation: Some(violation) });
+        let arrived =
+            Box::new(Arrived { head, body, upgrade: None, violation: Some(violation), words: None });
         let said = Said { close: true, ..Said::default() };
         self.worker.shared.stats.malformed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Asked { arrived, said, old_client: false, to_head, upgrade: None }
@@ -198,7 +231,7 @@ impl Http1 {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => self.poll_waiting(context).map(|()| None),
         });
-        let Some(mut response) = response.await else { return After::Gone };
+        let Some(response) = response.await else { return After::Gone };
         self.wire.stop_continuing();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(upgrade) = upgrade
@@ -208,15 +241,21 @@ impl Http1 {
         let wants_more = if old_client { said.keep_alive && !said.close } else { !said.close };
         // What the client was not told to send may come or not: nobody can tell where the next request begins.
         let unclear = said.expects && !self.wire.is_whole() && !self.wire.was_continued();
-        let keep =
-            wants_more && !refused && !unclear && !self.connection.state.stopping.get() && !closes(&response);
-        let manner = Manner { old_client, to_head, keep };
-        let sent = self.respond(&mut response, manner, said.trailers).await;
+        let manner = Manner { old_client, to_head, keep: wants_more && !refused && !unclear };
+        match self.send(response, manner, &said).await {
+            After::NextRequest | After::Close { .. } if refused => After::Close { still_sending: true },
+            after => after,
+        }
+    }
+
+    /// Writes the answer to a request, whose call ends with it.
+    async fn send(&mut self, mut response: Response<Body>, manner: Manner, said: &Said) -> After {
+        let keep = manner.keep && !self.connection.state.stopping.get() && !closes(&response);
+        let sent = self.respond(&mut response, Manner { keep, ..manner }, said.trailers).await;
         // The call ends with its answer, not with what of the request nobody wanted.
         drop(response);
         match sent {
             Err(_) => After::Gone,
-            Ok(_) if refused => After::Close { still_sending: true },
             Ok(_) if !self.wire.is_whole() && !self.wire.skip_body().await => {
                 After::Close { still_sending: true }
             }

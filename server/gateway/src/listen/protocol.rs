@@ -130,7 +130,7 @@ fn service(
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
         let (head, body) = request.into_parts();
         let body = ClientStream::Http2(body);
-        let arrived = Box::new(Arrived { head, body, upgrade: None, violation: None });
+        let arrived = Box::new(Arrived { head, body, upgrade: None, violation: None, words: None });
         Box::pin(async move { Ok(answer(worker, connection, arrived).await) })
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) host: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
+    pub(super) user_agent: Option<HeaderValue>,
     pub(crate) origin: Option<HeaderValue>,
     /// The answer says already what pages may do.
     pub(crate) answered_preflight: bool,
@@ -49,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) peer: IpAddr,
     pub(crate) client: IpAddr,
     pub(crate) version: http::Version,
+    /// The head as it was written, where it is worth remembering what it means.
+    pub(crate) words: Option<Box<[u8]>>,
     pub(crate) api: Option<Arc<Api>>,
     /// Index in the API's routes.
     pub(crate) route: Option<usize>,
@@ -102,16 +104,47 @@ impl Told {
     }
 }
 
+/// What a head says that is kept with its call.
+pub(super) struct Saying<'h> {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) version: http::Version,
+    pub(super) host: Option<HeaderValue>,
+    pub(super) user_agent: Option<HeaderValue>,
+    pub(super) origin: Option<HeaderValue>,
+    pub(super) request_id: Option<&'h HeaderValue>,
+    pub(super) traceparent: Option<&'h HeaderValue>,
+    pub(super) told: Told,
+}
+
+impl<'h> Saying<'h> {
+    pub(super) fn of(head: &Parts, fields: &Fields<'h>) -> Self {
+        Self {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            version: head.version,
+            // An absolute form and HTTP/2 name the host in the target; it counts (RFC 9112 §3.2.2).
+            host: authority(&head.uri).or_else(|| fields.host.cloned()),
+            user_agent: fields.user_agent.cloned(),
+            origin: fields.origin.cloned(),
+            request_id: fields.request_id,
+            traceparent: fields.traceparent,
+            told: Told::of(fields),
+        }
+    }
+}
+
 impl Call {
+    /// A call that began at this moment of the gateway's clock.
     pub(super) fn begin(
         worker: &Rc<Worker>,
         connection: &Rc<Connection>,
-        head: &Parts,
-        fields: &Fields<'_>,
+        started: u64,
+        saying: Saying<'_>,
     ) -> Self {
-        let started = worker.shared.clock.now();
         let at_us = worker.unix_us(started);
         let id = worker.ids.call(at_us);
+        let Saying { method, uri, version, host, user_agent, origin, request_id, traceparent, told } = saying;
         Self {
             worker: Rc::clone(worker),
             connection: Rc::clone(connection),
@@ -120,19 +153,19 @@ impl Call {
             id,
             at_us,
             started,
-            request_id: RequestId::of(fields.request_id, id),
-            trace: Trace::of(fields.traceparent, &worker.ids),
-            told: Told::of(fields),
-            method: head.method.clone(),
-            uri: head.uri.clone(),
-            // An absolute form and HTTP/2 name the host in the target; it counts (RFC 9112 §3.2.2).
-            host: authority(&head.uri).or_else(|| fields.host.cloned()),
-            user_agent: fields.user_agent.cloned(),
-            origin: fields.origin.cloned(),
+            request_id: RequestId::of(request_id, id),
+            trace: Trace::of(traceparent, &worker.ids),
+            told,
+            method,
+            uri,
+            host,
+            user_agent,
+            origin,
             answered_preflight: false,
             peer: connection.peer.ip().to_canonical(),
             client: connection.peer.ip().to_canonical(),
-            version: head.version,
+            version,
+            words: None,
             api: None,
             route: None,
             credential: None,
@@ -222,6 +255,7 @@ impl Call {
             host: self.host.take(),
             user_agent: self.user_agent.take(),
             origin: self.origin.clone(),
+            words: None,
             api: self.api.clone(),
             credential: self.credential.take(),
             clean_query: self.clean_query.take(),
@@ -246,6 +280,7 @@ impl Call {
             host: self.host.clone(),
             user_agent: self.user_agent.clone(),
             origin: self.origin.clone(),
+            words: None,
             api: self.api.clone(),
             credential: self.credential.clone(),
             clean_query: self.clean_query.clone(),

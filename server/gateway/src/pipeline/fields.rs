@@ -58,6 +58,11 @@ impl<'h> Fields<'h> {
         }
         fields
     }
+
+    /// Nothing ties the call to another one: an id or a trace that somebody else gave it.
+    pub(super) fn is_of_no_other_call(&self) -> bool {
+        self.request_id.is_none() && self.traceparent.is_none()
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use http::Response;
 use http::header::HeaderMap;
 
+use super::failure::Failure;
 use super::limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::{Call, REQUEST_ID, cors};
 use crate::body::Body;
@@ -18,6 +19,12 @@ pub(super) fn finish(mut call: Box<Call>, snapshot: &Snapshot, response: Respons
     }
     common(&call, snapshot, &mut head.headers);
     Response::from_parts(head, body.ending(call))
+}
+
+/// The answer to a call that fails.
+pub(super) fn with_failure(call: &mut Call, failure: Box<Failure>) -> Response<Body> {
+    call.failed(&failure);
+    failure.into_response(&call.request_id)
 }
 
 fn common(call: &Call, snapshot: &Snapshot, headers: &mut HeaderMap) {

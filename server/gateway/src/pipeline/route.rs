@@ -30,6 +30,12 @@ impl Matched {
         Self { api: Arc::clone(api), index, path: path.into(), preflight: false }
     }
 
+    /// For the record.
+    pub(super) fn note(&self, call: &mut Call) {
+        call.api = Some(Arc::clone(&self.api));
+        call.route = Some(self.index);
+    }
+
     pub(crate) fn route(&self) -> &Route {
         &self.api.routes[self.index]
     }
@@ -57,14 +63,10 @@ pub(super) fn find(snapshot: &Snapshot, call: &mut Call, arrived: &Arrived) -> O
     for (api, below) in candidates(snapshot, &host, &normal) {
         match api.router.find(&api.routes, &path::for_matching(below), method, &head.headers) {
             Found::Route(index) => {
-                call.api = Some(Arc::clone(api));
-                call.route = Some(index);
-                return Ok(Matched {
-                    api: Arc::clone(api),
-                    index,
-                    path: below.into(),
-                    preflight: asked.is_some(),
-                });
+                let preflight = asked.is_some();
+                let matched = Matched { api: Arc::clone(api), index, path: below.into(), preflight };
+                matched.note(call);
+                return Ok(matched);
             }
             Found::OtherMethods(methods) => {
                 call.api = Some(Arc::clone(api));

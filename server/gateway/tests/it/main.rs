@@ -20,6 +20,7 @@ mod framing;
 mod hops;
 mod http1;
 mod interim;
+mod repeats;
 mod resting;
 mod second_level;
 mod second_level_inside;

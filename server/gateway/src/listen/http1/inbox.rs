@@ -62,6 +62,11 @@ impl Inbox {
         head
     }
 
+    /// Takes a head of which nothing is kept.
+    pub(super) fn skip_head(&mut self, length: usize) {
+        self.buffer.advance(length);
+    }
+
     pub(super) fn expect_body(&mut self, said: &Said) {
         self.body = match (said.chunked, said.length) {
             (true, _) => Expected::Chunks(Decoder::new(Limits::default())),

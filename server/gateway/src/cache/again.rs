@@ -1,0 +1,57 @@
+//! A question that was answered from the store before, asked again.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use sluice_contract::calls::CacheOutcome;
+
+use super::judge::{Asked, Found, Held};
+use super::key::Keys;
+use super::stored::Stored;
+use crate::pipeline::{Answer, Authorised};
+use crate::state::Snapshot;
+use crate::worker::Worker;
+
+/// What a plain request asks of the store that is answered with everybody's copy.
+pub(crate) struct Question {
+    pub(super) keys: Keys,
+    /// The client's, by which `Vary` selects.
+    pub(crate) headers: HeaderMap,
+}
+
+/// A fresh response.
+pub(crate) struct Hit<'q> {
+    asked: Asked<'q>,
+    stored: Arc<Stored>,
+    /// Nanoseconds of the gateway's clock when it was found.
+    now: u64,
+}
+
+impl Question {
+    /// None: the store has nothing that is fresh.
+    pub(crate) fn ask<'q>(
+        &'q self,
+        worker: &Rc<Worker>,
+        snapshot: &'q Snapshot,
+        authorised: &'q Authorised,
+        now: u64,
+    ) -> Option<Hit<'q>> {
+        let rule = authorised.cache_rule()?;
+        let asked = Asked::plainly(worker, snapshot, authorised, rule, Held::Lent(&self.keys));
+        let Found::Fresh(stored) = asked.look_up(&self.headers, now) else { return None };
+        Some(Hit { asked, stored, now })
+    }
+}
+
+impl Hit<'_> {
+    /// As it is recorded of the call.
+    pub(crate) fn outcome(&self) -> CacheOutcome {
+        self.asked.outcome(&self.stored, self.now)
+    }
+
+    /// In a map that may have been used before.
+    pub(crate) fn answer(&self, spare: HeaderMap) -> Answer {
+        self.asked.answer_from(&self.stored, self.now, false, spare)
+    }
+}
