@@ -28,6 +28,7 @@ mod upgrade;
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 use tokio::sync::oneshot;
@@ -65,7 +66,7 @@ pub(crate) struct Arrived {
     /// Why the head cannot be believed.
     pub(crate) violation: Option<Violation>,
     /// The head as it was written, where what it means should be remembered.
-    pub(crate) words: Option<Box<[u8]>>,
+    pub(crate) words: Option<Bytes>,
 }
 
 impl Arrived {

@@ -28,7 +28,7 @@ pub struct Worker {
     /// Calls here are the gateway's own: nobody is asked for a key, charged or counted.
     pub(crate) internal: bool,
     snapshot: RefCell<Rc<LocalSnapshot>>,
-    /// How many snapshots there were before it.
+    /// How often it had other settings or APIs than the one before.
     generation: Cell<u64>,
     pub(crate) repeats: Repeats,
 }
@@ -101,14 +101,18 @@ impl Worker {
                 // Idle connections may lead where connections may no longer go.
                 self.pools.clear();
             }
+            let same = Arc::ptr_eq(&mine.settings, &newest.settings) && Arc::ptr_eq(&mine.apis, &newest.apis);
             *mine = Rc::new(LocalSnapshot(Arc::clone(&newest)));
-            self.generation.update(|generation| generation + 1);
-            self.repeats.forget();
+            if !same {
+                self.generation.update(|generation| generation + 1);
+                self.repeats.forget();
+            }
         }
         Rc::clone(&mine)
     }
 
-    /// Tells the thread's snapshot from those before it. None: this is one of those.
+    /// Tells what the thread's snapshot says of requests without credentials from what others before it said. None: this is
+    /// another one.
     pub(crate) fn generation(&self, snapshot: &Snapshot) -> Option<u64> {
         std::ptr::eq(Arc::as_ptr(&self.snapshot.borrow().0), snapshot).then(|| self.generation.get())
     }

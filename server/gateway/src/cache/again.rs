@@ -15,7 +15,7 @@ use crate::worker::Worker;
 
 /// What a plain request asks of the store that is answered with everybody's copy.
 pub(crate) struct Question {
-    pub(super) keys: Keys,
+    keys: Keys,
     /// The client's, by which `Vary` selects.
     pub(crate) headers: HeaderMap,
 }
@@ -29,6 +29,15 @@ pub(crate) struct Hit<'q> {
 }
 
 impl Question {
+    /// In no more memory than it needs: what a request has was made for others before it.
+    pub(super) fn of(keys: &Keys, fields: &HeaderMap) -> Self {
+        let mut headers = HeaderMap::with_capacity(fields.len());
+        for (name, value) in fields {
+            headers.append(name, value.clone());
+        }
+        Self { keys: keys.clone(), headers }
+    }
+
     /// None: the store has nothing that is fresh.
     pub(crate) fn ask<'q>(
         &'q self,

@@ -51,6 +51,7 @@ pub(super) fn api(key: &[u8]) -> Option<ApiId> {
 
 /// The keys of a request: one for everybody, and one for callers who are told apart by it. The second is the first with
 /// more behind it, so that both are made in one pass, in memory that the thread uses again for its next request.
+#[derive(Clone)]
 pub(super) struct Keys {
     text: Vec<u8>,
     shared_end: usize,

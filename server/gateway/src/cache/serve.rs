@@ -15,7 +15,7 @@ use super::again::Question;
 use super::conditional::{self, Conditions};
 use super::flight::{Boarding, Flights};
 use super::invalidate;
-use super::judge::{Asked, Found, Held};
+use super::judge::{Asked, Found};
 use super::key::Digest;
 use super::labels;
 use super::level::Shared;
@@ -76,15 +76,13 @@ pub(crate) async fn serve(
             }
             call.cache = asked.outcome(stored, now);
             let headers = std::mem::take(&mut outbound.head.headers);
-            let Some(words) = call.words.take().filter(|_| asked.is_everybodys()) else {
-                // The request's fields are no longer needed, but their memory.
-                return Ok(asked.answer_from(stored, now, false, headers));
-            };
-            let answer = asked.answer_from(stored, now, false, HeaderMap::new());
-            if let Held::Own(keys) = asked.keys {
-                remember(call, words, snapshot, authorised, Question { keys, headers });
+            if let Some(words) = call.words.take()
+                && asked.is_everybodys()
+            {
+                remember(call, words, snapshot, authorised, Question::of(&asked.keys, &headers));
             }
-            return Ok(answer);
+            // The request's fields are no longer needed, but their memory.
+            return Ok(asked.answer_from(stored, now, false, headers));
         }
         _ => {
             if (asked.directives.only_if_cached || asked.wanted.is_some())

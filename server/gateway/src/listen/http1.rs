@@ -165,6 +165,7 @@ impl Http1 {
             Ok(Some(length)) => {
                 let seen = self.worker.repeats.look(&bytes[..length]);
                 if let Seen::Understood(known) = &seen
+                    && !self.lines.are_too_many()
                     && let Some(response) =
                         answer_again(&self.worker, &self.connection, known, &mut self.spare)
                 {
@@ -173,8 +174,9 @@ impl Http1 {
                     head_since.set(0);
                     return Some(Next::Answered(response));
                 }
-                let head = inbox.take_head(length);
-                words = matches!(seen, Seen::Before).then(|| Bytes::clone(&head));
+                let is_worth_it = matches!(seen, Seen::Often);
+                let head = inbox.take_head(length, is_worth_it);
+                words = is_worth_it.then(|| head.clone());
                 self.lines.read(&head, std::mem::take(&mut self.spare)).map_err(|violation| (head, violation))
             }
             Err(violation) => Err((Bytes::copy_from_slice(bytes), violation)),
@@ -202,7 +204,7 @@ impl Http1 {
         // Version 1.1 keeps a connection without being asked to.
         let says_no_more =
             version == Version::HTTP_11 && Said { keep_alive: false, ..said } == Said::default();
-        let words = words.filter(|_| says_no_more).map(|words| Box::from(&*words));
+        let words = words.filter(|_| says_no_more);
         let arrived = Box::new(Arrived { head: parts, body, upgrade, violation: None, words });
         Asked { arrived, said, old_client: version == Version::HTTP_10, to_head, upgrade: sender }
     }

@@ -2,13 +2,14 @@
 //!
 //! Clients that keep a connection say the same head over and over, and so do all clients of one kind. To read it, to find the
 //! route and to make the cache's key takes longer than the rest of a hit, and nothing of that depends on more than the head's
-//! bytes and the snapshot, where the head names nobody (no credential, no cookie), belongs to no other call (no trace, no id)
-//! and comes from no proxy that speaks for others. What does depend on more is asked each time: readiness, limits, what is
-//! stored, and whether that is still fresh (docs/adr/0012).
+//! bytes, the settings and the APIs, where the head names nobody (no credential, no cookie), belongs to no other call (no
+//! trace, no id) and comes from no proxy that speaks for others. What does depend on more is asked each time: readiness,
+//! limits, what is stored, and whether that is still fresh (docs/adr/0012).
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Response, Uri, Version};
 
@@ -21,8 +22,8 @@ use crate::state::Snapshot;
 use crate::worker::Worker;
 
 /// Heads that a thread remembers at most, each in the slot of its hash.
-const SLOTS: usize = 256;
-/// Longer heads are not remembered, so that all of them take little memory.
+const SLOTS: usize = 512;
+/// Longer heads are not remembered: they would take more memory than they are worth.
 const MAX_BYTES: usize = 1_024;
 
 /// What heads mean that a thread has answered from the store, by their bytes.
@@ -34,24 +35,25 @@ pub(crate) struct Repeats {
 
 #[derive(Clone, Default)]
 struct Slot {
-    /// The hash of the last head here that is not known.
+    /// The hash of the last head here that was not known.
     seen: u64,
+    /// How often it came since then.
+    times: u32,
     known: Option<Rc<Understood>>,
 }
 
 /// How often a head was seen.
 pub(crate) enum Seen {
-    /// Not lately.
-    Never,
+    Seldom,
     /// So that it is worth remembering what it means.
-    Before,
+    Often,
     Understood(Rc<Understood>),
 }
 
-/// What a head means under a snapshot.
+/// What a head means with certain settings and APIs.
 pub(crate) struct Understood {
-    words: Box<[u8]>,
-    /// Of the snapshot.
+    words: Bytes,
+    /// Of these.
     generation: u64,
     uri: Uri,
     host: Option<HeaderValue>,
@@ -65,7 +67,7 @@ impl Repeats {
     /// Looks for a head, and notes that it was seen.
     pub(crate) fn look(&self, head: &[u8]) -> Seen {
         if head.len() > MAX_BYTES || !head.starts_with(b"GET ") {
-            return Seen::Never;
+            return Seen::Seldom;
         }
         let hash = crate::cache::key::hash(head);
         let mut slots = self.slots.borrow_mut();
@@ -75,10 +77,15 @@ impl Repeats {
         let slot = &mut slots[place(hash)];
         match &slot.known {
             Some(known) if *known.words == *head => Seen::Understood(Rc::clone(known)),
-            _ if slot.seen == hash => Seen::Before,
+            _ if slot.seen == hash => {
+                slot.times = slot.times.wrapping_add(1);
+                // The more often that was in vain, the more seldom it is tried: most heads are none to be remembered.
+                let is_worth_it = slot.times.is_power_of_two() || slot.times.is_multiple_of(256);
+                if is_worth_it { Seen::Often } else { Seen::Seldom }
+            }
             _ => {
-                slot.seen = hash;
-                Seen::Never
+                (slot.seen, slot.times) = (hash, 0);
+                Seen::Seldom
             }
         }
     }
@@ -90,9 +97,9 @@ impl Repeats {
         }
     }
 
-    /// Forgets what heads mean: under another snapshot it may be something else.
+    /// Forgets what heads mean: with other settings or APIs it may be something else.
     pub(crate) fn forget(&self) {
-        self.slots.borrow_mut().iter_mut().for_each(|slot| slot.known = None);
+        self.slots.borrow_mut().iter_mut().for_each(|slot| (slot.times, slot.known) = (0, None));
     }
 }
 
@@ -104,7 +111,7 @@ fn place(hash: u64) -> usize {
 /// it.
 pub(crate) fn remember(
     call: &mut Call,
-    words: Box<[u8]>,
+    words: Bytes,
     snapshot: &Snapshot,
     authorised: &Authorised,
     question: Question,
@@ -125,8 +132,8 @@ pub(crate) fn remember(
     });
 }
 
-/// Answers a request from the store whose head is understood. None, and nothing has happened: it takes the whole pipeline. Writes
-/// fields into a map that may have been used before.
+/// Answers a request from the store whose head is understood. None: it takes the whole pipeline; all that has happened is that
+/// what is stored counts as asked for. Writes fields into a map that may have been used before.
 pub(crate) fn answer_again(
     worker: &Rc<Worker>,
     connection: &Rc<Connection>,

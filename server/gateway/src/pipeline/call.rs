@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
@@ -50,7 +51,7 @@ pub(crate) struct Call {
     pub(crate) client: IpAddr,
     pub(crate) version: http::Version,
     /// The head as it was written, where it is worth remembering what it means.
-    pub(crate) words: Option<Box<[u8]>>,
+    pub(crate) words: Option<Bytes>,
     pub(crate) api: Option<Arc<Api>>,
     /// Index in the API's routes.
     pub(crate) route: Option<usize>,

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use sluice_contract::calls::{CacheOutcome, Call};
 use sluice_contract::ids::PurgeId;
 use sluice_contract::journal::{Change, Purge, PurgeScope};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::{Rig, Start, Upstream, text};
 
@@ -37,9 +39,10 @@ async fn counting(fields: &'static [(&'static str, &'static str)]) -> Upstream {
     .await
 }
 
-/// Whether the call's head was not read: there was nothing to decide.
+/// Whether the call was answered from the store without its head being read: there was nothing to decide.
 fn is_repeat(call: &Call) -> bool {
-    call.stages.iter().all(|stage| stage.stage != "decide")
+    let has = |name| call.stages.iter().any(|stage| stage.stage == name);
+    has("cache") && !has("decide")
 }
 
 /// Gets a path so often that its head is understood, and then once more. The last body.
@@ -119,9 +122,75 @@ async fn what_has_changed_since_a_head_came_counts() {
     assert_eq!(rig.get("/acme/c/a", &[]).await.code(), "unknown_route");
     rig.api("c", other.address, cached());
     assert_eq!(get_often(&rig, "/acme/c/a", &[]).await, "4", "what was stored is everybody's still");
-    rig.settings(json!({ "limits": { "header_count": 1 } }));
-    assert_eq!(rig.get("/acme/c/a", &[("accept", "*/*")]).await.code(), "headers_too_large");
+    let headers = json!({ "type": "headers", "settings": { "response": { "set": [{ "name": "x-by", "value": "rule" }] } } });
+    rig.settings(json!({ "policies": [headers] }));
+    assert_eq!(rig.get("/acme/c/a", &[]).await.header("x-by"), "rule", "the environment has a rule for all");
     assert!(repeats(&rig, 20).await >= 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_s_limits_hold_for_heads_that_others_may_send() {
+    let upstream = counting(FRESH).await;
+    let mut rig = rig();
+    rig.api("c", upstream.address, cached());
+    rig.settings(json!({ "limits": { "header_count": 1 } }));
+    let mut early = TcpStream::connect(rig.address()).await.unwrap();
+    let small = b"GET /acme/c/a HTTP/1.1\r\nHost: gateway.test\r\n\r\n";
+    let large = b"GET /acme/c/a HTTP/1.1\r\nHost: gateway.test\r\nAccept: */*\r\n\r\n";
+    assert!(said(&mut early, small).await.starts_with("HTTP/1.1 200"));
+    rig.settings(json!({}));
+    for _ in 0..4 {
+        assert!(from([127, 0, 0, 1], rig.address(), large).await.starts_with("HTTP/1.1 200"));
+    }
+    assert!(said(&mut early, large).await.starts_with("HTTP/1.1 431"));
+    assert!(repeats(&rig, 5).await >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_stops_says_so_to_whom_it_knows() {
+    let upstream = counting(FRESH).await;
+    let slow = Upstream::new(|_| async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        text(200, &[], "")
+    })
+    .await;
+    let mut rig = rig();
+    rig.api("c", upstream.address, cached());
+    rig.api("slow", slow.address, json!({}));
+    let head = b"GET /acme/c/a HTTP/1.1\r\nHost: gateway.test\r\n\r\n";
+    let mut stream = TcpStream::connect(rig.address()).await.unwrap();
+    for _ in 0..4 {
+        assert!(!said(&mut stream, head).await.contains("connection: close"));
+    }
+    // A call in flight keeps the connection while the gateway stops.
+    let both = [&b"GET /acme/slow/a HTTP/1.1\r\nHost: gateway.test\r\n\r\n"[..], head].concat();
+    stream.write_all(&both).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let running = rig.running;
+    tokio::task::spawn_blocking(move || running.stop(Duration::from_secs(5))).await.unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(
+        (rest.matches("HTTP/1.1 200").count(), rest.matches("connection: close").count()),
+        (1, 1),
+        "{rest}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_without_a_body_and_with_fields_that_depend_on_the_call_come_again() {
+    let empty = Upstream::new(|_| async { text(200, FRESH, "") }).await;
+    let limited = counting(&[("cache-control", "max-age=60"), ("ratelimit", "\"own\";r=7;t=9")]).await;
+    let mut rig = rig();
+    rig.api("empty", empty.address, cached());
+    rig.api("limited", limited.address, cached());
+    for _ in 0..4 {
+        let seen = rig.get("/acme/empty/a", &[]).await;
+        assert_eq!((seen.status.as_u16(), seen.header("content-length"), seen.body.len()), (200, "0", 0));
+        let seen = rig.get("/acme/limited/a", &[]).await;
+        assert_eq!((seen.header("ratelimit"), &seen.body[..]), ("\"own\";r=7;t=9", &b"1"[..]));
+    }
+    assert_eq!((empty.count(), limited.count(), repeats(&rig, 8).await), (1, 1, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +224,7 @@ async fn limits_count_every_time_a_head_comes() {
         );
     }
     let calls = rig.calls(8).await;
-    assert_eq!(calls.iter().filter(|call| is_repeat(call)).count(), 6);
+    assert_eq!(calls.iter().filter(|call| is_repeat(call)).count(), 4);
     assert_eq!(calls.iter().filter(|call| call.error.as_deref() == Some("rate_limited")).count(), 2);
 }
 
@@ -212,10 +281,7 @@ async fn a_proxy_that_speaks_for_others_is_heard_each_time() {
     rig.settings(json!({ "trusted_proxies": ["127.0.0.1"] }));
     get_often(&rig, "/acme/c/a", &[("x-forwarded-for", "192.0.2.7")]).await;
     let calls = rig.calls(4).await;
-    assert!(
-        calls.iter().all(|call| call.client_ip == "192.0.2.7" && !is_repeat(call)),
-        "{calls:?}"
-    );
+    assert!(calls.iter().all(|call| call.client_ip == "192.0.2.7" && !is_repeat(call)), "{calls:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,19 +295,22 @@ async fn what_a_head_means_from_a_proxy_is_not_what_it_means_from_others() {
     for _ in 0..4 {
         assert!(from(2).await.ends_with("\r\n\r\n1"), "over HTTPS, as the proxy says");
     }
-    for _ in 0..4 {
+    for _ in 0..8 {
         assert!(from(1).await.ends_with("\r\n\r\n2"), "not over HTTPS, whatever somebody says");
     }
     assert!(from(2).await.ends_with("\r\n\r\n1"));
-    assert!(repeats(&rig, 9).await >= 2);
+    assert!(repeats(&rig, 13).await >= 2);
 }
 
 /// What comes back for a head from this address.
 async fn from(address: [u8; 4], gateway: std::net::SocketAddr, head: &[u8]) -> String {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
     socket.bind((address, 0).into()).unwrap();
-    let mut stream = socket.connect(gateway).await.unwrap();
+    said(&mut socket.connect(gateway).await.unwrap(), head).await
+}
+
+/// What comes back for a head on this connection.
+async fn said(stream: &mut TcpStream, head: &[u8]) -> String {
     stream.write_all(head).await.unwrap();
     let mut buffer = vec![0; 4_096];
     let read = stream.read(&mut buffer).await.unwrap();
@@ -327,13 +396,11 @@ async fn heads_that_follow_one_another_on_a_connection_are_answered_in_their_ord
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_head_that_arrives_in_pieces_is_answered_when_it_is_whole() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let upstream = counting(FRESH).await;
     let mut rig = rig();
     rig.api("c", upstream.address, cached());
     let head = b"GET /acme/c/a HTTP/1.1\r\nHost: gateway.test\r\n\r\n";
-    let mut stream = tokio::net::TcpStream::connect(rig.address()).await.unwrap();
-    let mut buffer = vec![0; 4_096];
+    let mut stream = TcpStream::connect(rig.address()).await.unwrap();
     rig.settings(json!({ "limits": { "header_timeout_ms": 300 } }));
     for (cut, pause) in
         [(head.len(), 0), (head.len(), 0), (head.len(), 0), (1, 0), (20, 0), (head.len() - 1, 800)]
@@ -342,9 +409,7 @@ async fn a_known_head_that_arrives_in_pieces_is_answered_when_it_is_whole() {
         tokio::time::sleep(Duration::from_millis(pause)).await;
         stream.write_all(&head[..cut]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
-        stream.write_all(&head[cut..]).await.unwrap();
-        let read = stream.read(&mut buffer).await.unwrap();
-        let answer = String::from_utf8_lossy(&buffer[..read]);
+        let answer = said(&mut stream, &head[cut..]).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n1"), "{answer}");
     }
     assert_eq!(repeats(&rig, 6).await, 4);

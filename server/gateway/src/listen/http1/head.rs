@@ -102,13 +102,19 @@ impl Lines {
         self.seen = 0;
     }
 
+    /// Whether the head whose end was found has more fields than it may.
+    pub(super) fn are_too_many(&self) -> bool {
+        // The request line and the empty line are none.
+        self.ends.len().saturating_sub(2) > self.limits.fields
+    }
+
     fn parse(&self, head: &Bytes, mut headers: HeaderMap) -> Result<Head, Violation> {
         let [first, fields @ .., _] = self.ends.as_slice() else { return Err(Violation::NotARequest) };
         let line = RequestLine::read(&head[..first - 2])?;
         let target = line.uri(head)?;
         let method = Method::from_bytes(line.method).map_err(|_| Violation::NotARequest)?;
         let version = if line.old { Version::HTTP_10 } else { Version::HTTP_11 };
-        if fields.len() > self.limits.fields {
+        if self.are_too_many() {
             return Err(Violation::TooManyFields);
         }
         let (mut said, mut begin) = (Said::default(), *first);

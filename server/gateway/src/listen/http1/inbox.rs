@@ -52,9 +52,10 @@ impl Inbox {
         }
     }
 
-    /// Takes a head. What is kept of it does not keep a body that arrived with it.
-    pub(super) fn take_head(&mut self, length: usize) -> Bytes {
-        if self.buffer.capacity() <= ROOM {
+    /// Takes a head. What is kept of it does not keep a body that arrived with it, nor other heads where it is to be kept for
+    /// long.
+    pub(super) fn take_head(&mut self, length: usize, for_long: bool) -> Bytes {
+        if self.buffer.capacity() <= ROOM && !for_long {
             return self.buffer.split_to(length).freeze();
         }
         let head = Bytes::copy_from_slice(&self.buffer[..length]);
@@ -141,5 +142,20 @@ impl Inbox {
         let read = ready!(poll_read_buf(Pin::new(tcp), context, &mut self.buffer));
         self.ended |= matches!(read, Ok(0) | Err(_));
         Poll::Ready(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_that_is_kept_for_long_keeps_nothing_else() {
+        let mut inbox = Inbox::new(BytesMut::from(&b"one two"[..]));
+        let (one, two) = (inbox.take_head(3, true), inbox.take_head(4, false));
+        assert_eq!(
+            (&one[..], one.is_unique(), &two[..], two.is_unique()),
+            (&b"one"[..], true, &b" two"[..], false)
+        );
     }
 }
