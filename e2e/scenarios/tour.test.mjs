@@ -61,6 +61,11 @@ describe("the README's tour", { timeout: 300_000 }, () => {
 
   it('2: the calls are in the log with where their time went, and on the overview', async () => {
     const { page } = demo.person;
+    // A gateway sends what it has recorded four times a second.
+    await eventually('the refused call has arrived', async () => {
+      const { items } = await admin.get(`${base}/calls?status=401&limit=50`);
+      return items.some((call) => call.path === '/demo/bookstore/books/1');
+    });
     await demo.person.open('/calls?status=401');
     await seeRow(demo.person, '/demo/bookstore/books/1');
     await row(demo.person, '/demo/bookstore/books/1').first().getByRole('link').first().click();
