@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::HeaderMap;
 use sluice_contract::guard::Forbidden;
 use sluice_contract::ids::CallId;
 
@@ -31,6 +32,31 @@ pub struct Worker {
     /// How often it had other settings or APIs than the one before.
     generation: Cell<u64>,
     pub(crate) repeats: Repeats,
+    pub(crate) spare: SpareMaps,
+}
+
+/// Maps of fields whose memory others can have: what the last answer touched, the next one finds in the processor's caches.
+#[derive(Default)]
+pub(crate) struct SpareMaps(RefCell<Vec<HeaderMap>>);
+
+impl SpareMaps {
+    /// More are not kept.
+    const MOST: usize = 64;
+    /// Fields for which a map that is kept has room.
+    const LARGEST: usize = 200;
+
+    /// An empty one, with or without memory.
+    pub(crate) fn take(&self) -> HeaderMap {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give(&self, mut map: HeaderMap) {
+        let mut maps = self.0.borrow_mut();
+        if maps.len() < Self::MOST && map.capacity() <= Self::LARGEST {
+            map.clear();
+            maps.push(map);
+        }
+    }
 }
 
 /// The snapshot that a thread saw last. Counting references in memory of its own spares the threads from fighting over
@@ -52,7 +78,7 @@ impl Worker {
         let pools = Rc::default();
         let (ids, epoch) = (Ids::new(), Cell::new(0));
         let internal = false;
-        let (generation, repeats) = Default::default();
+        let (generation, repeats, spare) = Default::default();
         let worker = Self {
             shared,
             recorder,
@@ -65,6 +91,7 @@ impl Worker {
             snapshot,
             generation,
             repeats,
+            spare,
         };
         worker.set_time();
         Rc::new(worker)
@@ -170,5 +197,25 @@ impl Ids {
         bytes[8..].copy_from_slice(&self.random().to_ne_bytes()[..2]);
         let millis = u64::try_from(at_us).unwrap_or_default() / 1_000;
         CallId(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{ACCEPT, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn maps_are_handed_on_empty_and_neither_many_nor_large_ones_are_kept() {
+        let spare = SpareMaps::default();
+        let mut used = HeaderMap::with_capacity(8);
+        used.insert(ACCEPT, HeaderValue::from_static("x"));
+        (spare.give(used), spare.give(HeaderMap::with_capacity(1_000)));
+        let map = spare.take();
+        assert!(map.is_empty() && map.capacity() >= 8);
+        assert_eq!(spare.take().capacity(), 0);
+        (0..1_000).for_each(|_| spare.give(HeaderMap::with_capacity(1)));
+        assert_eq!(spare.0.borrow().len(), SpareMaps::MOST);
     }
 }

@@ -68,8 +68,11 @@ impl Body {
 
     /// All of it, when it is in memory: that was the end of the body.
     pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
-        let Origin::Full(bytes) = &mut self.origin else { return None };
-        let bytes = std::mem::take(bytes);
+        let bytes = match &mut self.origin {
+            Origin::Empty => Bytes::new(),
+            Origin::Full(bytes) => std::mem::take(bytes),
+            Origin::Upstream(_) | Origin::Fill(_) => return None,
+        };
         self.origin = Origin::Empty;
         self.bytes = bytes.len() as u64;
         self.end(None);

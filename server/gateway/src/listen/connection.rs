@@ -58,6 +58,11 @@ impl Connection {
         Busy { state: Rc::clone(&self.state), tick: Rc::clone(&self.tick) }
     }
 
+    /// A call was answered at once.
+    pub(super) fn used(&self) {
+        self.state.used_at.set(self.tick.get());
+    }
+
     /// Sends the client an interim response, if it speaks HTTP/1. The answer to the same request has not begun.
     pub(crate) fn say_before_the_answer(&self, status: StatusCode, fields: &HeaderMap) {
         if let Some(wire) = self.wire.get().and_then(Weak::upgrade) {

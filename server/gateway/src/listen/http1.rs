@@ -3,6 +3,7 @@
 //! A codec of our own, since nothing of a general one can be left out of each request: it reads a head once and strictly,
 //! has one buffer for each direction, and makes no task and no channel for a request (docs/adr/0010). HTTP/2 is hyper's.
 
+mod answering;
 mod departures;
 mod encode;
 mod head;
@@ -13,20 +14,16 @@ mod violation;
 mod wire;
 
 use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use http::header::HeaderName;
-use http::{HeaderMap, Method, Response, StatusCode, Version};
-use http_body::{Body as _, Frame};
+use bytes::{Bytes, BytesMut};
+use encode::Manner;
+use http::{Method, StatusCode, Version};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 pub(super) use departures::Departures;
-use encode::{Delimited, Manner};
 pub use head::HeadLimits;
 use head::{Head, Lines, Said};
 pub use violation::Violation;
@@ -34,10 +31,8 @@ pub(super) use wire::Wire;
 pub(crate) use wire::{Http1Body, Upgraded};
 
 use super::connection::Connection;
-use super::linger::Linger;
 use super::watch::Watch;
-use crate::body::{Body, ClientStream};
-use crate::http1::chunked;
+use crate::body::ClientStream;
 use crate::pipeline::{Arrived, Seen, answer, answer_again};
 use crate::worker::Worker;
 
@@ -49,8 +44,6 @@ pub(super) struct Http1 {
     wire: Rc<Wire>,
     lines: Lines,
     limits: HeadLimits,
-    /// The last answer's map, whose memory the next request's fields can have.
-    spare: HeaderMap,
 }
 
 /// A request that the pipeline may answer.
@@ -64,11 +57,13 @@ struct Asked {
     upgrade: Option<oneshot::Sender<Upgraded>>,
 }
 
-/// The next request, or the answer to it where its head was understood before.
-#[expect(clippy::large_enum_variant, reason = "there is one of it, on its way to where it is taken apart")]
-enum Next {
+/// What has come of what has arrived.
+enum Heard {
+    /// No whole head.
+    Nothing,
     Asked(Asked),
-    Answered(Response<Body>),
+    /// A request whose head was understood before.
+    Answered(After),
 }
 
 /// What becomes of a connection after an answer.
@@ -100,7 +95,6 @@ impl Http1 {
             connection,
             lines: Lines::new(limits),
             limits,
-            spare: HeaderMap::new(),
         }
     }
 
@@ -111,14 +105,15 @@ impl Http1 {
 
     /// Serves until the client or the gateway ends it.
     pub(super) async fn serve(mut self) {
-        while let Ok(Some(next)) = self.next_request().await {
-            let after = match next {
-                Next::Asked(asked) => self.exchange(asked).await,
-                Next::Answered(response) => {
-                    let _busy = self.connection.busy();
-                    let manner = Manner { old_client: false, to_head: false, keep: true };
-                    self.send(response, manner, &Said::default()).await
-                }
+        loop {
+            if self.wire.out().is_full() && self.flush().await.is_err() {
+                return;
+            }
+            let after = match self.hear() {
+                Heard::Asked(asked) => self.exchange(asked).await,
+                Heard::Answered(after) => after,
+                Heard::Nothing if self.more_arrives().await => After::NextRequest,
+                Heard::Nothing => break,
             };
             match after {
                 After::NextRequest => {}
@@ -130,54 +125,49 @@ impl Http1 {
         let _ = self.flush().await;
     }
 
-    /// The next request; None when there will be none.
-    async fn next_request(&mut self) -> io::Result<Option<Next>> {
-        loop {
-            if let Some(next) = self.arrived() {
-                return Ok(Some(next));
-            }
-            let is_idle = self.wire.inbox().bytes().is_empty();
-            if is_idle && self.connection.state.stopping.get() {
-                return Ok(None);
-            }
-            let (state, tick) = (&self.connection.state, &self.watch.tick);
-            if poll_fn(|context| self.wire.poll_next(state, tick, context)).await? == 0 {
-                return Ok(None);
-            }
+    /// Waits for more of a request. False when there will be none.
+    async fn more_arrives(&self) -> bool {
+        let (state, tick) = (&self.connection.state, &self.watch.tick);
+        let is_idle = self.wire.inbox().bytes().is_empty();
+        if is_idle && state.stopping.get() {
+            return false;
         }
+        matches!(poll_fn(|context| self.wire.poll_next(state, tick, context)).await, Ok(1..))
     }
 
-    /// The request whose head has arrived, in order or not.
-    fn arrived(&mut self) -> Option<Next> {
+    /// Takes the request whose head has arrived, in order or not, and answers it where its head is understood: nothing of
+    /// that has to wait, so nothing of it takes memory of the connection's own.
+    fn hear(&mut self) -> Heard {
         let head_since = &self.connection.state.head_since;
         let mut inbox = self.wire.inbox();
         inbox.skip_empty_lines();
         let bytes = inbox.bytes();
         if bytes.is_empty() {
-            return None;
+            return Heard::Nothing;
         }
         if head_since.get() == 0 {
             head_since.set(self.watch.tick.get().max(1));
         }
         let mut words = None;
         let read = match self.lines.look(bytes) {
-            Ok(None) => return None,
+            Ok(None) => return Heard::Nothing,
             Ok(Some(length)) => {
                 let seen = self.worker.repeats.look(&bytes[..length]);
                 if let Seen::Understood(known) = &seen
                     && !self.lines.are_too_many()
-                    && let Some(response) =
-                        answer_again(&self.worker, &self.connection, known, &mut self.spare)
+                    && !self.connection.state.stopping.get()
+                    && let Some(answer) = answer_again(&self.worker, &self.connection, known)
                 {
                     inbox.skip_head(length);
                     self.lines.begin();
                     head_since.set(0);
-                    return Some(Next::Answered(response));
+                    drop(inbox);
+                    return Heard::Answered(self.say_at_once(answer));
                 }
                 let is_worth_it = matches!(seen, Seen::Often);
                 let head = inbox.take_head(length, is_worth_it);
                 words = is_worth_it.then(|| head.clone());
-                self.lines.read(&head, std::mem::take(&mut self.spare)).map_err(|violation| (head, violation))
+                self.lines.read(&head, self.worker.spare.take()).map_err(|violation| (head, violation))
             }
             Err(violation) => Err((Bytes::copy_from_slice(bytes), violation)),
         };
@@ -186,10 +176,10 @@ impl Http1 {
             inbox.expect_body(&head.said);
         }
         drop(inbox);
-        Some(Next::Asked(match read {
+        Heard::Asked(match read {
             Ok(head) => self.asked(head, words),
             Err((bytes, violation)) => self.refused(&bytes, violation),
-        }))
+        })
     }
 
     /// The words are those of the head, where they are worth remembering.
@@ -250,23 +240,6 @@ impl Http1 {
         }
     }
 
-    /// Writes the answer to a request, whose call ends with it.
-    async fn send(&mut self, mut response: Response<Body>, manner: Manner, said: &Said) -> After {
-        let keep = manner.keep && !self.connection.state.stopping.get() && !closes(&response);
-        let sent = self.respond(&mut response, Manner { keep, ..manner }, said.trailers).await;
-        // The call ends with its answer, not with what of the request nobody wanted.
-        drop(response);
-        match sent {
-            Err(_) => After::Gone,
-            Ok(_) if !self.wire.is_whole() && !self.wire.skip_body().await => {
-                After::Close { still_sending: true }
-            }
-            Ok(Delimited::Close) => After::Close { still_sending: false },
-            Ok(_) if !keep || self.connection.state.stopping.get() => After::Close { still_sending: false },
-            Ok(_) => After::NextRequest,
-        }
-    }
-
     /// While an answer is waited for: what was said before it leaves. Ready when the client has gone, which takes its call with
     /// it.
     fn poll_waiting(&self, context: &mut Context<'_>) -> Poll<()> {
@@ -278,143 +251,4 @@ impl Http1 {
         }
         self.wire.poll_gone(context)
     }
-
-    /// Writes an answer.
-    async fn respond(
-        &mut self,
-        response: &mut Response<Body>,
-        manner: Manner,
-        takes_trailers: bool,
-    ) -> io::Result<Delimited> {
-        let status = response.status();
-        let delimited = manner.delimit(status, response.body().size_hint().exact());
-        let manner = Manner { keep: manner.keep && delimited != Delimited::Close, ..manner };
-        let trailers = if takes_trailers && delimited == Delimited::Chunks {
-            chunked::announced(response.headers())
-        } else {
-            Vec::new()
-        };
-        let (date, lead) = (self.watch.date(), response.body().lead());
-        manner.write(status, response.headers(), lead, delimited, &date, self.wire.out().end());
-        self.spare = std::mem::take(response.headers_mut());
-        self.spare.clear();
-        let body = response.body_mut();
-        let sent = match delimited {
-            Delimited::Unsent(_) => Ok(()),
-            Delimited::Length(length) => match self.whole(body) {
-                Some(whole) => {
-                    self.wire.out().push(whole);
-                    Ok(())
-                }
-                None => self.send_length(body, length).await,
-            },
-            Delimited::Chunks => self.send_chunks(body, &trailers).await,
-            Delimited::Close => self.send_length(body, u64::MAX).await,
-        };
-        let may_wait = sent.is_ok() && manner.keep && !self.wire.out().is_full();
-        if may_wait && status != StatusCode::SWITCHING_PROTOCOLS {
-            self.watch.departures.add(&self.wire);
-        } else {
-            // What there is of an answer that broke off is sent, too.
-            self.flush().await?;
-        }
-        sent.map(|()| delimited)
-    }
-
-    /// A body that is in memory and for which there is room.
-    fn whole(&self, body: &mut Body) -> Option<Bytes> {
-        if self.wire.out().is_full() { None } else { body.take_whole() }
-    }
-
-    /// A body of this many bytes; no more, and an error when there are fewer.
-    async fn send_length(&mut self, body: &mut Body, length: u64) -> io::Result<()> {
-        let mut left = length;
-        while !body.is_end_stream() {
-            let Some(frame) = self.frame(body).await? else { break };
-            let Ok(data) = frame.into_data() else { continue };
-            if data.len() as u64 > left {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            left -= data.len() as u64;
-            self.wire.out().push(data);
-        }
-        if left > 0 && length != u64::MAX { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
-    }
-
-    /// A body in chunks, with those trailers that were announced.
-    async fn send_chunks(&mut self, body: &mut Body, announced: &[HeaderName]) -> io::Result<()> {
-        let mut trailers = HeaderMap::new();
-        while let Some(frame) = self.frame(body).await? {
-            match frame.into_data() {
-                Ok(data) if data.is_empty() => {}
-                Ok(data) => {
-                    let mut out = self.wire.out();
-                    chunked::write_size(data.len(), out.end());
-                    out.push(data);
-                    out.end().put_slice(b"\r\n");
-                }
-                Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
-            }
-        }
-        chunked::write_end(&trailers, announced, self.wire.out().end());
-        Ok(())
-    }
-
-    /// The next frame of an answer, for which there is room. What is ready leaves before anybody waits for more.
-    async fn frame(&mut self, body: &mut Body) -> io::Result<Option<Frame<Bytes>>> {
-        if self.wire.out().is_full() {
-            self.flush().await?;
-        }
-        let (wire, state, tick) = (&self.wire, &self.connection.state, &self.watch.tick);
-        poll_fn(|context| {
-            if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
-                return Poll::Ready(frame.transpose().map_err(io::Error::other));
-            }
-            if let Poll::Ready(Err(error)) = state.note(tick, wire.poll_flush(context)) {
-                return Poll::Ready(Err(error));
-            }
-            wire.poll_gone(context).map(|()| Err(io::ErrorKind::ConnectionReset.into()))
-        })
-        .await
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        let (wire, state) = (&self.wire, &self.connection.state);
-        poll_fn(|context| state.note(&self.watch.tick, wire.poll_flush(context))).await
-    }
-
-    /// Goes on in another protocol.
-    async fn switch(&mut self, mut response: Response<Body>, upgrade: oneshot::Sender<Upgraded>) -> After {
-        let manner = Manner { old_client: false, to_head: false, keep: true };
-        // A body that is still to come would be taken for the other protocol.
-        let sent = self.respond(&mut response, manner, false).await;
-        drop(response);
-        if sent.is_ok() && self.wire.is_whole() {
-            let _ = upgrade.send(Upgraded::new(Rc::clone(&self.wire)));
-        }
-        After::Gone
-    }
-
-    /// Closes so that a client that is still sending gets the time to read the answer.
-    async fn close(mut self, still_sending: bool) {
-        if self.flush().await.is_err() {
-            return;
-        }
-        let state = &self.connection.state;
-        let shut = poll_fn(|context| self.wire.poll_shutdown(context)).await;
-        if shut.is_err() || !still_sending || self.wire.is_at_end() {
-            return;
-        }
-        let mut linger = Linger::begin();
-        poll_fn(|context| self.wire.poll_linger(&mut linger, state, context)).await;
-    }
-}
-
-/// Whether an answer says that it is the last. One from the store does not.
-fn closes(response: &Response<Body>) -> bool {
-    if response.body().lead().is_some() {
-        return false;
-    }
-    let lists = response.headers().get_all(http::header::CONNECTION);
-    lists.iter().any(|list| list.as_bytes().eq_ignore_ascii_case(b"close"))
 }

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue};
+use http::header::HeaderValue;
 use http::{Method, Response, Uri, Version};
 
 use super::call::{Saying, Told};
@@ -133,12 +133,11 @@ pub(crate) fn remember(
 }
 
 /// Answers a request from the store whose head is understood. None: it takes the whole pipeline; all that has happened is that
-/// what is stored counts as asked for. Writes fields into a map that may have been used before.
+/// what is stored counts as asked for.
 pub(crate) fn answer_again(
     worker: &Rc<Worker>,
     connection: &Rc<Connection>,
     known: &Understood,
-    spare: &mut HeaderMap,
 ) -> Option<Response<Body>> {
     let snapshot = worker.snapshot();
     let stands = worker.generation(&snapshot) == Some(known.generation)
@@ -155,7 +154,7 @@ pub(crate) fn answer_again(
     let response = match limit::take(&snapshot, &mut call, authorised) {
         Ok(()) => {
             call.cache = hit.outcome();
-            let answer = hit.answer(std::mem::take(spare));
+            let answer = hit.answer(worker.spare.take());
             call.mark("cache");
             transform::response(&snapshot, authorised, answer)
         }

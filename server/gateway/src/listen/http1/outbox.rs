@@ -8,7 +8,9 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio::io::AsyncWrite as _;
 use tokio::net::TcpStream;
 
-/// Copying a piece that is smaller costs less than handing it to the kernel apart.
+/// Copying a piece that is no larger costs less than handing it to the kernel apart.
+const TINY: usize = 256;
+/// A larger piece is not copied, even when more is to follow it.
 const SMALL: usize = 4 << 10;
 /// More than this is not gathered before it is sent.
 const MUCH: usize = 64 << 10;
@@ -26,21 +28,26 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Where to write what comes next.
     pub(super) fn end(&mut self) -> &mut BytesMut {
-        if self.middle.is_empty() { &mut self.first } else { &mut self.last }
+        if self.middle.len() > SMALL {
+            return &mut self.last;
+        }
+        self.first.put_slice(&std::mem::take(&mut self.middle));
+        &mut self.first
     }
 
     /// Adds a piece. There is room for it: [`Self::is_full`] was asked.
     pub(super) fn push(&mut self, piece: Bytes) {
-        if piece.len() <= SMALL || !self.middle.is_empty() {
+        if piece.len() <= TINY || self.middle.len() > SMALL {
             self.end().put_slice(&piece);
         } else {
+            self.end();
             self.middle = piece;
         }
     }
 
     /// Nothing more should be added before what is there has left.
     pub(super) fn is_full(&self) -> bool {
-        !self.middle.is_empty() || self.first.len() > MUCH
+        self.middle.len() > SMALL || self.first.len() > MUCH
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -97,9 +104,13 @@ impl Outbox {
         self.first.advance(of_first);
         let of_middle = (written - of_first).min(self.middle.len());
         self.middle.advance(of_middle);
-        if self.middle.is_empty() && !self.last.is_empty() {
-            self.last.advance(written - of_first - of_middle);
-            self.first = std::mem::take(&mut self.last);
+        if self.middle.is_empty() {
+            // Whose bytes they were may let go of them.
+            self.middle = Bytes::new();
+            if !self.last.is_empty() {
+                self.last.advance(written - of_first - of_middle);
+                self.first = std::mem::take(&mut self.last);
+            }
         }
     }
 }
@@ -113,6 +124,17 @@ mod tests {
     /// What has not left, in order.
     fn rest(outbox: &Outbox) -> Vec<u8> {
         [&outbox.first[..], &outbox.middle, &outbox.last].concat()
+    }
+
+    #[test]
+    fn a_piece_that_has_left_is_let_go_of() {
+        for length in [TINY, TINY + 1, SMALL + 1] {
+            let (mut outbox, piece) = (Outbox::default(), Bytes::from(vec![b'x'; length]));
+            outbox.push(piece.clone());
+            outbox.advance(length - 1);
+            outbox.advance(1);
+            assert!(outbox.is_empty() && piece.is_unique(), "{length}");
+        }
     }
 
     proptest! {

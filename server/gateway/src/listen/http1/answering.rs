@@ -1,0 +1,205 @@
+//! Answers on their way out.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use bytes::{BufMut as _, Bytes};
+use http::header::HeaderName;
+use http::{HeaderMap, Response, StatusCode};
+use http_body::{Body as _, Frame};
+use tokio::sync::oneshot;
+
+use super::encode::{Delimited, Manner};
+use super::head::Said;
+use super::wire::Upgraded;
+use super::{After, Http1};
+use crate::body::Body;
+use crate::http1::chunked;
+use crate::listen::linger::Linger;
+
+impl Http1 {
+    /// Writes an answer that is in memory, for which there is room, to a plain request of version 1.1 that was read whole.
+    pub(super) fn say_at_once(&mut self, mut answer: Response<Body>) -> After {
+        let keep = !closes(&answer);
+        let manner = Manner { old_client: false, to_head: false, keep };
+        let delimited = manner.delimit(answer.status(), answer.body().size_hint().exact());
+        let Some(whole) = answer.body_mut().take_whole() else { return After::Gone };
+        self.write_head(&mut answer, manner, delimited);
+        self.wire.out().push(whole);
+        self.connection.used();
+        if !keep {
+            return After::Close { still_sending: false };
+        }
+        if !self.wire.out().is_full() {
+            self.watch.departures.add(&self.wire);
+        }
+        After::NextRequest
+    }
+
+    /// Writes the answer to a request, whose call ends with it.
+    pub(super) async fn send(&mut self, mut response: Response<Body>, manner: Manner, said: &Said) -> After {
+        let keep = manner.keep && !self.connection.state.stopping.get() && !closes(&response);
+        let sent = self.respond(&mut response, Manner { keep, ..manner }, said.trailers).await;
+        // The call ends with its answer, not with what of the request nobody wanted.
+        drop(response);
+        match sent {
+            Err(_) => After::Gone,
+            Ok(_) if !self.wire.is_whole() && !self.wire.skip_body().await => {
+                After::Close { still_sending: true }
+            }
+            Ok(Delimited::Close) => After::Close { still_sending: false },
+            Ok(_) if !keep || self.connection.state.stopping.get() => After::Close { still_sending: false },
+            Ok(_) => After::NextRequest,
+        }
+    }
+
+    /// Writes an answer.
+    async fn respond(
+        &mut self,
+        response: &mut Response<Body>,
+        manner: Manner,
+        takes_trailers: bool,
+    ) -> io::Result<Delimited> {
+        let status = response.status();
+        let delimited = manner.delimit(status, response.body().size_hint().exact());
+        let manner = Manner { keep: manner.keep && delimited != Delimited::Close, ..manner };
+        let trailers = if takes_trailers && delimited == Delimited::Chunks {
+            chunked::announced(response.headers())
+        } else {
+            Vec::new()
+        };
+        self.write_head(response, manner, delimited);
+        let body = response.body_mut();
+        let sent = match delimited {
+            Delimited::Unsent(_) => Ok(()),
+            Delimited::Length(length) => match self.whole(body) {
+                Some(whole) => {
+                    self.wire.out().push(whole);
+                    Ok(())
+                }
+                None => self.send_length(body, length).await,
+            },
+            Delimited::Chunks => self.send_chunks(body, &trailers).await,
+            Delimited::Close => self.send_length(body, u64::MAX).await,
+        };
+        let may_wait = sent.is_ok() && manner.keep && !self.wire.out().is_full();
+        if may_wait && status != StatusCode::SWITCHING_PROTOCOLS {
+            self.watch.departures.add(&self.wire);
+        } else {
+            // What there is of an answer that broke off is sent, too.
+            self.flush().await?;
+        }
+        sent.map(|()| delimited)
+    }
+
+    /// Writes the head of an answer, whose map others may use again.
+    fn write_head(&self, answer: &mut Response<Body>, manner: Manner, delimited: Delimited) {
+        let (date, lead) = (self.watch.date(), answer.body().lead());
+        manner.write(answer.status(), answer.headers(), lead, delimited, &date, self.wire.out().end());
+        self.worker.spare.give(std::mem::take(answer.headers_mut()));
+    }
+
+    /// A body that is in memory and for which there is room.
+    fn whole(&self, body: &mut Body) -> Option<Bytes> {
+        if self.wire.out().is_full() { None } else { body.take_whole() }
+    }
+
+    /// A body of this many bytes; no more, and an error when there are fewer.
+    async fn send_length(&mut self, body: &mut Body, length: u64) -> io::Result<()> {
+        let mut left = length;
+        while !body.is_end_stream() {
+            let Some(frame) = self.frame(body).await? else { break };
+            let Ok(data) = frame.into_data() else { continue };
+            if data.len() as u64 > left {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            left -= data.len() as u64;
+            self.wire.out().push(data);
+        }
+        if left > 0 && length != u64::MAX { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+
+    /// A body in chunks, with those trailers that were announced.
+    async fn send_chunks(&mut self, body: &mut Body, announced: &[HeaderName]) -> io::Result<()> {
+        let mut trailers = HeaderMap::new();
+        while let Some(frame) = self.frame(body).await? {
+            match frame.into_data() {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => {
+                    let mut out = self.wire.out();
+                    chunked::write_size(data.len(), out.end());
+                    out.push(data);
+                    out.end().put_slice(b"\r\n");
+                }
+                Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+            }
+        }
+        chunked::write_end(&trailers, announced, self.wire.out().end());
+        Ok(())
+    }
+
+    /// The next frame of an answer, for which there is room. What is ready leaves before anybody waits for more.
+    async fn frame(&mut self, body: &mut Body) -> io::Result<Option<Frame<Bytes>>> {
+        if self.wire.out().is_full() {
+            self.flush().await?;
+        }
+        let (wire, state, tick) = (&self.wire, &self.connection.state, &self.watch.tick);
+        poll_fn(|context| {
+            if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
+                return Poll::Ready(frame.transpose().map_err(io::Error::other));
+            }
+            if let Poll::Ready(Err(error)) = state.note(tick, wire.poll_flush(context)) {
+                return Poll::Ready(Err(error));
+            }
+            wire.poll_gone(context).map(|()| Err(io::ErrorKind::ConnectionReset.into()))
+        })
+        .await
+    }
+
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        let (wire, state) = (&self.wire, &self.connection.state);
+        poll_fn(|context| state.note(&self.watch.tick, wire.poll_flush(context))).await
+    }
+
+    /// Goes on in another protocol.
+    pub(super) async fn switch(
+        &mut self,
+        mut response: Response<Body>,
+        upgrade: oneshot::Sender<Upgraded>,
+    ) -> After {
+        let manner = Manner { old_client: false, to_head: false, keep: true };
+        // A body that is still to come would be taken for the other protocol.
+        let sent = self.respond(&mut response, manner, false).await;
+        drop(response);
+        if sent.is_ok() && self.wire.is_whole() {
+            let _ = upgrade.send(Upgraded::new(Rc::clone(&self.wire)));
+        }
+        After::Gone
+    }
+
+    /// Closes so that a client that is still sending gets the time to read the answer.
+    pub(super) async fn close(mut self, still_sending: bool) {
+        if self.flush().await.is_err() {
+            return;
+        }
+        let state = &self.connection.state;
+        let shut = poll_fn(|context| self.wire.poll_shutdown(context)).await;
+        if shut.is_err() || !still_sending || self.wire.is_at_end() {
+            return;
+        }
+        let mut linger = Linger::begin();
+        poll_fn(|context| self.wire.poll_linger(&mut linger, state, context)).await;
+    }
+}
+
+/// Whether an answer says that it is the last. One from the store does not.
+fn closes(response: &Response<Body>) -> bool {
+    if response.body().lead().is_some() {
+        return false;
+    }
+    let lists = response.headers().get_all(http::header::CONNECTION);
+    lists.iter().any(|list| list.as_bytes().eq_ignore_ascii_case(b"close"))
+}
