@@ -66,6 +66,10 @@ impl Body {
         self.lead.as_mut()
     }
 
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.origin, Origin::Empty | Origin::Full(_))
+    }
+
     /// All of it, when it is in memory: that was the end of the body.
     pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
         let bytes = match &mut self.origin {

@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use encode::Manner;
-use http::{Method, StatusCode, Version};
+use http::{Method, Response, StatusCode, Version};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -32,7 +32,7 @@ pub(crate) use wire::{Http1Body, Upgraded};
 
 use super::connection::Connection;
 use super::watch::Watch;
-use crate::body::ClientStream;
+use crate::body::{Body, ClientStream};
 use crate::pipeline::{Arrived, Seen, answer, answer_again};
 use crate::worker::Worker;
 
@@ -62,9 +62,16 @@ enum Heard {
     /// No whole head.
     Nothing,
     Asked(Asked),
-    /// A request whose head was understood before.
-    Answered(After),
+    /// A request whose head was understood before, and the answer to it.
+    Answered(Written),
 }
+
+/// An answer that was written at once, or that has to be waited for. That one is in a box, since it is moved into the
+/// connection's future, which would be larger and colder for all others.
+type Written = Result<After, Box<Response<Body>>>;
+
+/// How the answer to a request is written whose head says nothing of that.
+const PLAIN: Manner = Manner { old_client: false, to_head: false, keep: true };
 
 /// What becomes of a connection after an answer.
 enum After {
@@ -111,7 +118,11 @@ impl Http1 {
             }
             let after = match self.hear() {
                 Heard::Asked(asked) => self.exchange(asked).await,
-                Heard::Answered(after) => after,
+                Heard::Answered(Ok(after)) => after,
+                Heard::Answered(Err(answer)) => {
+                    let _busy = self.connection.busy();
+                    self.send(answer, PLAIN, &Said::default()).await
+                }
                 Heard::Nothing if self.more_arrives().await => After::NextRequest,
                 Heard::Nothing => break,
             };
@@ -155,14 +166,13 @@ impl Http1 {
                 let seen = self.worker.repeats.look(&bytes[..length]);
                 if let Seen::Understood(known) = &seen
                     && !self.lines.are_too_many()
-                    && !self.connection.state.stopping.get()
                     && let Some(answer) = answer_again(&self.worker, &self.connection, known)
                 {
                     inbox.skip_head(length);
                     self.lines.begin();
                     head_since.set(0);
                     drop(inbox);
-                    return Heard::Answered(self.say_at_once(answer));
+                    return Heard::Answered(self.write(answer, PLAIN));
                 }
                 let is_worth_it = matches!(seen, Seen::Often);
                 let head = inbox.take_head(length, is_worth_it);
@@ -212,29 +222,33 @@ impl Http1 {
     }
 
     /// Has a request answered, and writes the answer.
-    async fn exchange(&mut self, asked: Asked) -> After {
+    async fn exchange(&self, asked: Asked) -> After {
         let Asked { arrived, said, old_client, to_head, upgrade } = asked;
         let refused = arrived.violation.is_some();
         // Until the last byte has left, which is after the call's end.
         let _busy = self.connection.busy();
         let mut answering =
             std::pin::pin!(answer(Rc::clone(&self.worker), Rc::clone(&self.connection), arrived));
-        let response = poll_fn(|context| match answering.as_mut().poll(context) {
-            Poll::Ready(response) => Poll::Ready(Some(response)),
-            Poll::Pending => self.poll_waiting(context).map(|()| None),
+        let manner = Manner { old_client, to_head, keep: !refused && said.wants_more(old_client) };
+        let written = poll_fn(|context| match answering.as_mut().poll(context) {
+            Poll::Ready(answer) => {
+                self.wire.stop_continuing();
+                Poll::Ready(self.write(answer, manner))
+            }
+            Poll::Pending => self.poll_waiting(context).map(|()| Ok(After::Gone)),
         });
-        let Some(response) = response.await else { return After::Gone };
-        self.wire.stop_continuing();
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS
-            && let Some(upgrade) = upgrade
-        {
-            return self.switch(response, upgrade).await;
-        }
-        let wants_more = if old_client { said.keep_alive && !said.close } else { !said.close };
-        // What the client was not told to send may come or not: nobody can tell where the next request begins.
-        let unclear = said.expects && !self.wire.is_whole() && !self.wire.was_continued();
-        let manner = Manner { old_client, to_head, keep: wants_more && !refused && !unclear };
-        match self.send(response, manner, &said).await {
+        let after = match written.await {
+            Ok(after) => after,
+            Err(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_some() => {
+                return self.switch(answer, upgrade).await;
+            }
+            Err(answer) => {
+                // What the client was not told to send may come or not: nobody can tell where the next request begins.
+                let unclear = said.expects && !self.wire.is_whole() && !self.wire.was_continued();
+                self.send(answer, Manner { keep: manner.keep && !unclear, ..manner }, &said).await
+            }
+        };
+        match after {
             After::NextRequest | After::Close { .. } if refused => After::Close { still_sending: true },
             after => after,
         }

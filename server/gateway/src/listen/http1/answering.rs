@@ -15,36 +15,50 @@ use tokio::sync::oneshot;
 use super::encode::{Delimited, Manner};
 use super::head::Said;
 use super::wire::Upgraded;
-use super::{After, Http1};
+use super::{After, Http1, PLAIN, Written};
 use crate::body::Body;
 use crate::http1::chunked;
 use crate::listen::linger::Linger;
 
 impl Http1 {
-    /// Writes an answer that is in memory, for which there is room, to a plain request of version 1.1 that was read whole.
-    pub(super) fn say_at_once(&mut self, mut answer: Response<Body>) -> After {
-        let keep = !closes(&answer);
-        let manner = Manner { old_client: false, to_head: false, keep };
+    /// Writes an answer that is in memory and for which there is room, to a request that was read whole. Gives it back when it
+    /// has to be waited for.
+    pub(super) fn write(&self, mut answer: Response<Body>, manner: Manner) -> Written {
         let delimited = manner.delimit(answer.status(), answer.body().size_hint().exact());
-        let Some(whole) = answer.body_mut().take_whole() else { return After::Gone };
-        self.write_head(&mut answer, manner, delimited);
-        self.wire.out().push(whole);
-        self.connection.used();
-        if !keep {
-            return After::Close { still_sending: false };
+        let is_at_hand = match delimited {
+            Delimited::Length(_) => answer.body().is_in_memory(),
+            Delimited::Unsent(_) => answer.body().is_end_stream(),
+            Delimited::Chunks | Delimited::Close => false,
+        };
+        let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !is_at_hand || switches || !self.wire.is_whole() || self.wire.out().is_full() {
+            return Err(Box::new(answer));
         }
+        let keep = self.keeps(manner, &answer);
+        let whole = answer.body_mut().take_whole();
+        self.write_head(&mut answer, Manner { keep, ..manner }, delimited);
+        self.wire.out().push(whole.unwrap_or_default());
+        if !keep {
+            return Ok(After::Close { still_sending: false });
+        }
+        self.connection.used();
         if !self.wire.out().is_full() {
             self.watch.departures.add(&self.wire);
         }
-        After::NextRequest
+        Ok(After::NextRequest)
+    }
+
+    /// Whether the connection can be used for another request after this answer.
+    fn keeps(&self, manner: Manner, answer: &Response<Body>) -> bool {
+        manner.keep && !self.connection.state.stopping.get() && !closes(answer)
     }
 
     /// Writes the answer to a request, whose call ends with it.
-    pub(super) async fn send(&mut self, mut response: Response<Body>, manner: Manner, said: &Said) -> After {
-        let keep = manner.keep && !self.connection.state.stopping.get() && !closes(&response);
-        let sent = self.respond(&mut response, Manner { keep, ..manner }, said.trailers).await;
+    pub(super) async fn send(&self, mut answer: Box<Response<Body>>, manner: Manner, said: &Said) -> After {
+        let keep = self.keeps(manner, &answer);
+        let sent = self.respond(&mut answer, Manner { keep, ..manner }, said.trailers).await;
         // The call ends with its answer, not with what of the request nobody wanted.
-        drop(response);
+        drop(answer);
         match sent {
             Err(_) => After::Gone,
             Ok(_) if !self.wire.is_whole() && !self.wire.skip_body().await => {
@@ -58,7 +72,7 @@ impl Http1 {
 
     /// Writes an answer.
     async fn respond(
-        &mut self,
+        &self,
         response: &mut Response<Body>,
         manner: Manner,
         takes_trailers: bool,
@@ -108,7 +122,7 @@ impl Http1 {
     }
 
     /// A body of this many bytes; no more, and an error when there are fewer.
-    async fn send_length(&mut self, body: &mut Body, length: u64) -> io::Result<()> {
+    async fn send_length(&self, body: &mut Body, length: u64) -> io::Result<()> {
         let mut left = length;
         while !body.is_end_stream() {
             let Some(frame) = self.frame(body).await? else { break };
@@ -123,7 +137,7 @@ impl Http1 {
     }
 
     /// A body in chunks, with those trailers that were announced.
-    async fn send_chunks(&mut self, body: &mut Body, announced: &[HeaderName]) -> io::Result<()> {
+    async fn send_chunks(&self, body: &mut Body, announced: &[HeaderName]) -> io::Result<()> {
         let mut trailers = HeaderMap::new();
         while let Some(frame) = self.frame(body).await? {
             match frame.into_data() {
@@ -142,7 +156,7 @@ impl Http1 {
     }
 
     /// The next frame of an answer, for which there is room. What is ready leaves before anybody waits for more.
-    async fn frame(&mut self, body: &mut Body) -> io::Result<Option<Frame<Bytes>>> {
+    async fn frame(&self, body: &mut Body) -> io::Result<Option<Frame<Bytes>>> {
         if self.wire.out().is_full() {
             self.flush().await?;
         }
@@ -159,29 +173,31 @@ impl Http1 {
         .await
     }
 
-    pub(super) async fn flush(&mut self) -> io::Result<()> {
+    pub(super) async fn flush(&self) -> io::Result<()> {
         let (wire, state) = (&self.wire, &self.connection.state);
         poll_fn(|context| state.note(&self.watch.tick, wire.poll_flush(context))).await
     }
 
     /// Goes on in another protocol.
     pub(super) async fn switch(
-        &mut self,
-        mut response: Response<Body>,
-        upgrade: oneshot::Sender<Upgraded>,
+        &self,
+        mut response: Box<Response<Body>>,
+        upgrade: Option<oneshot::Sender<Upgraded>>,
     ) -> After {
-        let manner = Manner { old_client: false, to_head: false, keep: true };
         // A body that is still to come would be taken for the other protocol.
-        let sent = self.respond(&mut response, manner, false).await;
+        let sent = self.respond(&mut response, PLAIN, false).await;
         drop(response);
-        if sent.is_ok() && self.wire.is_whole() {
+        if sent.is_ok()
+            && self.wire.is_whole()
+            && let Some(upgrade) = upgrade
+        {
             let _ = upgrade.send(Upgraded::new(Rc::clone(&self.wire)));
         }
         After::Gone
     }
 
     /// Closes so that a client that is still sending gets the time to read the answer.
-    pub(super) async fn close(mut self, still_sending: bool) {
+    pub(super) async fn close(self, still_sending: bool) {
         if self.flush().await.is_err() {
             return;
         }

@@ -135,6 +135,11 @@ impl Lines {
 }
 
 impl Said {
+    /// Whether the client means to ask more on its connection (RFC 9112 §9.3).
+    pub(super) fn wants_more(&self, old_client: bool) -> bool {
+        !self.close && (self.keep_alive || !old_client)
+    }
+
     fn hear(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Violation> {
         match name.as_str().len() {
             2 if *name == TE => self.trailers |= has_token(value, b"trailers"),
