@@ -253,8 +253,8 @@ fn pace(per_second: u32) -> Pace {
 /// What is expected of Sluice.
 fn goals(api: Api) -> &'static [Goal] {
     match api {
-        Api::PassThrough => &[("nginx-pass-through", 0.9)],
-        Api::FullPipeline => &[("nginx-pass-through", 0.7)],
+        Api::PassThrough => &[("nginx-pass-through", 1.15)],
+        Api::FullPipeline => &[("nginx-pass-through", 1.0)],
         Api::Traced => &[("nginx-cache", 1.5)],
         _ => &[("nginx-cache", 2.0), ("nginx-cache-tuned", 1.4), (haproxy::NAME, 1.3)],
     }

@@ -89,13 +89,7 @@ impl Http1 {
         let body = response.body_mut();
         let sent = match delimited {
             Delimited::Unsent(_) => Ok(()),
-            Delimited::Length(length) => match self.whole(body) {
-                Some(whole) => {
-                    self.wire.out().push(whole);
-                    Ok(())
-                }
-                None => self.send_length(body, length).await,
-            },
+            Delimited::Length(length) => self.send_length(body, length).await,
             Delimited::Chunks => self.send_chunks(body, &trailers).await,
             Delimited::Close => self.send_length(body, u64::MAX).await,
         };
@@ -114,11 +108,6 @@ impl Http1 {
         let (date, lead) = (self.watch.date(), answer.body().lead());
         manner.write(answer.status(), answer.headers(), lead, delimited, &date, self.wire.out().end());
         self.worker.spare.give(std::mem::take(answer.headers_mut()));
-    }
-
-    /// A body that is in memory and for which there is room.
-    fn whole(&self, body: &mut Body) -> Option<Bytes> {
-        if self.wire.out().is_full() { None } else { body.take_whole() }
     }
 
     /// A body of this many bytes; no more, and an error when there are fewer.
