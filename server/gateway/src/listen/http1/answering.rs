@@ -162,7 +162,9 @@ impl Http1 {
         .await
     }
 
+    /// Sends what is to leave. The connection is in use meanwhile, however slowly the client takes it.
     pub(super) async fn flush(&self) -> io::Result<()> {
+        let _busy = self.connection.busy();
         let (wire, state) = (&self.wire, &self.connection.state);
         poll_fn(|context| state.note(&self.watch.tick, wire.poll_flush(context))).await
     }
