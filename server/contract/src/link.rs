@@ -334,6 +334,9 @@ pub struct SecondLevelHealth {
     pub latency_us: u64,
     /// What the server says of itself; several Memcached together.
     pub server: Option<SecondLevelServer>,
+    /// What a disk says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<SecondLevelDisk>,
     /// Of Memcached, each server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<SecondLevelNode>,
@@ -346,6 +349,8 @@ pub enum SecondLevelKind {
     #[default]
     Redis,
     Memcached,
+    /// A folder on the gateway's own disk.
+    Disk,
 }
 
 /// One of the servers that share what is stored.
@@ -365,6 +370,18 @@ pub enum SecondLevelState {
     Up,
     /// It did not answer in time: calls go on without it until it does.
     Tripped,
+}
+
+/// What is known of a folder that is the second level; counts are since start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecondLevelDisk {
+    /// Bytes that it takes of the disk, of what is overwritten next too.
+    pub held_bytes: u64,
+    pub max_bytes: u64,
+    /// Bytes of the blocks that were given up because there was no room for newer ones.
+    pub evicted_bytes: u64,
+    pub read_bytes: u64,
+    pub written_bytes: u64,
 }
 
 /// What Redis (`INFO`) or Memcached (`stats`) says of itself.

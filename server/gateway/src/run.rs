@@ -17,6 +17,9 @@ use crate::settings::GatewaySettings;
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
 
+/// How long the second level may take to be closed in order.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// A gateway that runs. Everything of it is on threads of its own.
 pub struct RunningGateway {
     /// Where clients call.
@@ -24,6 +27,7 @@ pub struct RunningGateway {
     /// Where `/healthz`, `/readyz` and `/metrics` answer.
     pub status_address: SocketAddr,
     data_path: Running,
+    second_level: Option<Arc<SecondLevel>>,
     link: Link,
     telemetry: Arc<Telemetry>,
     drain: Duration,
@@ -59,9 +63,24 @@ impl RunningGateway {
         let lock = lock(&settings.data)?;
         let telemetry = Telemetry::start(&settings.data, settings.spool_max_bytes, boot).map_err(data)?;
         let telemetry = Arc::new(telemetry);
-        let second = settings.cache_l2.as_ref().map(SecondLevel::start).transpose();
-        let second = second.map_err(|error| StartError::SecondLevel(error.to_string()))?;
-        let cache = Cache::new(settings.cache).with_second_level(second);
+        let second_level = settings.cache_l2.as_ref().map(SecondLevel::start).transpose();
+        let second_level = second_level.map_err(|error| StartError::SecondLevel(error.to_string()))?;
+        let started = Self::start_with(settings, boot, lock, telemetry, second_level.clone());
+        if let (Err(_), Some(second_level)) = (&started, second_level) {
+            second_level.close(CLOSING);
+        }
+        started
+    }
+
+    fn start_with(
+        settings: GatewaySettings,
+        boot: BootId,
+        lock: File,
+        telemetry: Arc<Telemetry>,
+        second_level: Option<Arc<SecondLevel>>,
+    ) -> Result<Self, StartError> {
+        let data = |cause| StartError::Data { path: settings.data.clone(), cause };
+        let cache = Cache::new(settings.cache).with_second_level(second_level.clone());
         let guard = Guard::new(settings.allowed_networks.clone());
         let shared = Shared::new(Arc::clone(telemetry.recorders()), guard)
             .with_cache(cache)
@@ -82,6 +101,7 @@ impl RunningGateway {
                     address,
                     status_address,
                     data_path,
+                    second_level,
                     link,
                     telemetry,
                     drain: settings.drain,
@@ -98,11 +118,15 @@ impl RunningGateway {
 
     /// Stops accepting, lets calls in flight finish, sends the last records, ends. Blocks for as long as that takes.
     pub fn stop(self) {
-        let Self { address: _, status_address: _, data_path, link, telemetry, drain, _lock } = self;
+        let Self { address: _, status_address: _, data_path, second_level, link, telemetry, drain, _lock } =
+            self;
         data_path.stop(drain);
         // Every call is recorded now: collected, then sent.
         telemetry.stop();
         link.stop();
+        if let Some(second_level) = second_level {
+            second_level.close(CLOSING);
+        }
         telemetry.close();
         tracing::info!("gateway stopped");
     }

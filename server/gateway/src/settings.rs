@@ -268,6 +268,27 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_as_second_level_has_a_bound_and_nothing_that_is_for_servers() {
+        let url = ["--cache-l2-url", "disk:/var/lib/sluice/cache"];
+        let given = |more: &[&str]| load(&[&url, more].concat());
+        assert_eq!(given(&[]).unwrap().cache_l2.unwrap().disk_max_bytes, 1 << 30);
+        let level = given(&["--cache-l2-disk-max-bytes", "64MiB"]).unwrap().cache_l2.unwrap();
+        assert_eq!((&level.urls[..], level.disk_max_bytes), (&[url[1].to_owned()][..], 64 << 20));
+        let ca = tempfile::NamedTempFile::new().unwrap();
+        let ca = ca.path().to_str().unwrap();
+        for (wrong, said, hint) in [
+            (["--cache-l2-disk-max-bytes", "63MiB"], "too little", "64MiB"),
+            (["--cache-l2-disk-max-bytes", "257GiB"], "too much", "256GiB"),
+            (["--cache-l2-disk-max-bytes", "much"], "not a size", "1GiB"),
+            (["--cache-l2-ca-file", ca], "names a folder", "Leave it out"),
+        ] {
+            let InvalidSettings(problems) = given(&wrong).unwrap_err();
+            let [problem] = &problems[..] else { panic!("{problems:?}") };
+            assert!(problem.message.contains(said) && problem.hint.contains(hint), "{problem:?}");
+        }
+    }
+
+    #[test]
     fn the_failpoint_is_hidden_from_help() {
         let help = GatewaySettings::schema().command(Command::new("gateway")).render_long_help().to_string();
         assert!(!help.contains("failpoint") && help.contains("SLUICE_GATEWAY_LISTEN"));

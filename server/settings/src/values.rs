@@ -110,6 +110,20 @@ impl Values {
         })
     }
 
+    /// The same, neither less nor more than the range has; `hint` names its ends.
+    pub fn bytes_within(
+        &mut self,
+        name: &str,
+        range: std::ops::RangeInclusive<u64>,
+        hint: &str,
+    ) -> Option<u64> {
+        self.with(name, hint, |text| {
+            let bytes = bytes(text).ok_or_else(|| format!("`{text}` is not a size"))?;
+            let outside = || format!("{text} is too much or too little");
+            range.contains(&bytes).then_some(bytes).ok_or_else(outside)
+        })
+    }
+
     /// A span of time.
     pub fn duration(&mut self, name: &str) -> Option<Duration> {
         self.with(name, "Use a duration such as 500ms, 90s, 15m, 12h or 7d.", |text| {

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use sluice_contract::link::{
-    SecondLevelHealth, SecondLevelKind, SecondLevelNode, SecondLevelServer, SecondLevelState,
+    SecondLevelDisk, SecondLevelHealth, SecondLevelKind, SecondLevelNode, SecondLevelServer, SecondLevelState,
 };
 
 use crate::components::{Badge, Panel, Stat, Tone};
@@ -28,6 +28,7 @@ pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
         queue_max_bytes,
         latency_us,
         server,
+        disk,
         nodes,
     } = health;
     let (tone, label) = match state {
@@ -47,6 +48,7 @@ pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
     let title = match kind {
         SecondLevelKind::Redis => "Redis",
         SecondLevelKind::Memcached => "Memcached",
+        SecondLevelKind::Disk => "a folder on its disk",
     };
     view! {
         <Panel title="Second level of the cache" actions=move || view! { <Badge tone text=label dot=true /> }>
@@ -57,9 +59,13 @@ pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
                 {stat("Not usable", format::count(outdated + damaged), unused)}
                 {stat("Written", format::count(written), writes)}
                 {stat("Queue", format::bytes(queued_bytes), waits)}
-                {stat("Server", title.to_owned(), servers(&nodes))}
+                {stat("Kept in", title.to_owned(), servers(&nodes))}
                 {match server {
                     Some(server) => server_stats(server).into_any(),
+                    None => ().into_any(),
+                }}
+                {match disk {
+                    Some(disk) => disk_stats(disk).into_any(),
                     None => ().into_any(),
                 }}
             </div>
@@ -109,6 +115,17 @@ fn server_stats(server: SecondLevelServer) -> impl IntoView {
             format::span(cpu_ms / 1_000),
             format::plural(connections as usize, "connection", "connections"),
         )}
+    }
+}
+
+fn disk_stats(disk: SecondLevelDisk) -> impl IntoView {
+    let SecondLevelDisk { held_bytes, max_bytes, evicted_bytes, read_bytes, written_bytes } = disk;
+    let most = format!("of {}", format::bytes(max_bytes));
+    let read = format!("{} read, since the gateway started", format::bytes(read_bytes));
+    view! {
+        {stat("On the disk", format::bytes(held_bytes), most)}
+        {stat("Given up for want of room", format::bytes(evicted_bytes), "since the gateway started".to_owned())}
+        {stat("Written to the disk", format::bytes(written_bytes), read)}
     }
 }
 

@@ -1,10 +1,12 @@
-//! The second level: responses in a Redis or in Memcached that gateways share, asked when this gateway has none.
+//! The second level: responses in a Redis or in Memcached that gateways share, or on this gateway's own disk, asked when it has none
+//! in memory.
 //!
 //! All of its work is done on a thread of its own. A call hands over a question and waits for the answer no longer than the
 //! budget; a response that was fetched is handed over to be written and not waited for. What comes back may be old, damaged or
 //! another's: [`seal`] and [`wire`] find that, and the journal position in each value tells what purges cover it.
 
 mod breaker;
+mod disk;
 mod era;
 mod memcached;
 mod nodes;
@@ -29,6 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::purges::{ApiPurges, Stamp, Verdict};
 use super::stored::Stored;
 use super::vary::Selecting;
+use disk::Changes;
 use era::Era;
 use nodes::{Node, Nodes};
 pub use settings::SecondLevelSettings;
@@ -49,7 +52,7 @@ const CLOCKS: Duration = Duration::from_secs(2);
 const LONGEST_FETCH: Duration = Duration::from_secs(60);
 
 /// Where all copies of one URL stand, so that a purge of it is one command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Location(Box<[u8]>);
 
 /// The second level of a gateway.
@@ -57,6 +60,8 @@ pub struct SecondLevel {
     orders: mpsc::Sender<Order>,
     questions: mpsc::Sender<Question>,
     state: Arc<State>,
+    /// Of a disk: what has changed is noted at once, since there is no other who would find out.
+    changes: Option<Arc<Changes>>,
     kind: SecondLevelKind,
     budget: Duration,
     queue_max_bytes: u64,
@@ -119,6 +124,8 @@ enum Order {
     Forget(Location),
     /// What was fetched before is not for this URL any more.
     Begin(Location, Era),
+    /// Nothing comes after it.
+    Close(std::sync::mpsc::Sender<()>),
 }
 
 /// What a gateway knows about the URL and the journal of a response that it is about to store.
@@ -145,10 +152,10 @@ impl Location {
 }
 
 impl SecondLevel {
-    /// Starts its thread. The server need not be there yet.
+    /// Starts its thread. The server need not be there yet; a folder is opened. Blocks meanwhile.
     ///
     /// # Errors
-    /// When the settings cannot be used or there is no thread.
+    /// When the settings or the folder cannot be used, or there is no thread.
     pub fn start(settings: &SecondLevelSettings) -> std::io::Result<Arc<Self>> {
         let (orders, order_receiver) = mpsc::channel(QUEUE);
         let (questions, question_receiver) = mpsc::channel(QUEUE);
@@ -156,11 +163,12 @@ impl SecondLevel {
         let state = Arc::new(State { nodes, stats: Stats::default(), queued: AtomicU64::new(0) });
         let mut boot = [0; 8];
         getrandom::fill(&mut boot).map_err(std::io::Error::other)?;
-        worker::start(settings, question_receiver, order_receiver, Arc::clone(&state))?;
+        let changes = worker::start(settings, question_receiver, order_receiver, Arc::clone(&state))?;
         Ok(Arc::new(Self {
             orders,
             questions,
             state,
+            changes,
             kind: settings.kind(),
             budget: settings.budget,
             queue_max_bytes: settings.queue_max_bytes,
@@ -284,9 +292,37 @@ impl SecondLevel {
     /// The same when the URL has changed at this time of the gateway's clock: what others fetched before, and hand on later, is
     /// refused too. Until then, and when this cannot be said there, they find out by the journal.
     pub(crate) fn changed(&self, location: Location, at: u64) {
-        let order = Era::changed(self.boot, at).map(|era| Order::Begin(location, era));
+        let era = Era::changed(self.boot, at);
+        if let Some(changes) = &self.changes {
+            return match era {
+                Some(era) => changes.begin(&location, era),
+                None => changes.begin_anew(),
+            };
+        }
+        let order = era.map(|era| Order::Begin(location, era));
         if order.is_none_or(|order| self.orders.try_send(order).is_err()) {
             count(&self.state.stats.dropped);
+        }
+    }
+
+    /// Closes a folder in order, so that the next life of the gateway can go on with it: what waits is written, unless that takes
+    /// too long. Nobody may call or change anything any more. Blocks: not for an asynchronous thread.
+    pub fn close(&self, within: Duration) {
+        if self.kind != SecondLevelKind::Disk {
+            return;
+        }
+        let until = Instant::now() + within;
+        let (closed, is_closed) = std::sync::mpsc::channel();
+        let mut order = Order::Close(closed);
+        while let Err(mpsc::error::TrySendError::Full(back)) = self.orders.try_send(order) {
+            if Instant::now() > until {
+                break;
+            }
+            order = back;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if is_closed.recv_timeout(until.saturating_duration_since(Instant::now())).is_err() {
+            tracing::warn!("the cache on disk could not be closed in order: it begins empty the next time");
         }
     }
 

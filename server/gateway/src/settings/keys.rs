@@ -48,8 +48,9 @@ pub const KEYS: &[Key] = &[
         "cache_l2_url",
         "URL,...",
         "",
-        "Redis or Memcached that gateways share as second level of the cache: redis://user:password@host:6379 or rediss://, several of which are nodes of one cluster; or memcached://host:11211 or memcacheds://, several of which share what is stored",
+        "Redis or Memcached that gateways share as second level of the cache: redis://user:password@host:6379 or rediss://, several of which are nodes of one cluster; or memcached://host:11211 or memcacheds://, several of which share what is stored; or a folder on this gateway's own disk, disk:/var/lib/sluice/cache",
     ),
+    key("cache_l2_disk_max_bytes", "BYTES", "1GiB", "Most bytes of that folder, 64MiB to 256GiB"),
     key(
         "cache_l2_ca_file",
         "FILE",

@@ -23,6 +23,7 @@ mod interim;
 mod repeats;
 mod resting;
 mod second_level;
+mod second_level_disk;
 mod second_level_inside;
 mod second_level_kinds;
 mod second_level_memcached;

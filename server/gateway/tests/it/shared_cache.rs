@@ -93,7 +93,10 @@ impl Fleet {
     }
 
     pub fn gateway(&self, settings: &SecondLevelSettings) -> Rig {
-        let second = SecondLevel::start(settings).unwrap();
+        self.gateway_with(SecondLevel::start(settings).unwrap())
+    }
+
+    pub fn gateway_with(&self, second: Arc<SecondLevel>) -> Rig {
         let rig = Rig::with(Start { second_level: Some(second), ..Start::default() });
         rig.shared.serve_environment(self.environment);
         rig.shared.know_purges_from(0);

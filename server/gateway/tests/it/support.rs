@@ -42,6 +42,12 @@ pub struct Rig {
     position: Position,
 }
 
+/// What is left of a gateway for its next life.
+pub struct Former {
+    tenant: TenantId,
+    apis: HashMap<String, ApiId>,
+}
+
 /// Waits until it is so.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is: impl FnMut() -> F) {
     let begun = std::time::Instant::now();
@@ -137,6 +143,28 @@ impl Rig {
     pub fn adopt(&mut self, other: &Self, slug: &str, api: ApiId) {
         self.tenant = other.tenant;
         self.apis.insert(slug.to_owned(), api);
+    }
+
+    /// Stops it in order, as the program does.
+    pub async fn stop(self) -> Former {
+        let Self { shared, running, tenant, apis, .. } = self;
+        let stop = move || {
+            running.stop(Duration::from_secs(5));
+            shared.cache.second_level().inspect(|second| second.close(Duration::from_secs(30)));
+        };
+        tokio::task::spawn_blocking(stop).await.unwrap();
+        Former { tenant, apis }
+    }
+
+    /// Ends it as if its process were killed.
+    pub fn kill(self) -> Former {
+        let Self { tenant, apis, .. } = self;
+        Former { tenant, apis }
+    }
+
+    /// Is the next life of that gateway.
+    pub fn follow(&mut self, former: Former) {
+        (self.tenant, self.apis) = (former.tenant, former.apis);
     }
 
     /// A key of an application with an approved subscription to these APIs.

@@ -305,3 +305,44 @@ fn what_keeps_a_gateway_from_starting_is_one_clear_line() {
     assert!(line.contains("/proc/nowhere") && line.contains("`data`"), "{line}");
     running.stop();
 }
+
+/// The whole answer.
+fn ask(gateway: &Process, path: &str) -> String {
+    let mut stream = TcpStream::connect(gateway.address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_gateway_with_its_cache_on_disk_is_warm_after_a_stop_and_cold_after_a_kill() {
+    let control = FakeControl::start();
+    let mut part = version(ApiId::generate(), 1, "/thing", upstream());
+    let cache = serde_json::json!([{ "type": "cache", "settings": { "ttl_s": 600 } }]);
+    part.definition.policies = serde_json::from_value(cache).unwrap();
+    control.release(&part);
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let url = format!("disk:{}", folder.path().display());
+    let start = |lives: usize| {
+        let gateway =
+            Process::start(data.path(), &control, &["--cache-l2-url", &url, "--cache-l2-budget", "5s"]);
+        eventually("it is connected", || control.state().sessions.len() == lives);
+        // Until the control plane was heard, what is stored is validated.
+        std::thread::sleep(Duration::from_secs(1));
+        gateway
+    };
+    let first = start(1);
+    eventually("it is stored", || ask(&first, "/acme/api/thing").contains("stored"));
+    first.stop();
+    assert!(folder.path().join("closed").exists());
+    let second = start(2);
+    let answer = ask(&second, "/acme/api/thing");
+    assert!(answer.contains("detail=L2") && answer.ends_with("hello"), "{answer}");
+    assert!(!folder.path().join("closed").exists());
+    drop(second);
+    let third = start(3);
+    let answer = ask(&third, "/acme/api/thing");
+    assert!(answer.contains("stored") && answer.ends_with("hello"), "{answer}");
+    third.stop();
+}

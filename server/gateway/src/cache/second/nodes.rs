@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
-use sluice_contract::link::{SecondLevelServer, SecondLevelState};
+use sluice_contract::link::{SecondLevelDisk, SecondLevelServer, SecondLevelState};
 
 use super::Location;
 use super::breaker::Breaker;
@@ -17,7 +17,7 @@ pub(super) struct Nodes {
     nodes: Box<[Node]>,
 }
 
-/// One server; several of a Redis cluster are one here.
+/// One server; several of a Redis cluster are one here, and so is a disk.
 pub(super) struct Node {
     pub(super) name: String,
     /// What it draws with.
@@ -26,6 +26,7 @@ pub(super) struct Node {
     /// The last thing that was heard was an answer.
     pub(super) answering: AtomicBool,
     pub(super) server: Mutex<Option<SecondLevelServer>>,
+    pub(super) disk: Mutex<Option<SecondLevelDisk>>,
 }
 
 impl Nodes {
@@ -37,6 +38,7 @@ impl Nodes {
             breaker: Breaker::default(),
             answering: AtomicBool::new(false),
             server: Mutex::default(),
+            disk: Mutex::default(),
         };
         Self { nodes: names.into_iter().map(node).collect() }
     }
@@ -76,6 +78,11 @@ impl Nodes {
     /// What all of them say of themselves, together; None while none does.
     pub(super) fn figures(&self) -> Option<SecondLevelServer> {
         self.iter().filter_map(|node| node.server.lock().clone()).reduce(sum)
+    }
+
+    /// What a disk says of itself.
+    pub(super) fn disk(&self) -> Option<SecondLevelDisk> {
+        self.iter().find_map(|node| node.disk.lock().clone())
     }
 }
 

@@ -1,19 +1,30 @@
-//! The servers that a second level can be: what is asked of them, and what can come of it.
+//! What a second level can be: what is asked of it, and what can come of it.
 
-use sluice_contract::link::{SecondLevelKind, SecondLevelServer};
+use std::path::Path;
+use std::sync::Arc;
+
+use sluice_contract::link::{SecondLevelDisk, SecondLevelKind, SecondLevelServer};
 
 use super::Location;
+use super::disk::{Changes, Disk};
 use super::era::Era;
 use super::memcached::Memcached;
 use super::redis::Redis;
 use super::settings::SecondLevelSettings;
 use super::wire::Origin;
 
-/// A connection that comes back by itself. Clones share it.
+/// A connection that comes back by itself, or a folder. Clones share it.
 #[derive(Clone)]
 pub(super) enum Server {
     Redis(Redis),
     Memcached(Memcached),
+    Disk(Disk),
+}
+
+/// What one says of itself.
+pub(super) enum Figures {
+    Server(SecondLevelServer),
+    Disk(SecondLevelDisk),
 }
 
 /// Why there is no answer, or none of use.
@@ -45,13 +56,22 @@ pub(super) enum Wrote {
 }
 
 impl Server {
-    /// Connects when it is first used. Needs a runtime.
-    pub(super) fn new(settings: &SecondLevelSettings) -> Result<Self, String> {
+    /// Connects when it is first used; opens a folder. Needs a runtime.
+    pub(super) async fn new(settings: &SecondLevelSettings) -> Result<Self, String> {
         match settings.kind() {
             SecondLevelKind::Redis => {
                 Redis::new(settings).map(Self::Redis).map_err(|error| error.to_string())
             }
             SecondLevelKind::Memcached => Memcached::new(settings).map(Self::Memcached),
+            SecondLevelKind::Disk => Disk::open(settings, Path::new(settings.folder())).await.map(Self::Disk),
+        }
+    }
+
+    /// Of a disk: where changes are noted.
+    pub(super) fn changes(&self) -> Option<Arc<Changes>> {
+        match self {
+            Self::Disk(disk) => Some(Arc::clone(disk.changes())),
+            Self::Redis(_) | Self::Memcached(_) => None,
         }
     }
 
@@ -60,6 +80,7 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.read(location, fields).await,
             Self::Memcached(memcached) => memcached.read(location, fields).await,
+            Self::Disk(disk) => disk.read(location, fields).await,
         }
     }
 
@@ -74,6 +95,7 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.write(location, fields, seconds).await,
             Self::Memcached(memcached) => memcached.write(location, fields, seconds, origin).await,
+            Self::Disk(disk) => disk.write(location, fields, seconds, origin).await,
         }
     }
 
@@ -82,6 +104,8 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.forget(location).await,
             Self::Memcached(memcached) => memcached.forget(location).await,
+            // Nothing says which copies there are; what is purged stands there, for nobody, until it is overwritten.
+            Self::Disk(_) => Ok(()),
         }
     }
 
@@ -90,6 +114,10 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.begin(location, era).await,
             Self::Memcached(memcached) => memcached.begin(location, era).await,
+            Self::Disk(disk) => {
+                disk.begin(location, era);
+                Ok(())
+            }
         }
     }
 
@@ -98,14 +126,24 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.ping().await,
             Self::Memcached(memcached) => memcached.ping(node).await,
+            Self::Disk(disk) => disk.ping().await,
         }
     }
 
     /// What the server of this index says of itself; None of a Redis cluster, whose nodes each say something else.
-    pub(super) async fn figures(&mut self, node: usize) -> Result<Option<SecondLevelServer>, Failure> {
+    pub(super) async fn figures(&mut self, node: usize) -> Result<Option<Figures>, Failure> {
         match self {
-            Self::Redis(redis) => redis.info().await,
-            Self::Memcached(memcached) => memcached.figures(node).await.map(Some),
+            Self::Redis(redis) => Ok(redis.info().await?.map(Figures::Server)),
+            Self::Memcached(memcached) => memcached.figures(node).await.map(Figures::Server).map(Some),
+            Self::Disk(disk) => disk.figures().await.map(Figures::Disk).map(Some),
+        }
+    }
+
+    /// Leaves a folder so that the next who opens it can go on.
+    pub(super) async fn close(&self) -> Result<(), String> {
+        match self {
+            Self::Redis(_) | Self::Memcached(_) => Ok(()),
+            Self::Disk(disk) => disk.close().await,
         }
     }
 }

@@ -61,7 +61,7 @@ impl Stats {
         let named = |node: &Node| SecondLevelNode { name: node.name.clone(), state: node.state() };
         let named = match kind {
             // However many there are, they are one here.
-            SecondLevelKind::Redis => Vec::new(),
+            SecondLevelKind::Redis | SecondLevelKind::Disk => Vec::new(),
             SecondLevelKind::Memcached => nodes.iter().map(named).collect(),
         };
         SecondLevelHealth {
@@ -82,6 +82,7 @@ impl Stats {
             queue_max_bytes: 0,
             latency_us: read(&self.recent_us),
             server: nodes.figures(),
+            disk: nodes.disk(),
             nodes: named,
         }
     }

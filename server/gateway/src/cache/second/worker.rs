@@ -1,4 +1,4 @@
-//! The thread that speaks to the server.
+//! The thread that speaks to the server, or to the disk.
 
 use std::io;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use http::HeaderMap;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use super::disk::Changes;
 use super::era::Era;
 use super::seal::{Seal, Unusable};
-use super::server::{Failure, Found, Server, Wrote};
+use super::server::{Failure, Figures, Found, Server, Wrote};
 use super::settings::SecondLevelSettings;
 use super::stats::count;
 use super::wire::{self, Origin, Value};
@@ -28,26 +29,29 @@ const FIGURES: Duration = Duration::from_secs(5);
 /// Bytes of a value above which sealing and opening it would keep other answers waiting.
 const LARGE: usize = 64 << 10;
 
-/// Starts the thread; it ends when nobody can ask any more.
+/// Starts the thread; it ends when nobody can ask any more. Returns when a folder is open, with where its changes are noted.
 pub(super) fn start(
     settings: &SecondLevelSettings,
     questions: mpsc::Receiver<Question>,
     orders: mpsc::Receiver<Order>,
     state: Arc<State>,
-) -> io::Result<()> {
+) -> io::Result<Option<Arc<Changes>>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let server = {
-        let _inside = runtime.enter();
-        Server::new(settings).map_err(io::Error::other)?
-    };
-    let compress_over = usize::try_from(settings.compress_over).unwrap_or(usize::MAX);
-    let seal = Arc::new(Seal::new(settings.key.as_ref(), compress_over));
-    let worker = Worker { server, seal, state, budget: settings.budget };
+    let settings = settings.clone();
+    let (opened, is_open) = std::sync::mpsc::channel();
     std::thread::Builder::new().name("cache-2".to_owned()).spawn(move || {
-        runtime.block_on(worker.run(questions, orders));
+        runtime.block_on(async {
+            match Server::new(&settings).await {
+                Ok(server) => {
+                    let _ = opened.send(Ok(server.changes()));
+                    Worker::new(server, &settings, state).run(questions, orders).await;
+                }
+                Err(error) => _ = opened.send(Err(error)),
+            }
+        });
         runtime.shutdown_background();
     })?;
-    Ok(())
+    is_open.recv().map_err(io::Error::other)?.map_err(io::Error::other)
 }
 
 #[derive(Clone)]
@@ -59,6 +63,12 @@ struct Worker {
 }
 
 impl Worker {
+    fn new(server: Server, settings: &SecondLevelSettings, state: Arc<State>) -> Self {
+        let compress_over = usize::try_from(settings.compress_over).unwrap_or(usize::MAX);
+        let seal = Arc::new(Seal::new(settings.key.as_ref(), compress_over));
+        Self { server, seal, state, budget: settings.budget }
+    }
+
     async fn run(self, mut questions: mpsc::Receiver<Question>, orders: mpsc::Receiver<Order>) {
         tokio::spawn(self.clone().carry_out(orders));
         let mut watches = JoinSet::new();
@@ -184,6 +194,10 @@ impl Worker {
         let free = Arc::new(Semaphore::new(WRITES));
         while let (Some(order), Ok(permit)) = (orders.recv().await, Arc::clone(&free).acquire_owned().await) {
             let mut worker = self.clone();
+            if let Order::Close(closed) = order {
+                drop(permit);
+                return worker.close(&free, closed).await;
+            }
             tokio::spawn(async move {
                 worker.do_one(order).await;
                 drop(permit);
@@ -191,10 +205,20 @@ impl Worker {
         }
     }
 
+    /// When all that was to be written is.
+    async fn close(&self, free: &Semaphore, closed: std::sync::mpsc::Sender<()>) {
+        let _all = free.acquire_many(WRITES as u32).await;
+        match self.server.close().await {
+            Ok(()) => _ = closed.send(()),
+            Err(error) => tracing::warn!(error, "the second level of the cache could not be closed"),
+        }
+    }
+
     async fn do_one(&mut self, order: Order) {
         let done = match order {
             Order::Forget(location) => self.server.forget(&location).await,
             Order::Begin(location, era) => self.server.begin(&location, &era).await,
+            Order::Close(_) => return,
             Order::Write { location, stored, origin, seconds } => {
                 let written = self.write(&location, &stored, origin, seconds).await;
                 self.state.queued.fetch_sub(stored.weight() as u64, Ordering::Relaxed);
@@ -247,7 +271,11 @@ impl Worker {
                 _ = figures.tick() => {
                     let said = self.server.figures(index).await.ok().flatten();
                     node.answering.store(said.is_some(), Ordering::Relaxed);
-                    *node.server.lock() = said;
+                    (*node.server.lock(), *node.disk.lock()) = match said {
+                        Some(Figures::Server(server)) => (Some(server), None),
+                        Some(Figures::Disk(disk)) => (None, Some(disk)),
+                        None => (None, None),
+                    };
                 }
             }
         }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use sluice_contract::link::{SecondLevelHealth, SecondLevelNode, SecondLevelServer, SecondLevelState};
+use sluice_contract::link::{
+    SecondLevelDisk, SecondLevelHealth, SecondLevelNode, SecondLevelServer, SecondLevelState,
+};
 
 pub(super) fn write(health: &SecondLevelHealth, text: &mut String) {
     let SecondLevelHealth {
@@ -23,6 +25,7 @@ pub(super) fn write(health: &SecondLevelHealth, text: &mut String) {
         queue_max_bytes: _,
         latency_us,
         server,
+        disk,
         nodes,
     } = health;
     let _ = write!(
@@ -76,6 +79,24 @@ pub(super) fn write(health: &SecondLevelHealth, text: &mut String) {
     }
     if let Some(server) = server {
         server_figures(server, text);
+    }
+    if let Some(disk) = disk {
+        disk_figures(disk, text);
+    }
+}
+
+/// What is known of the folder.
+fn disk_figures(disk: &SecondLevelDisk, text: &mut String) {
+    let SecondLevelDisk { held_bytes, max_bytes, evicted_bytes, read_bytes, written_bytes } = disk;
+    for (name, help, kind, value) in [
+        ("held_bytes", "Bytes that the folder takes of the disk.", "gauge", held_bytes),
+        ("max_bytes", "Bytes that it may take.", "gauge", max_bytes),
+        ("evicted_bytes_total", "Bytes given up for want of room.", "counter", evicted_bytes),
+        ("read_bytes_total", "Bytes read there.", "counter", read_bytes),
+        ("written_bytes_total", "Bytes written there.", "counter", written_bytes),
+    ] {
+        let name = format!("sluice_cache_l2_disk_{name}");
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
     }
 }
 

@@ -1,0 +1,199 @@
+//! From which number on values of a URL count: unsafe methods have changed it before.
+//!
+//! Kept in memory, where no write can be lost, and written when the folder is closed in order. Numbers and not times: what is written
+//! after a change has a higher one, whatever the clocks say.
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+
+use super::super::Location;
+use super::super::era::Era;
+use super::super::wire::Origin;
+
+/// URLs whose changes are known; past it the older half becomes one change of all others, which is too much, but never too little.
+const MOST: usize = 16_384;
+const VERSION: u64 = 1;
+const LOCATION: usize = 47;
+const ERA: usize = 33;
+/// Bytes of a change: location, number, era.
+const LENGTH: usize = LOCATION + 8 + ERA;
+
+/// What is known of changes.
+#[derive(Default)]
+pub(in super::super) struct Changes(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// The number of the newest change.
+    newest: u64,
+    /// Of URLs that are not in the table, values up to this number do not count.
+    floor: u64,
+    changed: HashMap<Location, Change, ahash::RandomState>,
+}
+
+#[derive(Clone, Copy)]
+struct Change {
+    number: u64,
+    era: Era,
+}
+
+impl Known {
+    /// Values up to this number do not count.
+    fn ended(&self, location: &Location) -> u64 {
+        self.changed.get(location).map_or(self.floor, |change| change.number)
+    }
+
+    /// Forgets the older half.
+    fn fold(&mut self) {
+        let mut numbers: Vec<u64> = self.changed.values().map(|change| change.number).collect();
+        let middle = numbers.len() / 2;
+        let (_, &mut median, _) = numbers.select_nth_unstable(middle);
+        self.changed.retain(|_, change| change.number > median);
+        self.floor = self.floor.max(median);
+    }
+}
+
+impl Changes {
+    /// The URL has changed: what was written of it before does not count any more.
+    pub(in super::super) fn begin(&self, location: &Location, era: Era) {
+        let mut known = self.0.lock();
+        known.newest += 1;
+        let number = known.newest;
+        known.changed.insert(location.clone(), Change { number, era });
+        if known.changed.len() > MOST {
+            known.fold();
+        }
+    }
+
+    /// A change that cannot be told: everything may have changed.
+    pub(in super::super) fn begin_anew(&self) {
+        let mut known = self.0.lock();
+        known.newest += 1;
+        known.floor = known.newest;
+        known.changed.clear();
+    }
+
+    /// Since when the URL is what it is.
+    pub(super) fn era(&self, location: &Location) -> Option<Era> {
+        self.0.lock().changed.get(location).map(|change| change.era)
+    }
+
+    /// The number of a value that is written now. None: the URL has changed since its fetch began.
+    pub(super) fn number(&self, location: &Location, origin: &Origin) -> Option<u64> {
+        let known = self.0.lock();
+        let allowed = known.changed.get(location).is_none_or(|change| change.era.allows(origin));
+        allowed.then_some(known.newest + 1)
+    }
+
+    /// Whether a value of this number counts.
+    pub(super) fn is_current(&self, location: &Location, number: u64) -> bool {
+        number > self.0.lock().ended(location)
+    }
+
+    /// For the next life of a folder of this size.
+    pub(super) fn encode(&self, max_bytes: u64) -> Vec<u8> {
+        let known = self.0.lock();
+        let head = [VERSION, max_bytes, known.newest, known.floor].map(u64::to_le_bytes);
+        let mut bytes = head.concat();
+        for (location, Change { number, era }) in &known.changed {
+            bytes.extend_from_slice(&location.0);
+            bytes.extend_from_slice(&number.to_le_bytes());
+            bytes.extend_from_slice(&era.encode());
+        }
+        bytes
+    }
+
+    /// None when it is of a folder of another size, or not what was written.
+    pub(super) fn decode(bytes: &[u8], max_bytes: u64) -> Option<Self> {
+        let (head, changes) = bytes.split_at_checked(4 * 8)?;
+        let (words, _) = head.as_chunks::<8>();
+        let [version, size, newest, floor] = *words else { return None };
+        if u64::from_le_bytes(version) != VERSION || u64::from_le_bytes(size) != max_bytes {
+            return None;
+        }
+        let (changes, rest) = changes.as_chunks::<LENGTH>();
+        let changed = changes.iter().map(change).collect::<Option<_>>()?;
+        let known = Known { newest: u64::from_le_bytes(newest), floor: u64::from_le_bytes(floor), changed };
+        rest.is_empty().then(|| Self(Mutex::new(known)))
+    }
+}
+
+fn change(bytes: &[u8; LENGTH]) -> Option<(Location, Change)> {
+    let (location, rest) = bytes.split_at(LOCATION);
+    let (number, era) = rest.split_first_chunk()?;
+    let change = Change { number: u64::from_le_bytes(*number), era: Era::decode(era)? };
+    Some((Location(location.into()), change))
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_contract::ids::{ApiId, EnvironmentId, IncarnationId};
+
+    use super::*;
+
+    fn location(number: usize) -> Location {
+        let (environment, api) = (EnvironmentId(uuid::Uuid::from_u128(1)), ApiId(uuid::Uuid::from_u128(2)));
+        Location::new(environment, api, &format!("/{number}"), b"")
+    }
+
+    fn fetched_at(at: u64) -> Origin {
+        let incarnation = IncarnationId::generate();
+        Origin { incarnation, position: 1, boot: 1, at, begun_ms: 0, made_ms: 0 }
+    }
+
+    fn changed_at(at: u64) -> Era {
+        Era::changed(1, at).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_or_begun_before_a_change_does_not_count_after_it_nor_in_the_next_life() {
+        let changes = Changes::default();
+        let before = changes.number(&location(1), &fetched_at(5)).unwrap();
+        assert!(changes.is_current(&location(1), before));
+        changes.begin(&location(1), changed_at(10));
+        let check = |changes: &Changes| {
+            assert!(!changes.is_current(&location(1), before) && changes.is_current(&location(2), before));
+            assert_eq!(changes.number(&location(1), &fetched_at(10)), None, "its fetch began before");
+            assert_eq!(changes.era(&location(1)).map(|era| era.allows(&fetched_at(11))), Some(true));
+            let after = changes.number(&location(1), &fetched_at(11)).unwrap();
+            assert!(changes.is_current(&location(1), after));
+        };
+        check(&changes);
+        let next = Changes::decode(&changes.encode(9), 9).unwrap();
+        check(&next);
+        next.begin(&location(2), changed_at(12));
+        assert!(!next.is_current(&location(2), before));
+        next.begin_anew();
+        let after = next.number(&location(3), &fetched_at(1)).unwrap();
+        assert!(!next.is_current(&location(3), before) && next.is_current(&location(3), after));
+    }
+
+    #[test]
+    fn past_the_most_the_older_half_is_one_change_of_all_others() {
+        let changes = Changes::default();
+        let first = changes.number(&location(MOST + 9), &fetched_at(1)).unwrap();
+        for number in 0..MOST {
+            changes.begin(&location(number), changed_at(2));
+        }
+        assert!(changes.is_current(&location(MOST + 9), first));
+        let late = changes.number(&location(MOST + 9), &fetched_at(1)).unwrap();
+        changes.begin(&location(MOST), changed_at(2));
+        assert!(changes.0.lock().changed.len() <= MOST / 2 + 1);
+        for number in 0..=MOST {
+            assert!(!changes.is_current(&location(number), first), "{number}");
+        }
+        assert!(!changes.is_current(&location(MOST + 9), first));
+        assert!(changes.is_current(&location(MOST + 9), late));
+    }
+
+    #[test]
+    fn what_is_of_another_size_or_cut_off_is_not_taken_over() {
+        let changes = Changes::default();
+        changes.begin(&location(1), changed_at(1));
+        let bytes = changes.encode(9);
+        assert!(Changes::decode(&bytes, 9).is_some() && Changes::decode(&bytes, 8).is_none());
+        for end in 0..bytes.len() {
+            assert!(end == 32 || Changes::decode(&bytes[..end], 9).is_none(), "{end}");
+        }
+    }
+}
