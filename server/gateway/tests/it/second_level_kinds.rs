@@ -310,6 +310,62 @@ async fn slowed(server: SocketAddr, by: Arc<AtomicUsize>) -> SocketAddr {
     address
 }
 
+/// Stands before a server and takes no more than half a mebibyte a second for it on each connection.
+async fn narrow(server: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind(nobody().await).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let Ok(server) = TcpStream::connect(server).await else { continue };
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 64 << 10];
+                while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                    if to_server.write_all(&bytes[..count]).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis((count / 512) as u64)).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_holds_up_nobody_who_asks() {
+    for server in each_kind().await {
+        let upstream = Upstream::new(|request: http::Request<hyper::body::Incoming>| async move {
+            let size = if request.uri().path().ends_with("large") { 900 << 10 } else { 1 };
+            // Nothing that could be compressed.
+            let body: Vec<u8> = (0..size).map(|_: usize| uuid::Uuid::new_v4().as_bytes()[0]).collect();
+            text(200, &[("cache-control", "max-age=60")], body)
+        })
+        .await;
+        let fleet = Fleet::new();
+        let (a, api) = join(&fleet, &Fleet::patient(server.url()), None, &upstream);
+        for number in 0..8 {
+            a.get(&format!("/acme/k/{number}"), &[]).await;
+        }
+        written(&a, 8).await;
+        let url =
+            server.url().replace(&server.address.to_string(), &narrow(server.address).await.to_string());
+        let settings =
+            SecondLevelSettings { budget: Duration::from_millis(900), ..SecondLevelSettings::new(vec![url]) };
+        let (b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        eventually("it is asked", || async { health(&b).state == SecondLevelState::Up }).await;
+        // On its way for some two seconds.
+        assert_eq!(b.get("/acme/k/large", &[]).await.status.as_u16(), 200);
+        for number in 0..8 {
+            let seen = b.get(&format!("/acme/k/{number}"), &[]).await;
+            assert!(is_shared(&seen), "{}: {}", server.url(), seen.header("cache-status"));
+        }
+        assert_eq!(health(&b).written, 0, "the large one was in nobody's way because it had arrived");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_slow_frozen_or_gone_fails_no_call_and_comes_back() {
     for server in each_kind().await {

@@ -1,5 +1,7 @@
 //! Redis as second level, one server or a cluster: one hash for each URL, with all of its variants and callers in it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
@@ -20,43 +22,54 @@ const MAX_COPIES: u64 = 256;
 /// Seconds for which it is remembered that a URL has changed: longer than any response is on its way here.
 const REMEMBERED: u64 = 600;
 
-/// A connection that comes back by itself. Clones share it.
+/// Connections to one server for what calls wait for: a large value that is on its way holds up a part of them at most.
+const QUESTIONS: usize = 4;
+
+/// Connections that come back by themselves, those for questions apart from the one for orders: nobody waits for what is
+/// written. Clones share them.
 #[derive(Clone)]
-pub(super) enum Redis {
+pub(super) struct Redis {
+    questions: Arc<[Connection]>,
+    /// Whose turn it is.
+    turn: Arc<AtomicUsize>,
+    orders: Connection,
+}
+
+#[derive(Clone)]
+enum Connection {
     One(ConnectionManager),
+    /// Has one to each node.
     Cluster(ClusterConnection),
 }
 
 impl Redis {
     /// Connects when it is first used. Needs a runtime.
     pub(super) fn new(settings: &SecondLevelSettings) -> RedisResult<Self> {
-        let SecondLevelSettings { urls, ca, .. } = settings;
-        let certificates = || TlsCertificates { client_tls: None, root_cert: ca.clone() };
-        if let [url] = &urls[..] {
-            let client = match ca {
-                Some(_) => Client::build_with_tls(url.as_str(), certificates())?,
-                None => Client::open(url.as_str())?,
-            };
-            let config = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(PATIENCE))
-                .set_response_timeout(Some(PATIENCE))
-                .set_max_delay(PATIENCE);
-            return Ok(Self::One(ConnectionManager::new_lazy_with_config(client, config)?));
-        }
-        let mut builder = ClusterClient::builder(urls.clone())
-            .connection_timeout(PATIENCE)
-            .response_timeout(PATIENCE)
-            .retries(1);
-        if ca.is_some() {
-            builder = builder.certs(certificates());
-        }
-        Ok(Self::Cluster(builder.build()?.get_pending_async_connection_with_config(ClusterConfig::new())))
+        let (connect, count): (Box<dyn Fn() -> RedisResult<Connection>>, usize) = match &settings.urls[..] {
+            [url] => {
+                let client = client(url, settings)?;
+                (Box::new(move || Connection::to_one(client.clone())), QUESTIONS)
+            }
+            _ => {
+                let client = cluster(settings)?;
+                (Box::new(move || Ok(Connection::to_cluster(&client))), 1)
+            }
+        };
+        let questions: RedisResult<Vec<Connection>> = (0..count).map(|_| connect()).collect();
+        Ok(Self { questions: questions?.into(), turn: Arc::default(), orders: connect()? })
+    }
+
+    /// A connection on which a call's question is put.
+    fn question(&self) -> Connection {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.questions.len();
+        self.questions[turn].clone()
     }
 
     pub(super) async fn read(&mut self, location: &Location, fields: &[&[u8]]) -> Result<Found, Failure> {
         let mut commands = redis::pipe();
         commands.cmd("GET").arg(changed(location)).cmd("HMGET").arg(&location.0[..]).arg(fields);
-        let (era, values): (Option<Vec<u8>>, Vec<Option<Vec<u8>>>) = self.ask_all(&commands).await?;
+        let (era, values): (Option<Vec<u8>>, Vec<Option<Vec<u8>>>) =
+            self.question().ask_all(&commands).await?;
         match era.map(|bytes| Era::decode(&bytes)) {
             // Something has changed, and nobody knows when.
             Some(None) => Ok(Found { era: None, values: vec![None; values.len()] }),
@@ -77,7 +90,7 @@ impl Redis {
             commands.arg(*field).arg(*value);
         }
         commands.ignore().cmd("EXPIRE").arg(place).arg(seconds).ignore().cmd("HLEN").arg(place);
-        let (copies,): (u64,) = self.ask_all(&commands).await?;
+        let (copies,): (u64,) = self.orders.ask_all(&commands).await?;
         if copies > MAX_COPIES {
             self.forget(location).await?;
         }
@@ -85,7 +98,7 @@ impl Redis {
     }
 
     pub(super) async fn forget(&mut self, location: &Location) -> Result<(), Failure> {
-        Ok(self.ask(redis::cmd("UNLINK").arg(&location.0[..])).await?)
+        Ok(self.orders.ask(redis::cmd("UNLINK").arg(&location.0[..])).await?)
     }
 
     /// The era stands beside the hash: one that expired with it would be gone before what is on its way arrives.
@@ -94,20 +107,38 @@ impl Redis {
         let of = changed(location);
         commands.atomic().cmd("SET").arg(of).arg(&era.encode()[..]).arg("EX").arg(REMEMBERED).ignore();
         commands.cmd("UNLINK").arg(&location.0[..]).ignore();
-        Ok(self.ask_all::<()>(&commands).await?)
+        Ok(self.orders.ask_all::<()>(&commands).await?)
     }
 
+    /// Whether it answers on each connection.
     pub(super) async fn ping(&mut self) -> Result<(), Failure> {
-        Ok(self.ask(&redis::cmd("PING")).await?)
+        for connection in self.questions.iter() {
+            connection.clone().ask::<()>(&redis::cmd("PING")).await?;
+        }
+        Ok(())
     }
 
     /// What the server says of itself; None of a cluster, whose nodes each say something else.
     pub(super) async fn info(&mut self) -> Result<Option<SecondLevelServer>, Failure> {
-        if matches!(self, Self::Cluster(_)) {
+        if matches!(self.orders, Connection::Cluster(_)) {
             return Ok(None);
         }
-        let text: String = self.ask(&redis::cmd("INFO")).await?;
+        let text: String = self.orders.ask(&redis::cmd("INFO")).await?;
         Ok(Some(read_info(&text)))
+    }
+}
+
+impl Connection {
+    fn to_one(client: Client) -> RedisResult<Self> {
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE))
+            .set_max_delay(PATIENCE);
+        Ok(Self::One(ConnectionManager::new_lazy_with_config(client, config)?))
+    }
+
+    fn to_cluster(client: &ClusterClient) -> Self {
+        Self::Cluster(client.get_pending_async_connection_with_config(ClusterConfig::new()))
     }
 
     async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
@@ -129,6 +160,28 @@ impl Redis {
             Self::Cluster(connection) => query(connection, commands).await,
         }
     }
+}
+
+fn client(url: &str, settings: &SecondLevelSettings) -> RedisResult<Client> {
+    match &settings.ca {
+        Some(_) => Client::build_with_tls(url, certificates(settings)),
+        None => Client::open(url),
+    }
+}
+
+fn cluster(settings: &SecondLevelSettings) -> RedisResult<ClusterClient> {
+    let mut builder = ClusterClient::builder(settings.urls.clone())
+        .connection_timeout(PATIENCE)
+        .response_timeout(PATIENCE)
+        .retries(1);
+    if settings.ca.is_some() {
+        builder = builder.certs(certificates(settings));
+    }
+    builder.build()
+}
+
+fn certificates(settings: &SecondLevelSettings) -> TlsCertificates {
+    TlsCertificates { client_tls: None, root_cert: settings.ca.clone() }
 }
 
 /// Where the era of a location stands: in the same slot of a cluster.
