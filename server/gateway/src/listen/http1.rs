@@ -258,8 +258,8 @@ impl Http1 {
     /// it.
     fn poll_waiting(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.wire.is_behind() {
-            let flushed = self.wire.poll_flush(context);
-            if let Poll::Ready(Err(_)) = self.connection.state.note(&self.watch.tick, flushed) {
+            let flushed = self.wire.poll_flush(&self.connection.state, &self.watch.tick, context);
+            if let Poll::Ready(Err(_)) = flushed {
                 return Poll::Ready(());
             }
         }

@@ -154,7 +154,7 @@ impl Http1 {
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
                 return Poll::Ready(frame.transpose().map_err(io::Error::other));
             }
-            if let Poll::Ready(Err(error)) = state.note(tick, wire.poll_flush(context)) {
+            if let Poll::Ready(Err(error)) = wire.poll_flush(state, tick, context) {
                 return Poll::Ready(Err(error));
             }
             wire.poll_gone(context).map(|()| Err(io::ErrorKind::ConnectionReset.into()))
@@ -166,7 +166,7 @@ impl Http1 {
     pub(super) async fn flush(&self) -> io::Result<()> {
         let _busy = self.connection.busy();
         let (wire, state) = (&self.wire, &self.connection.state);
-        poll_fn(|context| state.note(&self.watch.tick, wire.poll_flush(context))).await
+        poll_fn(|context| wire.poll_flush(state, &self.watch.tick, context)).await
     }
 
     /// Goes on in another protocol.

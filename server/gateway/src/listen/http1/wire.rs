@@ -136,7 +136,7 @@ impl Wire {
             }
             return self.poll_fill(context);
         }
-        match state.note(tick, self.poll_flush(context)) {
+        match self.poll_flush(state, tick, context) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) if state.stopping.get() && self.inbox().bytes().is_empty() => {
                 Poll::Ready(Ok(0))
@@ -163,7 +163,22 @@ impl Wire {
         Poll::Pending
     }
 
-    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Sends what is to leave, and notes since when the client has taken nothing of it.
+    pub(super) fn poll_flush(
+        &self,
+        state: &ConnectionState,
+        tick: &Cell<u64>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = self.out().len();
+        let flushed = self.poll_out(context);
+        if self.out().len() < before {
+            state.blocked_since.set(0);
+        }
+        state.note(tick, flushed)
+    }
+
+    fn poll_out(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut out = self.out();
         if out.is_empty() { Poll::Ready(Ok(())) } else { out.poll_flush(&mut self.tcp.borrow_mut(), context) }
     }
@@ -220,7 +235,7 @@ impl Wire {
     /// Tells the client to go on, once, behind the answers to what it asked before.
     fn poll_continue(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(told) = self.expects.get() {
-            ready!(self.poll_flush(context))?;
+            ready!(self.poll_out(context))?;
             let rest = &CONTINUE[told..];
             let written = ready!(Pin::new(&mut *self.tcp.borrow_mut()).poll_write(context, rest))?;
             let told = told + written;
