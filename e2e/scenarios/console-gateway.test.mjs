@@ -315,6 +315,7 @@ for (const database of databases) {
       await inside.getByText('application Weather app').waitFor();
       await inside.getByText('who asked for it', { exact: true }).waitFor();
       await inside.getByText(/left of 10 min/).waitFor();
+      await inside.getByText('Hits', { exact: true }).waitFor();
       await ada.screenshot('cache-inside');
       assert.ok(!(await ada.page.content()).includes(key), 'no key is shown');
 
@@ -324,6 +325,8 @@ for (const database of databases) {
         return gateways[0].answer?.entries[0];
       });
       assert.equal(entry.key.caller.application_name, 'Weather app');
+      assert.ok(entry.hits >= 1, JSON.stringify(entry));
+      assert.ok((await call(sluice, path(target), { key })).headers.get('cache-status').includes(`key="${entry.key_hash}"`));
 
       const explain = panel('Explain a request');
       await explain.getByLabel('URL').fill(`${sluice.gateway}${path(target)}`);

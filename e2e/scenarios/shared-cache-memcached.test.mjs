@@ -51,7 +51,7 @@ describe('gateways that share two Memcached', { timeout: 400_000 }, () => {
 
   const path = (rest) => `/${fleet.scene.tenant.slug}/shared/${rest}`;
   const figure = async (gateway, name) => (await figures(gateway))(name);
-  const isShared = (answer) => /^sluice; hit; ttl=\d+; detail=L2$/.test(answer.cache);
+  const isShared = (answer) => /^sluice; hit; ttl=\d+; key="[0-9a-f]{16}"; detail=L2$/.test(answer.cache);
   /** Asks for everything on a gateway, and waits until what it fetched is shared. */
   const fetchAll = async (gateway) => {
     const written = () => figure(gateway, 'l2_writes_total{result="written"}');

@@ -91,7 +91,7 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     const first = await share(one, 'a');
     const asked = upstream.requests.length;
     const second = await ask(two, path('a'), key);
-    assert.match(second.cache, /^sluice; hit; ttl=\d+; detail=L2$/);
+    assert.match(second.cache, /^sluice; hit; ttl=\d+; key="[0-9a-f]{16}"; detail=L2$/);
     assert.equal(second.text, first.text);
     assert.doesNotMatch((await ask(two, path('a'), key)).cache, /detail/, 'from memory now');
     assert.equal(upstream.requests.length, asked);
@@ -137,6 +137,7 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     for (const text of ['Hit ratio', 'Queue', 'Server\'s memory']) await panel('Second level of the cache').getByText(text).waitFor();
     const memory = panel('Memory of the cache');
     await memory.getByText('sizelfu').waitFor();
+    await memory.getByText('On their way in').waitFor();
     await memory.getByRole('link', { name: 'shared' }).click();
     await ada.page.waitForURL((url) => url.pathname === `/apis/${api.id}/cache`);
     for (const gateway of [one, two]) await panel('Held in memory').getByRole('link', { name: gateway.name }).waitFor();

@@ -227,8 +227,21 @@ pub struct CacheHealth {
     pub api_share: u64,
     pub tenant_share: u64,
     pub evictions: CacheEvictions,
+    /// Bodies on their way in; gateways of before did not say.
+    #[serde(default)]
+    pub arriving: CacheArriving,
     /// What APIs hold, or held before, the largest first; the hundred that hold most.
     pub apis: Vec<CacheUse>,
+}
+
+/// Bodies on their way into the memory of a gateway's cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CacheArriving {
+    /// Bytes that they take beside what is stored, and may take.
+    pub bytes: u64,
+    pub max_bytes: u64,
+    /// Responses that were not stored because there was no more room, since it started.
+    pub crowded_out: u64,
 }
 
 /// Responses that left the memory of a gateway's cache since it started, by reason.

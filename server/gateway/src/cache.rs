@@ -7,6 +7,7 @@
 
 mod account;
 mod again;
+mod arrivals;
 mod conditional;
 mod decode;
 mod directives;

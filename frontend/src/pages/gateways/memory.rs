@@ -1,7 +1,7 @@
 //! The memory of a gateway's cache: how full it is, whose it is, and why responses left it.
 
 use leptos::prelude::*;
-use sluice_contract::link::{CacheEvictions, CacheHealth, CacheUse};
+use sluice_contract::link::{CacheArriving, CacheEvictions, CacheHealth, CacheUse};
 
 use crate::components::{Badge, Bar, BarList, Panel, Stat};
 use crate::format;
@@ -16,7 +16,8 @@ pub(super) fn memory(cache: Option<CacheHealth>, bytes: u64, entries: u64) -> im
         }
         .into_any();
     };
-    let CacheHealth { capacity_bytes, eviction, api_share, tenant_share, evictions, apis } = cache;
+    let CacheHealth { capacity_bytes, eviction, api_share, tenant_share, evictions, arriving, apis } = cache;
+    let CacheArriving { bytes: arriving, max_bytes, crowded_out } = arriving;
     let filled = format::share(bytes, capacity_bytes).unwrap_or_else(|| "–".to_owned());
     let of = format!("{} of {}", format::bytes(bytes), format::bytes(capacity_bytes));
     let note =
@@ -28,6 +29,11 @@ pub(super) fn memory(cache: Option<CacheHealth>, bytes: u64, entries: u64) -> im
                 <div class="stats">
                     {stat("Filled", filled, of)}
                     {stat("Responses", format::count(entries), "of all tenants".to_owned())}
+                    {stat(
+                        "On their way in",
+                        format::bytes(arriving),
+                        format!("of {}; {} not stored for want of it", format::bytes(max_bytes), format::grouped(crowded_out)),
+                    )}
                     {stat("Left for want of room", format::count(size), "since it started".to_owned())}
                     {stat(
                         "Left for a share",

@@ -121,8 +121,9 @@ pub struct CacheEntry {
     /// Bytes that it takes in memory, and those of its body.
     pub bytes: u64,
     pub body_bytes: u64,
-    /// Somebody has asked for one of this key since the newest came. Single hits are not counted.
-    pub used: bool,
+    /// Calls that this gateway has answered with it, also since it was validated. None: the gateway is older than the question.
+    #[serde(default)]
+    pub hits: Option<u64>,
     /// What the second level has of the same. None: there is none, it was not asked (on each gateway, it is for 16 entries), or the
     /// gateway is older than the question.
     #[serde(default)]

@@ -138,11 +138,10 @@ fn found(
     tags: &[u64],
 ) -> Option<ExplainedKey> {
     let kept = shared.cache.find(key.hash, key.bytes, headers);
-    let entry = kept.as_ref().map(|(variants, kept)| teller.entry(variants, kept));
+    let entry = kept.as_ref().map(|kept| teller.entry(kept));
     // As the lookup has it: what was said to somebody without credentials is not for one who has some.
-    let usable = kept.is_some_and(|(_, kept)| {
-        kept.stored.storable.audience != Audience::Anonymous || !keys.has_credentials()
-    });
+    let usable = kept
+        .is_some_and(|kept| kept.stored.storable.audience != Audience::Anonymous || !keys.has_credentials());
     let (hash, key) = (digest(key.bytes), teller.key(key.bytes, tags)?);
     Some(ExplainedKey { hash, key, entry, usable, copy: None })
 }

@@ -16,7 +16,7 @@ use super::fill::{Fill, Recipe};
 use super::flight::{Flight, Flights, Part, Stage};
 use super::freshness;
 use super::judge::{Asked, Found};
-use super::key::{self, Key};
+use super::key::{self, Key, ShortDigest};
 use super::level::Shared;
 use super::purges::{Stamp, Verdict};
 use super::rules::{Audience, Given, Storable, storable};
@@ -91,9 +91,10 @@ impl Asked<'_> {
 
     /// The answer that another's fetch has brought, if it answers this request too.
     fn join(&self, call: &mut Call, stage: Stage, why: Forward) -> Option<Answer> {
-        let mut answer = match stage {
+        let (mut answer, key) = match stage {
             Stage::Stored(stored) if self.may_join(&stored) => {
-                Answer::new(self.head(&stored, self.now()), Origin::of(stored.body.clone()))
+                let head = self.head(&stored, self.now());
+                (Answer::new(head, Origin::of(stored.body.clone())), stored.digest)
             }
             Stage::Arriving(fill) => {
                 let selecting = Selecting::new(&fill.head.headers, &self.rule.vary_headers, &self.headers);
@@ -102,12 +103,12 @@ impl Asked<'_> {
                 if selecting != fill.selecting || verdict != Verdict::Good {
                     return None;
                 }
-                Answer::new(fill.head.clone(), Origin::Fill(fill.reader()))
+                (Answer::new(fill.head.clone(), Origin::Fill(fill.reader())), fill.digest)
             }
             _ => return None,
         };
         call.cache = CacheOutcome::Coalesced;
-        say(&mut answer.head.headers, Did::Forwarded { why, status: None, kept: Kept::No, collapsed: true });
+        say(&mut answer.head.headers, Did::Joined { why, key });
         Some(self.conditioned(answer))
     }
 
@@ -254,13 +255,14 @@ impl Asked<'_> {
             Err(found) => return self.pass(head, Fetched::Here(here), Some(found), flight),
         };
         let recipe = self.recipe(&head, plan, timing);
+        let kept = Kept::Yes(recipe.digest);
         // Memory of its own: these bytes are part of a larger buffer.
         recipe.store(Bytes::copy_from_slice(&here), made_tag, flight.as_ref());
         self.say_stored(&mut head, &plan);
         if let Some(tag) = made_tag {
             tag.say(&mut head.headers);
         }
-        (Answer::new(head, Origin::of(here)), Kept::Yes)
+        (Answer::new(head, Origin::of(here)), kept)
     }
 
     fn store_arriving(
@@ -271,14 +273,23 @@ impl Asked<'_> {
         timing: Timing,
         flight: Option<Flight>,
     ) -> (Answer, Kept) {
+        let length = upstream.size_hint().exact();
+        let Some(room) = self.cache().room(length.unwrap_or_default()) else {
+            // Who waits fetches for himself; the next to ask may find room again.
+            if let Some(flight) = flight {
+                flight.is_now(Stage::Uncacheable);
+            }
+            return (Answer::new(head, Fetched::Body(Box::new(upstream)).into_origin()), Kept::No);
+        };
         let recipe = self.recipe(&head, plan, timing);
-        let kept = if watch.is_looking() { Kept::Perhaps } else { Kept::Yes };
-        if kept == Kept::Yes {
+        let is_sure = !watch.is_looking();
+        let kept = if is_sure { Kept::Yes(recipe.digest) } else { Kept::Perhaps };
+        if is_sure {
             self.say_stored(&mut head, &plan);
         }
         head.headers.remove(TRAILER);
-        let fill = Fill::new(head.clone(), &recipe, upstream.size_hint().exact(), self.rule);
-        let open = kept == Kept::Yes && fill.is_open_to_others();
+        let fill = Fill::new(head.clone(), &recipe, (length, room), self.rule);
+        let open = is_sure && fill.is_open_to_others();
         if let Some(flight) = flight.as_ref().filter(|_| open) {
             flight.is_now(Stage::Arriving(Arc::clone(&fill)));
         }
@@ -301,6 +312,7 @@ impl Asked<'_> {
             cache: Arc::clone(self.cache()),
             hash: key.hash,
             key: key.bytes.into(),
+            digest: ShortDigest::of(key.bytes),
             labels: self.labels(&head.headers, plan.audience),
             status: head.status,
             headers: stored_headers(&head.headers, self.rule),
@@ -332,6 +344,6 @@ impl Asked<'_> {
 
 /// Says what the cache did with a response of the upstream.
 pub(super) fn said(mut answer: Answer, why: Forward, kept: Kept) -> Answer {
-    say(&mut answer.head.headers, Did::Forwarded { why, status: None, kept, collapsed: false });
+    say(&mut answer.head.headers, Did::Forwarded { why, status: None, kept });
     answer
 }

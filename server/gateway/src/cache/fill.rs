@@ -14,13 +14,15 @@ use parking_lot::Mutex;
 use sluice_policies::cache::{CacheRule, Found};
 
 use super::account::Account;
+use super::arrivals::Room;
 use super::flight::{Flight, Stage};
+use super::key::ShortDigest;
 use super::labels::Labels;
 use super::made_tag::MadeTag;
 use super::purges::Stamp;
 use super::rules::Storable;
 use super::second::Sharing;
-use super::stored::{Stored, Written, tell};
+use super::stored::{Hits, Stored, Written, tell};
 use super::vary::Selecting;
 use super::watch::Watch;
 use crate::body::{BodyError, UpstreamBody};
@@ -39,6 +41,8 @@ pub(crate) struct Fill {
     /// Which requests it answers.
     pub(super) selecting: Selecting,
     pub(super) labels: Labels,
+    /// Of the key under which it is stored.
+    pub(super) digest: ShortDigest,
     /// When its fetch began.
     pub(super) stamp: Stamp,
     /// Bytes that are announced.
@@ -47,14 +51,17 @@ pub(crate) struct Fill {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    /// The memory that the pieces take.
+    room: Room,
     pieces: Vec<Bytes>,
     /// Pieces that were dropped from the front since nothing is stored any more.
     dropped: usize,
     bytes: u64,
     /// Bytes that the one reader has taken, when nothing is stored any more.
     taken: u64,
+    /// The body as it is stored, in place of the pieces.
+    whole: Option<Bytes>,
     end: Option<Result<(), BodyError>>,
     /// Nothing is stored any more: it is too large, or has what must not be stored.
     unkept: bool,
@@ -74,15 +81,24 @@ impl Fill {
     pub(super) fn new(
         mut head: response::Parts,
         recipe: &Recipe,
-        length: Option<u64>,
+        (length, room): (Option<u64>, Room),
         rule: &CacheRule,
     ) -> Arc<Self> {
         let limit = rule.max_body_bytes;
         let (selecting, stamp) = (recipe.selecting.clone(), recipe.stamp);
-        let labels = recipe.labels.clone();
+        let (labels, digest) = (recipe.labels.clone(), recipe.digest);
         head.headers.clone_from(&recipe.headers);
         tell(&mut head.headers, rule, &recipe.storable);
-        Arc::new(Self { head, selecting, labels, stamp, length, limit, state: Mutex::default() })
+        Arc::new(Self {
+            head,
+            selecting,
+            labels,
+            digest,
+            stamp,
+            length,
+            limit,
+            state: Mutex::new(State::new(room)),
+        })
     }
 
     /// Whether others may read along: only when it is certain that the whole of it will be kept.
@@ -128,7 +144,8 @@ impl Fill {
             }
         }
         if let (Some(whole), Some((watch, keep))) = (self.whole(), keeping) {
-            keep(watch.finish().map(|tag| (whole, tag)));
+            keep(watch.finish().map(|tag| (whole.clone(), tag)));
+            self.is_here(whole);
         }
         self.end(Ok(()));
     }
@@ -138,10 +155,21 @@ impl Fill {
         let mut state = self.state.lock();
         state.bytes += data.len() as u64;
         state.pieces.push(data);
-        state.unkept |= state.bytes > self.limit;
+        if !state.unkept {
+            let bytes = state.bytes;
+            state.unkept = bytes > self.limit || !state.room.holds(bytes);
+        }
         if !last {
             state.wake();
         }
+    }
+
+    /// Who still reads takes it from what is stored, however slowly.
+    fn is_here(&self, whole: Bytes) {
+        let mut state = self.state.lock();
+        state.pieces = Vec::new();
+        state.room.shrink_to(0);
+        state.whole = Some(whole);
     }
 
     /// In one piece of memory of its own: pieces point into larger buffers of the connection. None: it is too large.
@@ -177,6 +205,22 @@ impl Fill {
 }
 
 impl State {
+    fn new(room: Room) -> Self {
+        Self {
+            room,
+            pieces: Vec::new(),
+            dropped: 0,
+            bytes: 0,
+            taken: 0,
+            whole: None,
+            end: None,
+            unkept: false,
+            readers: 0,
+            wakers: Vec::new(),
+            source: None,
+        }
+    }
+
     fn wake(&mut self) {
         self.wakers.drain(..).for_each(Waker::wake);
     }
@@ -187,6 +231,7 @@ impl State {
             let read = next - self.dropped;
             self.taken += self.pieces.drain(..read).map(|piece| piece.len() as u64).sum::<u64>();
             self.dropped = next;
+            self.room.shrink_to(self.bytes - self.taken);
         }
         if let Some(source) = self.source.take() {
             source.wake();
@@ -200,7 +245,13 @@ impl FillReader {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut state = self.fill.state.lock();
-        if let Some(piece) = state.pieces.get(self.next - state.dropped) {
+        if let Some(whole) = &state.whole {
+            let rest = whole.slice(usize::try_from(self.read).unwrap_or(usize::MAX).min(whole.len())..);
+            self.read = whole.len() as u64;
+            if !rest.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(rest))));
+            }
+        } else if let Some(piece) = state.pieces.get(self.next - state.dropped) {
             let piece = piece.clone();
             self.next += 1;
             self.read += piece.len() as u64;
@@ -219,7 +270,11 @@ impl FillReader {
 
     pub(crate) fn is_end_stream(&self) -> bool {
         let state = self.fill.state.lock();
-        state.end == Some(Ok(())) && self.next - state.dropped >= state.pieces.len()
+        let has_all = match &state.whole {
+            Some(whole) => self.read >= whole.len() as u64,
+            None => self.next - state.dropped >= state.pieces.len(),
+        };
+        state.end == Some(Ok(())) && has_all
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -245,6 +300,7 @@ pub(super) struct Recipe {
     pub(super) cache: Arc<super::Cache>,
     pub(super) hash: u64,
     pub(super) key: Box<[u8]>,
+    pub(super) digest: ShortDigest,
     pub(super) labels: Labels,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -266,6 +322,7 @@ impl Recipe {
             cache,
             hash,
             key,
+            digest,
             labels,
             status,
             headers,
@@ -284,6 +341,7 @@ impl Recipe {
         }
         let stored = Arc::new(Stored {
             key,
+            digest,
             labels,
             status,
             headers,
@@ -294,6 +352,7 @@ impl Recipe {
             initial_age,
             storable,
             made_tag,
+            hits: Hits::default(),
             written: Written::default(),
         });
         cache.put(hash, Arc::clone(&stored), account);

@@ -15,11 +15,11 @@ use sluice_contract::rest::cache::{
 use sluice_contract::rest::purges::SecondLevelAmount;
 
 use super::explain::named;
-use super::key::{self, Digest, Keys, Parts, Who};
+use super::key::{self, Digest, Keys, Parts, ShortDigest, Who};
 use super::labels::Label;
 use super::purges::{ApiPurges, Verdict};
 use super::rules::Audience;
-use super::shelves::{Kept, Variants};
+use super::shelves::Kept;
 use super::stored::Stored;
 use crate::compile::Api;
 use crate::pipeline::assume;
@@ -32,8 +32,6 @@ const MOST: usize = 64;
 const MOST_BYTES: usize = 256 << 10;
 /// Entries whose copies in the second level are looked at.
 const MOST_COPIES: usize = 16;
-/// Digits of a digest that are told.
-const DIGITS: usize = 16;
 
 /// What somebody looks up: a URL of an API as callers ask for it.
 pub(crate) struct Address {
@@ -99,7 +97,7 @@ fn in_memory(shared: &Shared, tenant: TenantId, address: &Address) -> InMemory {
                     .map(|(name, value)| name.as_str().len() + value.len() + 64)
                     .sum::<usize>();
                 if told.entries.len() < MOST && bytes < MOST_BYTES {
-                    told.entries.push(teller.entry(&variants, kept));
+                    told.entries.push(teller.entry(kept));
                 } else {
                     told.more += 1;
                 }
@@ -179,13 +177,13 @@ impl<'s> Teller<'s> {
         Self { environment: shared.environment(), snapshot, api, now, applications: Default::default() }
     }
 
-    pub(super) fn entry(&self, variants: &Variants, kept: &Kept) -> CacheEntry {
+    pub(super) fn entry(&self, kept: &Kept) -> CacheEntry {
         let stored = &kept.stored;
         let Standing { state, age, lifetime } = Standing::of(stored, &self.api.purges, self.now);
         let key = self.key(&stored.key, &stored.labels.tags);
         CacheEntry {
             level: CacheLevel::Memory,
-            key_hash: digest(&stored.key),
+            key_hash: stored.digest.as_str().to_owned(),
             key,
             state,
             status: stored.status.as_u16(),
@@ -202,7 +200,7 @@ impl<'s> Teller<'s> {
             tags: stored.labels.names(),
             bytes: kept.bytes,
             body_bytes: stored.body.len() as u64,
-            used: variants.was_used(),
+            hits: Some(stored.hits.get()),
             copy: None,
         }
     }
@@ -233,7 +231,7 @@ impl<'s> Teller<'s> {
             headers: rule.vary_headers.iter().map(|name| name.as_str().to_owned()).collect(),
             cookies: named.collect(),
             caller: self.caller(caller, tags),
-            body: body.map(|body| hex(&body[..DIGITS / 2])),
+            body: body.map(|body| ShortDigest::beginning(body).as_str().to_owned()),
         })
     }
 
@@ -278,12 +276,7 @@ impl<'s> Teller<'s> {
 
 /// The beginning of a SHA-256.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    hex(&sha2::Sha256::digest(bytes)[..DIGITS / 2])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    ShortDigest::of(bytes).as_str().to_owned()
 }
 
 pub(super) fn for_whom(audience: Audience) -> CacheAudience {

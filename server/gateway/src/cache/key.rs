@@ -97,6 +97,26 @@ pub(super) struct Who<'r> {
 /// SHA-256.
 pub(super) type Digest = [u8; 32];
 
+/// The beginning of a SHA-256 as hexadecimal digits: what people know a key by, the same on every gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ShortDigest([u8; 16]);
+
+impl ShortDigest {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self::beginning(&Sha256::digest(bytes).into())
+    }
+
+    pub(super) fn beginning(digest: &Digest) -> Self {
+        let mut digits = [0; 16];
+        crate::hex::encode(&digest[..8], &mut digits);
+        Self(digits)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 thread_local! {
     /// The text of the last request's keys, to be written over.
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };

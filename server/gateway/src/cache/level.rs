@@ -9,11 +9,12 @@ use sluice_contract::ids::IncarnationId;
 use super::conditional::Conditions;
 use super::flight::{Flight, Stage};
 use super::judge::Asked;
+use super::key::ShortDigest;
 use super::labels::Labels;
 use super::made_tag::Making;
 use super::purges::{ApiPurges, Stamp, Verdict};
 use super::second::{Location, Response, SecondLevel, Sharing, count};
-use super::stored::{Stored, Written};
+use super::stored::{Hits, Stored, Written};
 use crate::compile::Api;
 use crate::pipeline::{Answer, Call};
 use crate::shared::Shared as Gateway;
@@ -145,6 +146,7 @@ pub(super) fn adopt(
     Some(Stored {
         made_tag: None,
         key: place.key.into(),
+        digest: ShortDigest::of(place.key),
         labels,
         status,
         headers,
@@ -155,6 +157,7 @@ pub(super) fn adopt(
         arrived: now,
         initial_age: origin.age(),
         storable,
+        hits: Hits::default(),
         written: Written::default(),
     })
 }

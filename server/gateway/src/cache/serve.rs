@@ -16,7 +16,7 @@ use super::conditional::{self, Conditions};
 use super::flight::{Boarding, Flights};
 use super::invalidate;
 use super::judge::{Asked, Found};
-use super::key::Digest;
+use super::key::{Digest, ShortDigest};
 use super::labels;
 use super::level::Shared;
 use super::made_tag;
@@ -265,6 +265,10 @@ impl Asked<'_> {
         second_level: bool,
         spare: HeaderMap,
     ) -> Answer {
+        // What warms the store is nobody's call.
+        if !self.worker.internal {
+            stored.hits.count();
+        }
         let lifetime = self.lifetime(stored);
         if self.plain
             && let Some(fields) = stored.written(self.rule, lifetime)
@@ -273,7 +277,7 @@ impl Asked<'_> {
         }
         let mut head = stored.head(now, self.rule, lifetime);
         let ttl = lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
-        say(&mut head.headers, Did::Hit { ttl, second_level });
+        say(&mut head.headers, Did::Hit { ttl, key: stored.digest, second_level });
         let mut body = stored.body.clone();
         // §13.2.2: conditions come before ranges.
         if let Some(wanted) = &self.wanted
@@ -310,7 +314,8 @@ fn plain_answer(
     head.headers.reserve(FIELDS_TO_ADD);
     let age = stored.age(now).as_secs();
     let ttl = lifetime.as_secs() as i64 - age as i64;
-    let lead = Lead { written: written.clone(), age, ttl, second_level, request_id: None };
+    let lead =
+        Lead { written: written.clone(), age, ttl, key: stored.digest, second_level, request_id: None };
     Answer { head, lead: Some(lead), body: Origin::of(stored.body.clone()) }
 }
 
@@ -320,6 +325,7 @@ pub(crate) struct Lead {
     /// Seconds.
     age: u64,
     ttl: i64,
+    key: ShortDigest,
     second_level: bool,
     request_id: Option<RequestId>,
 }
@@ -339,7 +345,7 @@ impl Lead {
     pub(crate) fn write(&self, into: &mut BytesMut) {
         into.put_slice(&self.written);
         fields::write_one(&AGE, itoa::Buffer::new().format(self.age).as_bytes(), into);
-        write_hit(self.ttl, self.second_level, into);
+        write_hit(self.ttl, &self.key, self.second_level, into);
         if let Some(request_id) = &self.request_id {
             request_id.write(into);
         }

@@ -133,11 +133,6 @@ impl Variants {
         self.gone.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody has asked for it since it came.
-    pub(super) fn was_used(&self) -> bool {
-        self.used.load(Ordering::Relaxed)
-    }
-
     /// Somebody asks for it. Most of the time that is known, and nothing is written that other threads read.
     pub(super) fn is_used(&self) {
         if !self.used.load(Ordering::Relaxed) {

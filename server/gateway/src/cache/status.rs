@@ -6,10 +6,12 @@ use http::header::{HeaderName, HeaderValue};
 use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::Found;
 
+use super::key::ShortDigest;
 use super::serve::Lead;
 
 const OWN: &str = "sluice; ";
 const HIT: &str = "hit; ttl=";
+const KEY: &str = "; key=\"";
 const FROM_SECOND_LEVEL: &str = "; detail=L2";
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -19,16 +21,19 @@ static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(super) enum Did {
     /// Served from the store; seconds for which it is still fresh (negative: stale), and whether it came from the level that
     /// gateways share.
-    Hit { ttl: i64, second_level: bool },
+    Hit { ttl: i64, key: ShortDigest, second_level: bool },
+    /// Waited for another's fetch that went to the upstream.
+    Joined { why: Forward, key: ShortDigest },
     /// Went to the upstream.
-    Forwarded { why: Forward, status: Option<u16>, kept: Kept, collapsed: bool },
+    Forwarded { why: Forward, status: Option<u16>, kept: Kept },
 }
 
 /// Whether a response is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     No,
-    Yes,
+    /// Under this key.
+    Yes(ShortDigest),
     /// It depends on what its body has, which is passed on while it is looked at.
     Perhaps,
     /// It has this.
@@ -72,8 +77,10 @@ impl Forward {
 }
 
 /// Writes that an answer is from the store as a line of HTTP/1.
-pub(super) fn write_hit(ttl: i64, second_level: bool, into: &mut BytesMut) {
-    for piece in [CACHE_STATUS.as_str(), ": ", OWN, HIT, itoa::Buffer::new().format(ttl)] {
+pub(super) fn write_hit(ttl: i64, key: &ShortDigest, second_level: bool, into: &mut BytesMut) {
+    let mut digits = itoa::Buffer::new();
+    let ttl = digits.format(ttl);
+    for piece in [CACHE_STATUS.as_str(), ": ", OWN, HIT, ttl, KEY, key.as_str(), "\""] {
         into.put_slice(piece.as_bytes());
     }
     into.put_slice(if second_level { FROM_SECOND_LEVEL.as_bytes() } else { b"" });
@@ -82,34 +89,39 @@ pub(super) fn write_hit(ttl: i64, second_level: bool, into: &mut BytesMut) {
 
 /// Says that a request went to the upstream and nothing was stored.
 pub(super) fn forwarded(headers: &mut HeaderMap, why: Forward) {
-    say(headers, Did::Forwarded { why, status: None, kept: Kept::No, collapsed: false });
+    say(headers, Did::Forwarded { why, status: None, kept: Kept::No });
 }
 
 /// Says it, after what caches nearer to the origin say (RFC 9211 §2).
 pub(super) fn say(headers: &mut HeaderMap, did: Did) {
-    let mut text = String::with_capacity(48);
+    let mut text = String::with_capacity(80);
     text.push_str(OWN);
     match did {
-        Did::Hit { ttl, second_level } => {
+        Did::Hit { ttl, key, second_level } => {
             text.push_str(HIT);
             text.push_str(itoa::Buffer::new().format(ttl));
+            push_key(&key, &mut text);
             text.push_str(if second_level { FROM_SECOND_LEVEL } else { "" });
         }
-        Did::Forwarded { why, status, kept, collapsed } => {
+        Did::Joined { why, key } => {
+            text.push_str("fwd=");
+            text.push_str(why.token());
+            text.push_str("; collapsed");
+            push_key(&key, &mut text);
+        }
+        Did::Forwarded { why, status, kept } => {
             text.push_str("fwd=");
             text.push_str(why.token());
             if let Some(status) = status {
                 text.push_str("; fwd-status=");
                 text.push_str(itoa::Buffer::new().format(status));
             }
-            if kept == Kept::Yes {
-                text.push_str("; stored");
-            }
-            if collapsed {
-                text.push_str("; collapsed");
-            }
             match kept {
-                Kept::No | Kept::Yes => {}
+                Kept::No => {}
+                Kept::Yes(key) => {
+                    text.push_str("; stored");
+                    push_key(&key, &mut text);
+                }
                 Kept::Perhaps => text.push_str("; detail=looking"),
                 Kept::Refused(found) => {
                     text.push_str("; detail=forbidden:");
@@ -121,6 +133,13 @@ pub(super) fn say(headers: &mut HeaderMap, did: Did) {
     if let Ok(value) = HeaderValue::from_str(&text) {
         headers.append(CACHE_STATUS.clone(), value);
     }
+}
+
+/// RFC 9211 §2.7.
+fn push_key(key: &ShortDigest, text: &mut String) {
+    text.push_str(KEY);
+    text.push_str(key.as_str());
+    text.push('"');
 }
 
 /// What the cache did, as its own answer says.

@@ -11,6 +11,7 @@ use sluice_contract::link::CacheHealth;
 use sluice_policies::cache::Found;
 
 use super::account::{Account, Ledger, Owner, Reason, Shares};
+use super::arrivals::{Arrivals, Room};
 use super::flight::{Flight, Flights, Stage};
 use super::freshness::date;
 use super::index::{Amount, Covered};
@@ -25,6 +26,9 @@ use super::watch::Refusals;
 const MAX_VARIANTS: usize = 32;
 /// How long a key is remembered not to be worth waiting for.
 const UNCACHEABLE_FOR: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What part of as much memory as responses take may be taken by those that arrive, beside it.
+const ARRIVING: u64 = 2;
 
 fn made(stored: &Stored) -> Option<SystemTime> {
     date(&stored.headers, &DATE)
@@ -59,6 +63,7 @@ pub struct Cache {
     /// Keys whose last response could not be stored: requests for them do not wait for one another.
     uncacheable: Moka<u64, (), ahash::RandomState>,
     pub(super) flights: Flights,
+    arrivals: Arc<Arrivals>,
     refusals: Refusals,
     /// What gateways share, where there is something.
     second: Option<Arc<SecondLevel>>,
@@ -77,6 +82,7 @@ impl Cache {
                 .time_to_live(UNCACHEABLE_FOR)
                 .build_with_hasher(ahash::RandomState::new()),
             flights: Flights::default(),
+            arrivals: Arrivals::new(limits.max_bytes / ARRIVING),
             refusals: Refusals::default(),
             second: None,
         }
@@ -111,6 +117,7 @@ impl Cache {
             api_share: self.limits.shares.api,
             tenant_share: self.limits.shares.tenant,
             evictions: self.ledger.evictions(),
+            arriving: self.arrivals.health(),
             apis: self.ledger.held(),
         }
     }
@@ -130,11 +137,10 @@ impl Cache {
     }
 
     /// The same with what it is kept with, for people.
-    pub(super) fn find(&self, hash: u64, key: &[u8], request: &HeaderMap) -> Option<(Arc<Variants>, Kept)> {
+    pub(super) fn find(&self, hash: u64, key: &[u8], request: &HeaderMap) -> Option<Kept> {
         let stored = self.get(hash, key, request)??;
         let variants = self.shelves.get(hash)?;
-        let kept = variants.kept.iter().find(|kept| Arc::ptr_eq(&kept.stored, &stored)).cloned()?;
-        Some((variants, kept))
+        variants.kept.iter().find(|kept| Arc::ptr_eq(&kept.stored, &stored)).cloned()
     }
 
     /// What an API holds.
@@ -282,6 +288,11 @@ impl Cache {
     /// How many responses were not stored for what they have, by what that was.
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.refusals.by_reason()
+    }
+
+    /// Memory for a body of at least so many bytes while it arrives, if there is.
+    pub(super) fn room(&self, bytes: u64) -> Option<Room> {
+        self.arrivals.reserve(bytes)
     }
 
     pub(super) fn is_uncacheable(&self, hash: u64) -> bool {

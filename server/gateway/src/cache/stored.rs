@@ -1,6 +1,7 @@
 //! A stored response.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use http::{HeaderMap, StatusCode, Version, response};
 use sluice_policies::cache::CacheRule;
 
 use super::judge::MAX_STALE;
+use super::key::ShortDigest;
 use super::labels::{self, Labels};
 use super::made_tag::MadeTag;
 use super::purges::Stamp;
@@ -40,6 +42,8 @@ static CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 pub(crate) struct Stored {
     /// The whole key, compared on every use: its hash alone could meet another's.
     pub(super) key: Box<[u8]>,
+    /// What callers and people are told of the key.
+    pub(super) digest: ShortDigest,
     /// What purges can name of it.
     pub(super) labels: Labels,
     pub(super) status: StatusCode,
@@ -55,7 +59,27 @@ pub(crate) struct Stored {
     pub(super) storable: Storable,
     /// What it is known by where the upstream sends no validator.
     pub(super) made_tag: Option<MadeTag>,
+    pub(super) hits: Hits,
     pub(super) written: Written,
+}
+
+/// How many calls were answered from a stored response, those while it was stale too.
+#[derive(Debug, Default)]
+pub(super) struct Hits(AtomicU64);
+
+impl Hits {
+    pub(super) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Of a response that is the same as this one, brought up to date.
+    pub(super) fn carried_over(&self) -> Self {
+        Self(AtomicU64::new(self.get()))
+    }
 }
 
 /// The fields of a stored response as HTTP/1 writes them, but for those that are said anew in each answer. Made when the
@@ -91,6 +115,7 @@ impl Stored {
         };
         Self {
             key: Box::default(),
+            digest: ShortDigest::of(&[]),
             labels: Labels { path: "/".into(), url: 0, tags: [].into(), names: None },
             status: StatusCode::OK,
             headers,
@@ -101,6 +126,7 @@ impl Stored {
             initial_age: Duration::ZERO,
             storable,
             made_tag: None,
+            hits: Hits::default(),
             written: Written::default(),
         }
     }

@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
-use sluice_contract::link::{CacheHealth, CacheUse};
+use sluice_contract::link::{CacheArriving, CacheHealth, CacheUse};
 
 use crate::shared::Shared;
 
@@ -137,11 +137,17 @@ fn metrics(shared: &Shared) -> String {
 }
 
 fn first_level(health: &CacheHealth, text: &mut String) {
-    let CacheHealth { capacity_bytes, eviction: _, api_share: _, tenant_share: _, evictions, apis } = health;
+    let CacheHealth { capacity_bytes, eviction: _, api_share: _, tenant_share: _, evictions, arriving, apis } =
+        health;
+    let CacheArriving { bytes: arriving_bytes, max_bytes: _, crowded_out } = arriving;
     let _ = write!(
         text,
         "# HELP sluice_cache_capacity_bytes Bytes that stored responses may take.\n\
          # TYPE sluice_cache_capacity_bytes gauge\nsluice_cache_capacity_bytes {capacity_bytes}\n\
+         # HELP sluice_cache_arriving_bytes Bytes of bodies that are on their way into the cache.\n\
+         # TYPE sluice_cache_arriving_bytes gauge\nsluice_cache_arriving_bytes {arriving_bytes}\n\
+         # HELP sluice_cache_crowded_out_total Responses that were not stored because too much was on its way in.\n\
+         # TYPE sluice_cache_crowded_out_total counter\nsluice_cache_crowded_out_total {crowded_out}\n\
          # HELP sluice_cache_evictions_total Responses that left the memory of the cache.\n\
          # TYPE sluice_cache_evictions_total counter\n"
     );

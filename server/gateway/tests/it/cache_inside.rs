@@ -102,7 +102,7 @@ async fn what_is_stored_of_a_url_is_told_part_by_part_without_bodies_and_secrets
     assert_eq!(german.tags.as_deref(), Some(&["items".to_owned(), "user:7".to_owned()][..]));
     assert_eq!(german.body_bytes, "/items?b=2&utm=1".len() as u64);
     assert!(german.bytes > german.body_bytes);
-    assert_eq!((german.used, english.used), (false, true));
+    assert_eq!((german.hits, english.hits), (Some(0), Some(1)));
     assert_eq!(header(german, "x-shown"), Some("this"));
     for name in ["set-cookie", "x-token"] {
         let hidden = german.headers.iter().find(|field| field.name == name).unwrap();
@@ -162,6 +162,61 @@ async fn whose_copy_it_is_and_what_purges_and_settings_have_made_of_it_is_told()
     let told = look_up(&rig, api, "/x", rig.tenant).await;
     assert!(told.entries.iter().all(|entry| entry.key.is_none()), "{told:?}");
     assert_eq!(told.entries.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_are_told_the_key_by_which_people_find_what_they_were_answered_with() {
+    let vary = [("cache-control", "max-age=60"), ("etag", "\"a\"")];
+    let upstream = Upstream::new(move |request: Request<Incoming>| async move {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        if request.headers().contains_key("if-none-match") {
+            text(304, &vary, "")
+        } else {
+            text(200, &vary, "x")
+        }
+    })
+    .await;
+    let mut rig = Rig::start();
+    let api = rig.api("a", upstream.address, cached(json!({})));
+    let (miss, joined) = tokio::join!(rig.get("/acme/a/x", &[]), rig.get("/acme/a/x", &[]));
+    let plain = rig.get("/acme/a/x", &[]).await;
+    let looked_at = rig.get("/acme/a/x", &[("if-none-match", "\"b\"")]).await;
+    let own = rig.get("/acme/a/x", &[("authorization", "Basic eA==")]).await;
+    let told = look_up(&rig, api, "/x", rig.tenant).await;
+    let shared = told.entries.iter().find(|entry| entry.for_whom == CacheAudience::Anonymous).unwrap();
+    let caller = told.entries.iter().find(|entry| entry.for_whom == CacheAudience::Caller).unwrap();
+    assert_ne!(shared.key_hash, caller.key_hash);
+    let validated = rig.get("/acme/a/x", &[("cache-control", "no-cache")]).await;
+    let mut beginnings = vec![];
+    for (seen, entry) in [
+        (miss, shared),
+        (joined, shared),
+        (plain, shared),
+        (looked_at, shared),
+        (own, caller),
+        (validated, shared),
+    ] {
+        let said = seen.header("cache-status");
+        let (before, behind) = said.split_once("; key=").unwrap_or((said, "none"));
+        assert_eq!(behind, format!("\"{}\"", entry.key_hash), "{said}");
+        beginnings.push(before.trim_end_matches(|sign: char| sign.is_ascii_digit()).to_owned());
+    }
+    beginnings[..2].sort();
+    assert_eq!(
+        beginnings,
+        [
+            "sluice; fwd=uri-miss; collapsed",
+            "sluice; fwd=uri-miss; stored",
+            "sluice; hit; ttl=",
+            "sluice; hit; ttl=",
+            "sluice; fwd=uri-miss; stored",
+            "sluice; fwd=stale; fwd-status=304; stored",
+        ]
+    );
+    // What was validated has the hits that it had before.
+    let told = look_up(&rig, api, "/x", rig.tenant).await;
+    let hits = |audience| told.entries.iter().find(|entry| entry.for_whom == audience).unwrap().hits;
+    assert_eq!((hits(CacheAudience::Anonymous), hits(CacheAudience::Caller)), (Some(2), Some(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,7 +49,7 @@ async fn a_question_in_a_body_is_answered_from_the_cache_where_the_policy_says_s
         (seen.header("cache-status").to_owned(), String::from_utf8(seen.body.to_vec()).unwrap())
     };
     let (status, first) = ask("/acme/q/search", "a/b", "who?").await;
-    assert_eq!((status.as_str(), first.as_str()), ("sluice; fwd=uri-miss; stored", "1:who?"));
+    assert!(status.starts_with("sluice; fwd=uri-miss; stored; key=") && first == "1:who?", "{status}");
     let (status, again) = ask("/acme/q/search", "a/b", "who?").await;
     assert!(status.starts_with("sluice; hit") && again == first, "{status} {again}");
     assert_eq!(ask("/acme/q/search", "a/b", "what?").await.1, "2:what?");

@@ -1,10 +1,18 @@
 //! Who may have how much of the cache's memory, and why responses leave it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use serde_json::{Value, json};
 use sluice_contract::ids::{PurgeId, TenantId};
 use sluice_contract::journal::{Change, Purge, PurgeScope};
 use sluice_contract::link::CacheEvictions;
 use sluice_gateway::cache::{CacheLimits, Eviction, Shares};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Semaphore;
 
 use crate::support::{Rig, Start, Upstream, eventually, text};
 
@@ -165,4 +173,89 @@ async fn memory_is_bounded_and_what_leaves_is_counted_whichever_way_it_is_chosen
         assert!(entries >= 30, "{}: {entries}", eviction.name());
         assert_eq!(entries + left.size + left.replaced, (upstream.count() - asked) as u64, "{left:?}");
     }
+}
+
+/// Sends the first half of such a body, and the second once it is let.
+async fn in_halves(length: usize, announced: bool) -> (Upstream, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let upstream = Upstream::new(move |_| {
+        let gate = Arc::clone(&opened);
+        let pieces = futures_util::stream::unfold(0, move |number| {
+            let gate = Arc::clone(&gate);
+            async move {
+                if number == 1 {
+                    gate.acquire().await.unwrap().forget();
+                }
+                let piece = Frame::data(Bytes::from(vec![b'x'; length / 2]));
+                (number < 2).then_some((Ok::<_, std::io::Error>(piece), number + 1))
+            }
+        });
+        let pieces = Box::pin(pieces) as std::pin::Pin<Box<dyn futures_core::Stream<Item = _> + Send + Sync>>;
+        let mut response = http::Response::builder().header("cache-control", "max-age=600");
+        if announced {
+            response = response.header("content-length", length);
+        }
+        let response = response.body(BodyExt::boxed(StreamBody::new(pieces))).unwrap();
+        async move { response }
+    })
+    .await;
+    (upstream, gate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_on_their_way_in_are_bounded_together_and_what_is_too_much_is_passed_on() {
+    const BODY: usize = 200_000;
+    for announced in [true, false] {
+        let (upstream, gate) = in_halves(BODY, announced).await;
+        let mut rig = rig(limits(Eviction::Lru, 100, 100));
+        rig.api("a", upstream.address, cached());
+        let rig = Arc::new(rig);
+        let arriving = || rig.shared.cache.health().arriving;
+        assert_eq!(arriving().max_bytes, 500_000);
+        let ask = |number: usize| {
+            let rig = Arc::clone(&rig);
+            tokio::spawn(async move { rig.get(&format!("/acme/a/{number}"), &[]).await.body.len() })
+        };
+        let callers: Vec<_> = (0..6).map(ask).collect();
+        eventually("there is no more room", async || arriving().crowded_out > 0).await;
+        eventually("all have come", async || upstream.count() == 6).await;
+        let bytes = arriving().bytes;
+        assert!(if announced { bytes == 400_000 } else { bytes <= 500_000 }, "{bytes}");
+        gate.add_permits(6);
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), BODY, "nobody lacks anything");
+        }
+        eventually("all room is given back", async || arriving().bytes == 0).await;
+        let stored = rig.shared.cache.entries();
+        assert!(if announced { stored == 2 } else { stored < 6 }, "{stored}");
+        assert_eq!(arriving().crowded_out, 6 - stored, "{:?}", arriving());
+        gate.add_permits(1);
+        assert_eq!(ask(7).await.unwrap(), BODY);
+        assert_eq!(rig.shared.cache.entries(), stored + 1, "there is room again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_holds_up_nothing_once_the_response_is_stored() {
+    const BODY: usize = 24 << 20;
+    let (upstream, gate) = in_halves(BODY, true).await;
+    let limits = CacheLimits { max_bytes: 64 << 20, ..limits(Eviction::Lru, 100, 100) };
+    let mut rig = rig(limits);
+    let settings = json!({ "max_body_bytes": 32 << 20 });
+    rig.api("a", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+    let mut client = tokio::net::TcpStream::connect(rig.address()).await.unwrap();
+    client
+        .write_all(b"GET /acme/a/x HTTP/1.1\r\nhost: gateway.test\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let arriving = || rig.shared.cache.health().arriving.bytes;
+    eventually("it arrives", async || arriving() == BODY as u64).await;
+    gate.add_permits(1);
+    eventually("it is stored", async || rig.shared.cache.entries() == 1).await;
+    eventually("the room is given back", async || arriving() == 0).await;
+    let mut read = Vec::new();
+    tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut read)).await.unwrap().unwrap();
+    let head = read.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    assert!(read.len() - head == BODY && read[head..].iter().all(|byte| *byte == b'x'), "{}", read.len());
 }

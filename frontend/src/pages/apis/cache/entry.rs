@@ -47,6 +47,7 @@ pub(super) fn entry(entry: CacheEntry) -> AnyView {
         || view! { <p class="secondary small">"It was stored under other settings of the policy: its key cannot be read by those of now, and is not found by them."</p> }.into_any(),
         |key| key_facts(&key, None),
     );
+    let hits = entry.hits.map_or_else(|| "not told by a gateway of this version".to_owned(), format::grouped);
     let facts = vec![
         fact("Level", level),
         fact("Age", format::span(entry.age_s)),
@@ -62,7 +63,7 @@ pub(super) fn entry(entry: CacheEntry) -> AnyView {
                 format::bytes(entry.body_bytes)
             ),
         ),
-        fact("Asked for since it came", if entry.used { "yes" } else { "no" }),
+        fact("Hits", hits),
     ];
     let facts: Vec<_> = facts
         .into_iter()

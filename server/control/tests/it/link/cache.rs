@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice_contract::ids::{ApiId, TenantId};
-use sluice_contract::link::{CacheEvictions, CacheHealth, CacheUse, HEARTBEAT_PATH, Heartbeat};
+use sluice_contract::link::{CacheArriving, CacheEvictions, CacheHealth, CacheUse, HEARTBEAT_PATH, Heartbeat};
 use sluice_contract::rest::cache_analytics::CacheAnalytics;
 use sluice_contract::rest::gateways::{Gateway, GatewayHealth};
 use sluice_contract::rest::page::Page;
@@ -62,6 +62,7 @@ async fn the_memory_of_a_cache_is_shown_and_each_tenant_sees_its_own_apis_in_it_
                 replaced: 5,
                 purged: 6,
             },
+            arriving: CacheArriving { bytes: 7, max_bytes: 5_000, crowded_out: 8 },
             apis: vec![theirs.clone(), ours.clone()],
         };
         let with = |apis| Some(CacheHealth { apis, ..whole.clone() });
@@ -98,6 +99,7 @@ async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
             api_share: 50,
             tenant_share: 75,
             evictions,
+            arriving: CacheArriving::default(),
             apis: vec![theirs, ours.clone(), held(app.tenant, 40)],
         };
         let heartbeat = Heartbeat { cache: Some(cache), ..gateway.pulse(0) };

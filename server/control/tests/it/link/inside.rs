@@ -25,7 +25,7 @@ fn entry(application: Option<ApplicationId>) -> Value {
     json!({ "level": "memory", "key_hash": "00", "key": key(application), "state": "fresh", "status": 200,
         "headers": [], "varies_by": [], "for_whom": "caller", "age_s": 1, "lifetime_s": 5, "fresh_for_s": 4,
         "stale_while_revalidate_s": 0, "stale_if_error_s": null, "no_cache": false, "must_revalidate": false,
-        "tags": [], "bytes": 9, "body_bytes": 1, "used": false })
+        "tags": [], "bytes": 9, "body_bytes": 1, "hits": 3 })
 }
 
 /// Gives this answer to every question, and tells the newest of them.

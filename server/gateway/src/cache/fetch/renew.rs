@@ -51,9 +51,8 @@ impl Asked<'_> {
         }
         let mut head = self.head(&fresh, self.now());
         let status = Some(StatusCode::NOT_MODIFIED.as_u16());
-        let kept = if may_store { Kept::Yes } else { Kept::No };
-        let did = Did::Forwarded { why: Forward::Stale, status, kept, collapsed: false };
-        say(&mut head.headers, did);
+        let kept = if may_store { Kept::Yes(fresh.digest) } else { Kept::No };
+        say(&mut head.headers, Did::Forwarded { why: Forward::Stale, status, kept });
         self.conditioned(Answer::new(head, Origin::of(fresh.body.clone())))
     }
 
@@ -86,6 +85,7 @@ impl Asked<'_> {
         let audience = if own { Audience::Caller } else { plan.audience };
         Stored {
             key: stored.key.clone(),
+            digest: stored.digest,
             labels: tags.map_or_else(|| stored.labels.clone(), |tags| self.labels_of(tags, audience)),
             status: stored.status,
             initial_age: freshness::initial_age(&headers, self.rule, SystemTime::now(), timing.took),
@@ -96,6 +96,7 @@ impl Asked<'_> {
             arrived: self.now(),
             storable: plan,
             made_tag: stored.made_tag,
+            hits: stored.hits.carried_over(),
             written: Written::default(),
         }
     }
