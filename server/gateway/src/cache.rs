@@ -47,6 +47,7 @@ pub use account::Shares;
 pub(crate) use again::Question;
 pub(crate) use fill::FillReader;
 pub(crate) use index::{Amount, Covered};
+pub(crate) use invalidate::invalidate;
 pub(crate) use key::purged_urls;
 pub(crate) use labels::Label;
 pub use purges::{ApiPurges, Purges, Stamp, Strength};

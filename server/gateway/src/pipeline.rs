@@ -152,6 +152,7 @@ async fn decide(
         Some(rule) => crate::cache::serve(call, snapshot, &authorised, rule, outbound).await?,
         None => {
             let answer = forward(call, snapshot, &authorised, outbound).await?;
+            crate::cache::invalidate(call, &authorised, answer.head.status, &answer.head.headers);
             call.passed_no_cache(&answer.head.headers);
             answer
         }

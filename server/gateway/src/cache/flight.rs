@@ -73,7 +73,11 @@ impl Flights {
 
     /// Waits until it is clear who fetches, or what has been fetched.
     pub(super) async fn take_part(cache: &Arc<super::Cache>, hash: u64, key: &[u8]) -> Part {
-        let until = tokio::time::Instant::now() + PATIENCE;
+        Self::take_part_within(PATIENCE, cache, hash, key).await
+    }
+
+    async fn take_part_within(patience: Duration, cache: &Arc<super::Cache>, hash: u64, key: &[u8]) -> Part {
+        let until = tokio::time::Instant::now() + patience;
         while !cache.is_uncacheable(hash) {
             let mut stage = match Self::board(cache, hash, key) {
                 Boarding::Leader(flight) => return Part::Leads(flight),

@@ -3,42 +3,43 @@
 use http::header::{CONTENT_LOCATION, HeaderValue, LOCATION};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Uri};
-use sluice_policies::cache::CacheRule;
 
+use super::key;
 use crate::pipeline::{Authorised, Call, path};
 
-/// Forgets the request's URL, and those that the response names on the same host; other gateways are told.
-pub(super) fn after(
-    call: &Call,
-    authorised: &Authorised,
-    rule: &CacheRule,
-    status: StatusCode,
-    response: &HeaderMap,
-) {
+/// Forgets the request's URL, and those that the response names on the same host; other gateways are told. The operation need not
+/// be cached itself: what counts is whether the `GET` of a URL is.
+pub(crate) fn invalidate(call: &Call, authorised: &Authorised, status: StatusCode, response: &HeaderMap) {
     let succeeded = status.is_success() || status.is_redirection();
     if call.method.is_safe() || !succeeded {
         return;
     }
-    let query = call.query();
-    let shared = &call.worker.shared;
-    let api = &authorised.matched.api;
-    let purge = |path: &str, query: &str| {
-        shared.purge_changed(api, path, query);
-        shared.changes.note(api.id, path, query);
-    };
-    purge(&authorised.matched.path, query.unwrap_or_default());
-    let key = rule.query_key(query);
-    if key != query.unwrap_or_default() {
-        shared.purge_changed(api, &authorised.matched.path, &key);
-    }
+    forget(call, authorised, &authorised.matched.path, call.query());
     for name in [LOCATION, CONTENT_LOCATION] {
         let named = response.get(name).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
         if let Some(uri) = named {
             for path in same_host(call, authorised, &uri) {
-                purge(&path, uri.query().unwrap_or_default());
+                forget(call, authorised, &path, uri.query());
             }
         }
     }
+}
+
+/// Forgets a URL as it stands, and by what belongs to the key of it.
+fn forget(call: &Call, authorised: &Authorised, path: &str, query: Option<&str>) {
+    let api = &authorised.matched.api;
+    let rules = [authorised.cache_rule(), key::rule_of(api, path)];
+    let mut keys: Vec<_> = rules.into_iter().flatten().map(|rule| rule.query_key(query)).collect();
+    if keys.is_empty() {
+        return;
+    }
+    let query = query.unwrap_or_default();
+    keys.push(query.into());
+    keys.sort();
+    keys.dedup();
+    let shared = &call.worker.shared;
+    keys.iter().for_each(|key| shared.purge_changed(api, path, key));
+    shared.changes.note(api.id, path, query);
 }
 
 /// Its path below the API's base, when the URI is on the host that the client or the gateway asked.

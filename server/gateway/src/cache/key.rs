@@ -261,16 +261,18 @@ pub fn purged_urls(api: Option<&Api>, target: &str) -> Vec<(String, String)> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let Ok(path) = crate::pipeline::path::normalise(path) else { return Vec::new() };
     let mut urls = vec![(path.to_string(), query.unwrap_or_default().to_owned())];
-    let rule = api.and_then(|api| {
-        let found = api.router.find(&api.routes, &path, &http::Method::GET, &http::HeaderMap::new());
-        let Found::Route(index) = found else { return None };
-        api.routes[index].policies.cache.as_ref()
-    });
-    if let Some(rule) = rule {
+    if let Some(rule) = api.and_then(|api| rule_of(api, &path)) {
         urls.push((path.to_string(), rule.query_key(query).into_owned()));
     }
     urls.dedup();
     urls
+}
+
+/// By which responses to `GET` of a path below the API's base are stored; None: they are not.
+pub(super) fn rule_of<'a>(api: &'a Api, path: &str) -> Option<&'a CacheRule> {
+    let found = api.router.find(&api.routes, path, &http::Method::GET, &http::HeaderMap::new());
+    let Found::Route(index) = found else { return None };
+    api.routes[index].policies.cache.as_ref()
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ async fn write(
     let labels = asked.labels(&head.headers, Audience::Everyone);
     let purged = authorised.matched.api.purges.verdict(&labels.as_ref(), stamp) != Verdict::Good;
     if !asks {
-        invalidate::after(call, authorised, rule, head.status, &head.headers);
+        invalidate::invalidate(call, authorised, head.status, &head.headers);
     }
     let represents = may_store && !purged && represent::does(call, authorised, rule, &head, &body);
     if !represents {

@@ -239,3 +239,16 @@ fn in_every_order_of_events_one_fetch_serves_all_and_nobody_waits_for_ever() {
         assert!(courses >= at_least, "{callers} {left} {failed}: only {courses} courses");
     }
 }
+
+#[tokio::test]
+async fn who_has_waited_too_long_fetches_for_himself() {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_millis(100);
+    let cache = Arc::new(Cache::new(CacheLimits::new(1 << 20)));
+    let Part::Leads(slow) = Flights::take_part(&cache, 1, b"k").await else { panic!("nobody else fetches") };
+    let begun = std::time::Instant::now();
+    let waiting = Flights::take_part_within(PATIENCE, &cache, 1, b"k");
+    let part = tokio::time::timeout(std::time::Duration::from_secs(5), waiting).await;
+    assert!(matches!(part, Ok(Part::Alone)) && begun.elapsed() >= PATIENCE);
+    drop(slow);
+    assert_eq!(cache.flights.count(), 0);
+}
