@@ -95,7 +95,8 @@ fn in_memory(
     (told.keys, wanted) = looked.unzip();
     let takes_part = told.reasons.contains(&CacheReason::Range);
     if told.cached && !takes_part && fills(&method, asks_by_body) {
-        told.stored = storing(request, keys.caller().is_some(), rule)?;
+        let method = if asks_by_body { Method::POST } else { Method::GET };
+        told.stored = storing(request, &method, keys.caller().is_some(), rule)?;
         if told.stored.is_none() {
             told.reasons.push(CacheReason::NotStorable);
         }
@@ -197,10 +198,15 @@ fn goes_past(reason: CacheReason) -> bool {
 }
 
 /// How the assumed response would be stored. The outer None: it cannot be one.
-fn storing(request: &CacheRequest, identified: bool, rule: &CacheRule) -> Option<Option<ExplainedStoring>> {
+fn storing(
+    request: &CacheRequest,
+    method: &Method,
+    identified: bool,
+    rule: &CacheRule,
+) -> Option<Option<ExplainedStoring>> {
     let status = StatusCode::from_u16(request.response_status).ok()?;
     let headers = fields(&request.response_headers)?;
-    let plan = storable(Given { method: &Method::GET, status, headers: &headers }, identified, rule);
+    let plan = storable(Given { method, status, headers: &headers }, identified, rule);
     Some(plan.map(|plan| ExplainedStoring {
         for_whom: for_whom(plan.audience),
         lifetime_s: plan.lifetime.as_secs(),

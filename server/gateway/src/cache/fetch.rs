@@ -143,7 +143,7 @@ impl Asked<'_> {
         if let Some(stored) = stored.filter(|_| self.head_only && head.status == StatusCode::OK) {
             self.described(&stored, &head, timing);
         }
-        let plan = match self.plan(&Method::GET, &head, &body) {
+        let plan = match self.plan(&self.method(), &head, &body) {
             Ok(plan) => plan,
             Err(why_not) => {
                 self.tell_of_passing(&mut head);
@@ -185,6 +185,11 @@ impl Asked<'_> {
         Timing { stamp, took: Duration::from_nanos(self.now().saturating_sub(stamp.at)) }
     }
 
+    /// Of the requests that are answered by what is stored for this one.
+    fn method(&self) -> Method {
+        if self.by_body { Method::POST } else { Method::GET }
+    }
+
     /// How a response that has a body of its own is stored, or what it has that forbids it, or None: it is not to be stored
     /// anyway.
     pub(super) fn plan(
@@ -224,7 +229,7 @@ impl Asked<'_> {
             StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED => StatusCode::OK,
             status => status,
         };
-        if let Ok(plan) = self.storable(&Method::GET, status, &head.headers) {
+        if let Ok(plan) = self.storable(&self.method(), status, &head.headers) {
             tell(&mut head.headers, self.rule, &plan);
         }
     }

@@ -75,6 +75,25 @@ async fn a_question_in_a_body_is_answered_from_the_cache_where_the_policy_says_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_to_questions_live_as_long_as_the_policy_says_of_post() {
+    let upstream = Upstream::new(|_| async { text(200, &[], "x") }).await;
+    let mut rig = Rig::start();
+    for (api, method) in [("post", "POST"), ("get", "GET")] {
+        let rules = json!([{ "methods": [method], "ttl_s": 60 }]);
+        rig.api(api, upstream.address, cached(json!({ "post_max_body_bytes": 16, "ttl_rules": rules })));
+    }
+    let is_hit = async |method: Method, path: &str| {
+        let mut last = String::new();
+        for _ in 0..2 {
+            last = rig.send(method.clone(), path, &[], "who?").await.header("cache-status").to_owned();
+        }
+        last.contains("hit")
+    };
+    assert!(is_hit(Method::POST, "/acme/post/a").await);
+    assert!(!is_hit(Method::POST, "/acme/get/a").await, "the rule is about GET");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_identifies_a_caller_keeps_copies_apart() {
     let upstream = counting().await;
     let mut rig = Rig::start();

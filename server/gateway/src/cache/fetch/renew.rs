@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::DATE;
-use http::{HeaderMap, Method, StatusCode, response};
+use http::{HeaderMap, StatusCode, response};
 use sluice_contract::calls::CacheOutcome;
 
 use super::Timing;
@@ -37,7 +37,7 @@ impl Asked<'_> {
             let only_date = head.headers.get(DATE).map(|date| (DATE, date.clone())).into_iter().collect();
             updated_headers(&stored.headers, &only_date, self.rule)
         };
-        let plan = self.storable(&Method::GET, stored.status, &headers);
+        let plan = self.storable(&self.method(), stored.status, &headers);
         let may_store = plan.is_ok();
         let plan = plan.unwrap_or(Storable { lifetime: Duration::ZERO, no_cache: true, ..stored.storable });
         let tags = labels::tags(&head.headers);
@@ -63,7 +63,7 @@ impl Asked<'_> {
             Storable { lifetime: Duration::ZERO, while_revalidate: Duration::ZERO, ..stored.storable };
         let renewed = if conditional::describes(&head.headers, &stored.headers, stored.body.len()) {
             let headers = updated_headers(&stored.headers, &head.headers, self.rule);
-            let Ok(plan) = self.storable(&Method::GET, stored.status, &headers) else { return };
+            let Ok(plan) = self.storable(&self.method(), stored.status, &headers) else { return };
             self.renewed(stored, headers, labels::tags(&head.headers), plan, timing)
         } else {
             self.renewed(stored, stored.headers.clone(), None, stale, timing)
