@@ -12,7 +12,7 @@ use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::Found as Refusal;
 
 use super::conditional;
-use super::fill::{Fill, Recipe};
+use super::fill::{Fill, Recipe, Unkept};
 use super::flight::{Flight, Flights, Part, Stage};
 use super::freshness;
 use super::judge::{Asked, Found};
@@ -103,7 +103,7 @@ impl Asked<'_> {
                 if selecting != fill.selecting || verdict != Verdict::Good {
                     return None;
                 }
-                (Answer::new(fill.head.clone(), Origin::Fill(fill.reader())), fill.digest)
+                (Answer::new(fill.head.clone(), Origin::Fill(fill.join()?)), fill.digest)
             }
             _ => return None,
         };
@@ -293,17 +293,16 @@ impl Asked<'_> {
             self.say_stored(&mut head, &plan);
         }
         head.headers.remove(TRAILER);
-        let fill = Fill::new(head.clone(), &recipe, (length, room), self.rule);
-        let open = is_sure && fill.is_open_to_others();
-        if let Some(flight) = flight.as_ref().filter(|_| open) {
+        let (fill, reader) = Fill::new(head.clone(), &recipe, (length, room), self.rule);
+        if let Some(flight) = flight.as_ref().filter(|_| is_sure) {
             flight.is_now(Stage::Arriving(Arc::clone(&fill)));
         }
-        let reader = fill.reader();
         let (cache, own) = (Arc::clone(self.cache()), self.keys.own().hash);
         tokio::task::spawn_local(async move {
             let keep = |kept| match kept {
                 Ok((whole, made_tag)) => recipe.store(whole, made_tag, flight.as_ref()),
-                Err(found) => cache.refuse(own, found, flight.as_ref()),
+                Err(Unkept::Forbidden(found)) => cache.refuse(own, found, flight.as_ref()),
+                Err(Unkept::TooLarge) => cache.pass_on(own, flight.as_ref()),
             };
             fill.pump(upstream, watch, keep).await;
             drop(flight);

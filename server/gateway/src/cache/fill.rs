@@ -1,8 +1,10 @@
 //! A response that is stored while it is read: its first reader, and those who joined, read along as it arrives.
 //!
 //! The upstream is read at its own pace, not at that of the slowest reader: what is being stored is bounded in size
-//! anyway. A body that turns out too large to store loses its store and is then read at its one reader's pace.
+//! anyway. A body that turns out too large to store loses its store, is joined by nobody any more, and is then read at the pace of
+//! its slowest reader.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -28,7 +30,7 @@ use super::watch::Watch;
 use crate::body::{BodyError, UpstreamBody};
 use crate::clock::Clock;
 
-/// Bytes that wait for the reader of a body that is not stored any more.
+/// Bytes that wait for the slowest reader of a body that is not stored any more.
 const WINDOW: u64 = 256 << 10;
 
 /// What took longer to fetch is not stored.
@@ -55,19 +57,26 @@ struct State {
     /// The memory that the pieces take.
     room: Room,
     pieces: Vec<Bytes>,
-    /// Pieces that were dropped from the front since nothing is stored any more.
+    /// Pieces that were dropped from the front since nothing is stored any more, and their bytes.
     dropped: usize,
+    dropped_bytes: u64,
     bytes: u64,
-    /// Bytes that the one reader has taken, when nothing is stored any more.
-    taken: u64,
     /// The body as it is stored, in place of the pieces.
     whole: Option<Bytes>,
     end: Option<Result<(), BodyError>>,
     /// Nothing is stored any more: it is too large, or has what must not be stored.
     unkept: bool,
-    readers: usize,
+    /// How many there are before each piece.
+    readers: BTreeMap<usize, usize>,
     wakers: Vec<Waker>,
     source: Option<Waker>,
+}
+
+/// Why nothing is stored any more.
+pub(super) enum Unkept {
+    Forbidden(Found),
+    /// For the policy, or for the room that there is.
+    TooLarge,
 }
 
 /// Reads a fill from its beginning.
@@ -78,18 +87,19 @@ pub(crate) struct FillReader {
 }
 
 impl Fill {
+    /// With its first reader.
     pub(super) fn new(
         mut head: response::Parts,
         recipe: &Recipe,
         (length, room): (Option<u64>, Room),
         rule: &CacheRule,
-    ) -> Arc<Self> {
+    ) -> (Arc<Self>, FillReader) {
         let limit = rule.max_body_bytes;
         let (selecting, stamp) = (recipe.selecting.clone(), recipe.stamp);
         let (labels, digest) = (recipe.labels.clone(), recipe.digest);
         head.headers.clone_from(&recipe.headers);
         tell(&mut head.headers, rule, &recipe.storable);
-        Arc::new(Self {
+        let fill = Arc::new(Self {
             head,
             selecting,
             labels,
@@ -98,26 +108,33 @@ impl Fill {
             length,
             limit,
             state: Mutex::new(State::new(room)),
+        });
+        fill.state.lock().arrive(0);
+        let reader = fill.at_its_beginning();
+        (fill, reader)
+    }
+
+    /// Reads along with those who read already. None: nothing is stored any more.
+    pub(super) fn join(self: &Arc<Self>) -> Option<FillReader> {
+        let mut state = self.state.lock();
+        let is_whole = !state.unkept;
+        is_whole.then(|| {
+            state.arrive(0);
+            self.at_its_beginning()
         })
     }
 
-    /// Whether others may read along: only when it is certain that the whole of it will be kept.
-    pub(super) fn is_open_to_others(&self) -> bool {
-        self.length.is_some_and(|length| length <= self.limit)
-    }
-
-    pub(super) fn reader(self: &Arc<Self>) -> FillReader {
-        self.state.lock().readers += 1;
+    fn at_its_beginning(self: &Arc<Self>) -> FillReader {
         FillReader { fill: Arc::clone(self), next: 0, read: 0 }
     }
 
     /// Reads the upstream to its end. `keep` is called with the whole body, before any reader can see its end: who has read a
-    /// response finds it stored. Or it is called with what `watch` has found in the body, as soon as it has.
+    /// response finds it stored. Or it is called with what `watch` has found in the body, or that it is too large, as soon as that is known.
     pub(super) async fn pump(
         &self,
         mut body: UpstreamBody,
         watch: Watch,
-        keep: impl FnOnce(Result<(Bytes, Option<MadeTag>), Found>),
+        keep: impl FnOnce(Result<(Bytes, Option<MadeTag>), Unkept>),
     ) {
         let mut keeping = Some((watch, keep));
         loop {
@@ -127,10 +144,13 @@ impl Fill {
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     let seen = keeping.as_mut().map_or(Ok(()), |(watch, _)| watch.see(&data));
-                    self.push(data, last);
-                    if let (Err(found), Some((_, keep))) = (seen, keeping.take_if(|_| seen.is_err())) {
+                    let fits = self.push(data, last);
+                    let why_not = seen.err().map(Unkept::Forbidden).or((!fits).then_some(Unkept::TooLarge));
+                    if let Some(why_not) = why_not
+                        && let Some((_, keep)) = keeping.take()
+                    {
                         self.state.lock().unkept = true;
-                        keep(Err(found));
+                        keep(Err(why_not));
                     }
                     if last {
                         break;
@@ -144,14 +164,14 @@ impl Fill {
             }
         }
         if let (Some(whole), Some((watch, keep))) = (self.whole(), keeping) {
-            keep(watch.finish().map(|tag| (whole.clone(), tag)));
+            keep(watch.finish().map(|tag| (whole.clone(), tag)).map_err(Unkept::Forbidden));
             self.is_here(whole);
         }
         self.end(Ok(()));
     }
 
-    /// Nobody is told of the last piece until it is stored.
-    fn push(&self, data: Bytes, last: bool) {
+    /// Nobody is told of the last piece until it is stored. False: it is too much to be stored.
+    fn push(&self, data: Bytes, last: bool) -> bool {
         let mut state = self.state.lock();
         state.bytes += data.len() as u64;
         state.pieces.push(data);
@@ -162,6 +182,7 @@ impl Fill {
         if !last {
             state.wake();
         }
+        !state.unkept
     }
 
     /// Who still reads takes it from what is stored, however slowly.
@@ -191,10 +212,10 @@ impl Fill {
             if !state.unkept {
                 return Poll::Ready(true);
             }
-            if state.readers == 0 {
+            if state.readers.is_empty() {
                 return Poll::Ready(false);
             }
-            if state.bytes - state.taken < WINDOW {
+            if state.bytes - state.dropped_bytes < WINDOW {
                 return Poll::Ready(true);
             }
             state.source = Some(context.waker().clone());
@@ -210,12 +231,12 @@ impl State {
             room,
             pieces: Vec::new(),
             dropped: 0,
+            dropped_bytes: 0,
             bytes: 0,
-            taken: 0,
             whole: None,
             end: None,
             unkept: false,
-            readers: 0,
+            readers: BTreeMap::new(),
             wakers: Vec::new(),
             source: None,
         }
@@ -225,17 +246,35 @@ impl State {
         self.wakers.drain(..).for_each(Waker::wake);
     }
 
-    /// What has been read is not needed for the store any more.
-    fn drop_read(&mut self, next: usize) {
-        if self.unkept && self.readers == 1 {
-            let read = next - self.dropped;
-            self.taken += self.pieces.drain(..read).map(|piece| piece.len() as u64).sum::<u64>();
-            self.dropped = next;
-            self.room.shrink_to(self.bytes - self.taken);
+    /// A reader is before this piece.
+    fn arrive(&mut self, at: usize) {
+        *self.readers.entry(at).or_default() += 1;
+    }
+
+    /// A reader is no longer before this piece.
+    fn leave(&mut self, at: usize) {
+        if let Some(readers) = self.readers.get_mut(&at) {
+            *readers -= 1;
+            if *readers == 0 {
+                self.readers.remove(&at);
+            }
         }
+        self.drop_read();
         if let Some(source) = self.source.take() {
             source.wake();
         }
+    }
+
+    /// What all have read is not needed where nothing is stored.
+    fn drop_read(&mut self) {
+        if !self.unkept {
+            return;
+        }
+        let all = self.dropped + self.pieces.len();
+        let slowest = self.readers.keys().next().copied().unwrap_or(all).max(self.dropped);
+        let read = self.pieces.drain(..slowest - self.dropped).map(|piece| piece.len() as u64).sum::<u64>();
+        (self.dropped, self.dropped_bytes) = (slowest, self.dropped_bytes + read);
+        self.room.shrink_to(self.bytes - self.dropped_bytes);
     }
 }
 
@@ -253,9 +292,10 @@ impl FillReader {
             }
         } else if let Some(piece) = state.pieces.get(self.next - state.dropped) {
             let piece = piece.clone();
+            state.arrive(self.next + 1);
+            state.leave(self.next);
             self.next += 1;
             self.read += piece.len() as u64;
-            state.drop_read(self.next);
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         match state.end {
@@ -287,11 +327,7 @@ impl FillReader {
 
 impl Drop for FillReader {
     fn drop(&mut self) {
-        let mut state = self.fill.state.lock();
-        state.readers -= 1;
-        if let Some(source) = state.source.take() {
-            source.wake();
-        }
+        self.fill.state.lock().leave(self.next);
     }
 }
 

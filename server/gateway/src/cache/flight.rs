@@ -19,7 +19,7 @@ pub(super) enum Stage {
     /// No response head yet.
     #[default]
     Waiting,
-    /// A head that will be stored, with a body of known size that is arriving.
+    /// A head that will be stored unless it turns out too large, with a body that is arriving.
     Arriving(Arc<Fill>),
     /// Stored whole.
     Stored(Arc<Stored>),

@@ -276,9 +276,14 @@ impl Cache {
         });
     }
 
-    /// A response of this key has something that must not be stored: nobody waits for it any more.
+    /// A response of this key has something that must not be stored.
     pub(super) fn refuse(&self, hash: u64, found: Found, flight: Option<&Flight>) {
         self.refusals.count(found);
+        self.pass_on(hash, flight);
+    }
+
+    /// A response of this key is not stored: nobody waits for it any more.
+    pub(super) fn pass_on(&self, hash: u64, flight: Option<&Flight>) {
         self.remember_uncacheable(hash);
         if let Some(flight) = flight {
             flight.is_now(Stage::Uncacheable);

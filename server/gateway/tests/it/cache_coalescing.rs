@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Request;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -131,4 +134,67 @@ async fn stale_responses_that_many_ask_for_are_fetched_once_each() {
     }
     until("all are fetched anew", || upstream.count() >= 2 * URLS).await;
     assert_eq!(upstream.count(), 2 * URLS);
+}
+
+/// Four pieces of ten thousand bytes, of which all but the first are sent when they are let, and nothing says how many there are.
+async fn in_pieces() -> (Upstream, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let upstream = Upstream::new(move |_| {
+        let gate = Arc::clone(&opened);
+        let pieces = futures_util::stream::unfold(0, move |number| {
+            let gate = Arc::clone(&gate);
+            async move {
+                if (1..4).contains(&number) {
+                    gate.acquire().await.unwrap().forget();
+                }
+                let piece = Frame::data(Bytes::from(vec![b'0' + number; 10_000]));
+                (number < 4).then_some((Ok::<_, std::io::Error>(piece), number + 1))
+            }
+        });
+        let pieces = Box::pin(pieces) as std::pin::Pin<Box<dyn futures_core::Stream<Item = _> + Send + Sync>>;
+        let response = http::Response::builder().header("cache-control", "max-age=60");
+        let response = response.body(StreamBody::new(pieces).boxed()).unwrap();
+        async move { response }
+    })
+    .await;
+    (upstream, gate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_misses_together_reads_along_though_nobody_knows_how_long_the_body_will_be() {
+    for (limit, fits) in [(40_000, true), (15_000, false)] {
+        let (upstream, gate) = in_pieces().await;
+        let mut rig = Rig::start();
+        let settings = json!({ "max_body_bytes": limit });
+        rig.api("co", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+        let ask = async || {
+            let request = Request::get("/acme/co/a").header("host", "gateway.test");
+            exchange(rig.address(), request.body(http_body_util::Full::default()).unwrap()).await.into_body()
+        };
+        let mut readers = Vec::new();
+        for _ in 0..20 {
+            readers.push(ask().await);
+        }
+        // The first of them has two pieces and the others none.
+        gate.add_permits(1);
+        let mut read = 0;
+        while read < 20_000 {
+            read += readers[0].frame().await.unwrap().unwrap().into_data().unwrap().len();
+        }
+        assert_eq!(upstream.count(), 1, "{limit}");
+        // Who comes when it is too large asks for himself, at once.
+        let late = ask().await;
+        assert_eq!(upstream.count(), if fits { 1 } else { 2 }, "{limit}");
+        gate.add_permits(5);
+        let whole = readers.remove(0).collect().await.unwrap().to_bytes();
+        assert_eq!(whole.len(), 40_000 - read);
+        for reader in readers.into_iter().chain([late]) {
+            let whole = reader.collect().await.unwrap().to_bytes();
+            assert_eq!(whole.len(), 40_000, "{limit}");
+            assert!((0..4).all(|number| whole[usize::from(number) * 10_000] == b'0' + number));
+        }
+        assert_eq!(rig.shared.cache.entries(), u64::from(fits));
+        assert_eq!(rig.shared.cache.health().arriving.bytes, 0);
+    }
 }

@@ -196,7 +196,7 @@ async fn in_halves(length: usize, announced: bool) -> (Upstream, Arc<Semaphore>)
         if announced {
             response = response.header("content-length", length);
         }
-        let response = response.body(BodyExt::boxed(StreamBody::new(pieces))).unwrap();
+        let response = response.body(StreamBody::new(pieces).boxed()).unwrap();
         async move { response }
     })
     .await;
