@@ -276,6 +276,20 @@ async fn a_server_that_is_frozen_full_or_gone_fails_no_call_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_room_among_what_waits_is_not_written_and_counted() {
+    let redis = Server::redis(&[]).await;
+    let upstream = counting().await;
+    let fleet = Fleet::new();
+    let full = SecondLevelSettings { queue_max_bytes: 10, ..Fleet::patient(redis.url()) };
+    let mut rig = fleet.gateway(&full);
+    rig.api("f", upstream.address, cached(json!({})));
+    assert_eq!(rig.get("/acme/f/a", &[]).await.body, "1");
+    assert_eq!((health(&rig).dropped, health(&rig).written, health(&rig).queued_bytes), (1, 0, 0));
+    assert_eq!(redis.client().keys::<_, Vec<Vec<u8>>>("sluice:*").unwrap().len(), 0);
+    assert_eq!(rig.get("/acme/f/a", &[]).await.body, "1", "it is in memory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_starts_without_its_redis_and_uses_it_when_it_comes() {
     let address = crate::support::nobody().await;
     let upstream = counting().await;
