@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sluice_contract::ids::{ApiId, TenantId};
-use sluice_contract::link::{CacheArriving, CacheEvictions, CacheHealth, CacheUse, HEARTBEAT_PATH, Heartbeat};
+use sluice_contract::link::{
+    CacheArriving, CacheEvictions, CacheHealth, CacheUse, HEARTBEAT_PATH, Heartbeat,
+};
 use sluice_contract::rest::cache_analytics::CacheAnalytics;
 use sluice_contract::rest::gateways::{Gateway, GatewayHealth};
 use sluice_contract::rest::page::Page;
