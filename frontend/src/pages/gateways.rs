@@ -4,6 +4,7 @@ mod detail;
 mod enrolment;
 mod list;
 mod memory;
+mod over_time;
 mod second_level;
 
 use leptos::prelude::*;

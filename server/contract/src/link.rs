@@ -345,6 +345,12 @@ pub struct SecondLevelHealth {
     pub queue_max_bytes: u64,
     /// Microseconds that an answer takes, the newest weighing most.
     pub latency_us: u64,
+    /// Microseconds that all answers took together; gateways of before did not say.
+    #[serde(default)]
+    pub answer_us: u64,
+    /// Milliseconds in which it was not asked since it had not answered in time; of several servers the mean.
+    #[serde(default)]
+    pub tripped_ms: u64,
     /// What the server says of itself; several Memcached together.
     pub server: Option<SecondLevelServer>,
     /// What a disk says of itself.

@@ -22,6 +22,7 @@ pub mod policy_types;
 pub mod purges;
 pub mod releases;
 pub mod revisions;
+pub mod second_level;
 pub mod session;
 pub mod settings;
 pub mod setup;

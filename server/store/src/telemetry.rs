@@ -19,6 +19,7 @@ mod retain;
 mod rollup;
 mod row;
 mod schema;
+mod second_level;
 mod sql;
 mod sqlite;
 mod trace;
@@ -43,6 +44,7 @@ pub use cache::{CacheGroup, CacheTraffic};
 pub use hottest::Hottest;
 pub use matcher::Matcher;
 pub use memory::{Held, Memory, MemorySample};
+pub use second_level::{SecondLevelSample, SecondLevelSeries};
 pub use trace::{TracePage, TraceQuery, TracedCall};
 
 /// The store of calls and rollups.
@@ -99,6 +101,12 @@ pub trait Telemetry: Send + Sync {
 
     /// Notes what APIs hold of caches now.
     async fn note_memory(&self, samples: &[MemorySample]) -> Result<()>;
+
+    /// How a gateway did with the second level of its cache over a time range.
+    async fn second_level(&self, gateway: GatewayId, query: &TrafficQuery) -> Result<SecondLevelSeries>;
+
+    /// Notes how gateways do with it now.
+    async fn note_second_level(&self, samples: &[SecondLevelSample]) -> Result<()>;
 
     /// Calls that this gateway dropped because its spool was full, over all its boots.
     async fn dropped(&self, gateway: GatewayId) -> Result<u64>;
@@ -244,6 +252,14 @@ impl<D: Dialect> Telemetry for SqlTelemetry<D> {
 
     async fn note_memory(&self, samples: &[MemorySample]) -> Result<()> {
         memory::note::<D>(&self.writes, samples).await
+    }
+
+    async fn second_level(&self, gateway: GatewayId, query: &TrafficQuery) -> Result<SecondLevelSeries> {
+        second_level::read(&self.reads, gateway, query, Utc::now()).await
+    }
+
+    async fn note_second_level(&self, samples: &[SecondLevelSample]) -> Result<()> {
+        second_level::note::<D>(&self.writes, samples).await
     }
 
     async fn dropped(&self, gateway: GatewayId) -> Result<u64> {

@@ -7,6 +7,7 @@ use leptos_router::hooks::use_params_map;
 use sluice_contract::rest::gateways::{Gateway, GatewayHealth, GatewayState};
 
 use super::memory::memory;
+use super::over_time::SecondLevelOverTime;
 use super::second_level::second_level;
 use super::state_badge;
 use crate::api;
@@ -44,6 +45,9 @@ fn Facts(gateway: Signal<Gateway>) -> impl IntoView {
     let current = use_current();
     let removing = RwSignal::new(false);
     let id = gateway.get_untracked().id;
+    let has_second_level = Memo::new(move |_| {
+        gateway.with(|gateway| gateway.health.as_ref().is_some_and(|it| it.second_level.is_some()))
+    });
     let can_remove =
         move || current.is_platform_admin() && gateway.with(|gateway| gateway.state != GatewayState::Removed);
     view! {
@@ -70,6 +74,9 @@ fn Facts(gateway: Signal<Gateway>) -> impl IntoView {
             {move || {
                 gateway.with(|gateway| gateway.health.as_ref()?.second_level.clone()).map(second_level)
             }}
+            <Show when=move || has_second_level.get()>
+                <SecondLevelOverTime gateway=id />
+            </Show>
             <Panel title="Facts">{move || gateway.with(facts)}</Panel>
         </div>
         <Remove gateway open=removing />

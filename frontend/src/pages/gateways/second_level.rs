@@ -27,6 +27,8 @@ pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
         queued_bytes,
         queue_max_bytes,
         latency_us,
+        answer_us: _,
+        tripped_ms,
         server,
         disk,
         nodes,
@@ -56,6 +58,7 @@ pub(super) fn second_level(health: SecondLevelHealth) -> impl IntoView {
                 {stat("Hit ratio", ratio, answers)}
                 {stat("Answers in", answers_in, "lately".to_owned())}
                 {stat("Without an answer", format::count(late + errors), failed)}
+                {stat("Not asked", format::span(tripped_ms / 1_000), "while its breaker was open, since the gateway started".to_owned())}
                 {stat("Not usable", format::count(outdated + damaged), unused)}
                 {stat("Written", format::count(written), writes)}
                 {stat("Queue", format::bytes(queued_bytes), waits)}

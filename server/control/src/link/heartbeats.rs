@@ -10,9 +10,10 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use sluice_contract::ids::GatewayId;
 use sluice_contract::link::{CacheUse, Heartbeat};
+use sluice_contract::rest::second_level::SecondLevelDid;
 use sluice_store::Store;
 use sluice_store::gateways::{self, Heard};
-use sluice_store::telemetry::{MemorySample, Telemetry};
+use sluice_store::telemetry::{MemorySample, SecondLevelSample, Telemetry};
 
 use super::LinkedGateway;
 use crate::extract::Json;
@@ -58,20 +59,22 @@ impl Heartbeats {
         let tx = store.begin().await?;
         gateways::hear(&tx, &heard).await?;
         tx.commit().await?;
-        telemetry.note_memory(&self.due(&heard)).await
+        let due = self.due(heard);
+        telemetry.note_memory(&due.iter().flat_map(held).collect::<Vec<_>>()).await?;
+        telemetry.note_second_level(&due.iter().filter_map(second_level).collect::<Vec<_>>()).await
     }
 
-    /// What caches hold, of gateways whose memory was not noted just now.
-    fn due(&self, heard: &[Heard]) -> Vec<MemorySample> {
+    /// Those of gateways of which nothing was noted just now.
+    fn due(&self, mut heard: Vec<Heard>) -> Vec<Heard> {
         let mut sampled = self.sampled.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut samples = Vec::new();
-        for heard in heard {
-            if sampled.get(&heard.gateway).is_none_or(|last| heard.at - last >= SAMPLE_EVERY) {
+        heard.retain(|heard| {
+            let is_due = sampled.get(&heard.gateway).is_none_or(|last| heard.at - last >= SAMPLE_EVERY);
+            if is_due {
                 sampled.insert(heard.gateway, heard.at);
-                samples.extend(held(heard));
             }
-        }
-        samples
+            is_due
+        });
+        heard
     }
 }
 
@@ -89,6 +92,20 @@ fn held(heard: &Heard) -> impl Iterator<Item = MemorySample> {
         bytes: *bytes,
         evictions: *evictions,
     })
+}
+
+/// How a gateway does with its second level, where it has one.
+fn second_level(heard: &Heard) -> Option<SecondLevelSample> {
+    let Heard { gateway, at, heartbeat } = heard;
+    let health = heartbeat.second_level.as_ref()?;
+    let figures = SecondLevelDid {
+        hits: health.hits,
+        misses: health.misses,
+        failed: health.late + health.errors,
+        answer_us: health.answer_us,
+        tripped_ms: health.tripped_ms,
+    };
+    Some(SecondLevelSample { at: *at, gateway: *gateway, boot: heartbeat.boot, figures })
 }
 
 /// Writes heartbeats until the control plane stops.

@@ -241,7 +241,7 @@ impl SecondLevel {
 
     fn failed(&self, node: &Node, counter: &AtomicU64) {
         count(counter);
-        if node.breaker.failed() {
+        if node.breaker.failed(Instant::now()) {
             tracing::warn!(
                 server = node.name,
                 "the second level of the cache does not answer in time: calls go on without it"

@@ -258,10 +258,13 @@ async fn a_server_that_is_frozen_full_or_gone_fails_no_call_and_comes_back() {
     ask(&rig, 20).await;
     assert_eq!(health(&rig).state, SecondLevelState::Tripped);
     let late = health(&rig).late;
+    let tripped = health(&rig).tripped_ms;
     ask(&rig, 20).await;
+    eventually("it is told how long", || async { health(&rig).tripped_ms > tripped }).await;
     assert_eq!(health(&rig).late, late, "nobody waits any more");
     redis.signal("-CONT");
     eventually("it is asked again", || async { health(&rig).state == SecondLevelState::Up }).await;
+    assert!(health(&rig).tripped_ms > 0, "which is told after it, too");
     let before = health(&rig).written;
     ask(&rig, 3).await;
     eventually("responses are written again", || async { health(&rig).written > before }).await;

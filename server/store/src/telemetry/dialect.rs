@@ -17,6 +17,8 @@ pub(super) trait Dialect: Send + Sync + 'static {
     const SAVE_CELLS: &'static str;
     /// Inserts or replaces what APIs hold of caches, from one JSON array of [`super::memory::SampleRow`].
     const SAVE_MEMORY: &'static str;
+    /// Inserts or replaces how gateways do with their second levels, from one JSON array of [`super::second_level::SampleRow`].
+    const SAVE_SECOND_LEVEL: &'static str;
 
     /// The query of a call.
     const QUERY: &'static str;

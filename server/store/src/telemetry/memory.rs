@@ -19,10 +19,11 @@ use super::row::Hex;
 use super::sql::{self, Conditions, signed, unsigned};
 use crate::error::Result;
 
-/// Lengths of buckets in minutes.
+/// Lengths of the buckets of such series, in minutes.
+pub(super) const BUCKETS: [u32; 2] = [FINE, HOUR];
 const FINE: u32 = 5;
-/// How far back it is looked for what had left before a time range begins, in minutes.
-const BEFORE: u32 = DAY;
+/// How far back it is looked for what had been counted before a time range begins, in minutes.
+pub(super) const BEFORE: u32 = DAY;
 
 /// What an API holds of the cache of a gateway.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +82,7 @@ pub(super) async fn note<D: Dialect>(db: &DatabaseConnection, samples: &[MemoryS
     let mut rows = Vec::with_capacity(2 * samples.len());
     for sample in samples {
         let evictions = serde_json::to_string(&sample.evictions)?;
-        for step in [FINE, HOUR] {
+        for step in BUCKETS {
             let now = minute(sample.at);
             rows.push(SampleRow {
                 tenant: Hex(sample.tenant.0),
@@ -109,10 +110,8 @@ pub(super) async fn read(
     query: &TrafficQuery,
     now: DateTime<Utc>,
 ) -> Result<Memory> {
-    let range = Range::plan(query.from, query.to, query.points, now);
-    let bucket = if range.step < HOUR { FINE } else { HOUR };
-    let step = range.step.max(FINE);
-    let range = Range { from: range.from - range.from % step, to: range.to.next_multiple_of(step), step };
+    let (range, bucket) = plan(query, now);
+    let step = range.step;
     let mut conditions = Conditions::default();
     let first = range.from.saturating_sub(BEFORE);
     conditions.add(
@@ -144,6 +143,14 @@ pub(super) async fn read(
     Ok(Memory { step_minutes: step, points })
 }
 
+/// The steps of a series that is kept in such buckets, and which of them add up to these.
+pub(super) fn plan(query: &TrafficQuery, now: DateTime<Utc>) -> (Range, u32) {
+    let range = Range::plan(query.from, query.to, query.points, now);
+    let bucket = if range.step < HOUR { FINE } else { HOUR };
+    let step = range.step.max(FINE);
+    (Range { from: range.from - range.from % step, to: range.to.next_multiple_of(step), step }, bucket)
+}
+
 /// Adds what one API held of one gateway.
 fn add(points: &mut [(DateTime<Utc>, Held)], range: Range, rows: &[Row]) {
     let mut last = BTreeMap::new();
@@ -168,13 +175,15 @@ fn add(points: &mut [(DateTime<Utc>, Held)], range: Range, rows: &[Row]) {
     }
 }
 
-/// Removes what is too old, as minutes and hours of rollups are. Returns how many rows went.
+/// Removes what is too old of this series and of that of second levels, as minutes and hours of rollups are. Returns how many rows went.
 pub(super) async fn retain(db: &DatabaseConnection, now: DateTime<Utc>) -> Result<u64> {
     let mut removed = 0;
-    for (step, days) in [(FINE, MINUTE_DAYS), (HOUR, HOUR_DAYS)] {
-        let before = minute(now - Days::new(days.into()));
-        let delete = "DELETE FROM cache_memory WHERE step = $1 AND bucket < $2";
-        removed += sql::execute(db, delete, [step.into(), before.into()]).await?;
+    for table in ["cache_memory", "cache_second_level"] {
+        for (step, days) in [(FINE, MINUTE_DAYS), (HOUR, HOUR_DAYS)] {
+            let before = minute(now - Days::new(days.into()));
+            let delete = format!("DELETE FROM {table} WHERE step = $1 AND bucket < $2");
+            removed += sql::execute(db, &delete, [step.into(), before.into()]).await?;
+        }
     }
     Ok(removed)
 }

@@ -82,6 +82,10 @@ impl Dialect for Postgres {
          boot uuid, entries bigint, bytes bigint, evictions text) \
          ON CONFLICT (tenant, step, api, gateway, bucket) DO UPDATE SET boot = excluded.boot, \
          entries = excluded.entries, bytes = excluded.bytes, evictions = excluded.evictions";
+    const SAVE_SECOND_LEVEL: &'static str = "INSERT INTO cache_second_level (gateway, step, bucket, boot, figures) \
+         SELECT gateway, step, bucket, boot, figures FROM json_to_recordset($1::json) \
+         AS r(gateway uuid, step integer, bucket bigint, boot uuid, figures text) \
+         ON CONFLICT (gateway, step, bucket, boot) DO UPDATE SET figures = excluded.figures";
 
     async fn prepare_days(&self, db: &DatabaseConnection, days: &[NaiveDate]) -> Result<()> {
         // Another control plane may have dropped an old day since.
@@ -125,7 +129,11 @@ impl Dialect for Postgres {
     }
 
     fn schema(&self) -> &'static [&'static str] {
-        &[include_str!("postgres.sql"), include_str!("postgres.memory.sql")]
+        &[
+            include_str!("postgres.sql"),
+            include_str!("postgres.memory.sql"),
+            include_str!("postgres.second_level.sql"),
+        ]
     }
 }
 

@@ -74,6 +74,9 @@ impl Dialect for Sqlite {
          SELECT unhex(value ->> 'tenant'), value ->> 'step', unhex(value ->> 'api'), unhex(value ->> 'gateway'), \
          value ->> 'bucket', unhex(value ->> 'boot'), value ->> 'entries', value ->> 'bytes', value ->> 'evictions' \
          FROM json_each($1)";
+    const SAVE_SECOND_LEVEL: &'static str = "INSERT OR REPLACE INTO cache_second_level (gateway, step, bucket, boot, figures) \
+         SELECT unhex(value ->> 'gateway'), value ->> 'step', value ->> 'bucket', unhex(value ->> 'boot'), \
+         value ->> 'figures' FROM json_each($1)";
 
     async fn prepare_days(&self, _: &DatabaseConnection, _: &[NaiveDate]) -> Result<()> {
         Ok(())
@@ -103,7 +106,11 @@ impl Dialect for Sqlite {
     }
 
     fn schema(&self) -> &'static [&'static str] {
-        &[include_str!("sqlite.sql"), include_str!("sqlite.memory.sql")]
+        &[
+            include_str!("sqlite.sql"),
+            include_str!("sqlite.memory.sql"),
+            include_str!("sqlite.second_level.sql"),
+        ]
     }
 }
 

@@ -6,9 +6,10 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sluice_contract::calls::{CacheOutcome, Call};
 use sluice_contract::ids::{ApiId, ApplicationId, BootId, GatewayId, TenantId};
 use sluice_contract::link::CacheEvictions;
+use sluice_contract::rest::second_level::SecondLevelDid;
 use sluice_contract::rollup::OutcomeCounts;
 use sluice_store::Error;
-use sluice_store::telemetry::{Held, MemorySample, Retention, Telemetry, TrafficQuery};
+use sluice_store::telemetry::{Held, MemorySample, Retention, SecondLevelSample, Telemetry, TrafficQuery};
 
 use crate::telemetry::{now, on_each_database};
 use crate::telemetry_traffic::{World, last, send, world};
@@ -174,4 +175,65 @@ async fn what_was_held_long_ago_is_forgotten() {
         assert!(found.points.iter().any(|(_, held)| held.held == Some((1, 10))));
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_a_second_level_did_is_counted_step_by_step_through_every_life_of_its_gateway() {
+    on_each_database(async |telemetry| {
+        let start = now().duration_trunc(TimeDelta::hours(1)).unwrap() - TimeDelta::hours(3);
+        let (gateway, life, next) = (GatewayId::generate(), BootId::generate(), BootId::generate());
+        let at = |minutes| start + TimeDelta::minutes(minutes);
+        let sample =
+            |gateway, boot, minutes, figures| SecondLevelSample { at: at(minutes), gateway, boot, figures };
+        for sample in [
+            sample(gateway, life, -10, did(10, 1, 0)),
+            sample(gateway, life, 1, did(11, 1, 0)),
+            // What tripped and came back between two samples is known all the same.
+            sample(gateway, life, 4, did(15, 3, 2_000)),
+            sample(gateway, life, 5, did(15, 9, 62_000)),
+            // It starts anew within a step, which has what was counted in both lives.
+            sample(gateway, next, 7, did(7, 0, 0)),
+            sample(gateway, next, 11, did(8, 0, 0)),
+            sample(GatewayId::generate(), life, 4, did(900, 0, 900)),
+        ] {
+            telemetry.note_second_level(&[sample]).await.unwrap();
+        }
+        let query =
+            TrafficQuery { from: start, to: start + TimeDelta::minutes(20), ..last(TimeDelta::hours(1)) };
+        let series = telemetry.second_level(gateway, &query).await.unwrap();
+        assert_eq!(series.step_minutes, 5);
+        let wanted = [
+            (at(0), Some(did(5, 2, 2_000))),
+            (at(5), Some(did(7, 6, 60_000))),
+            (at(10), Some(did(1, 0, 0))),
+            (at(15), None),
+        ];
+        assert_eq!(series.points, wanted);
+        let days = TrafficQuery { from: start - TimeDelta::days(20), to: at(60), ..query };
+        let hours = telemetry.second_level(gateway, &days).await.unwrap();
+        let all = hours.points.iter().filter_map(|(_, did)| *did).reduce(SecondLevelDid::and);
+        assert_eq!(all, Some(did(23, 9, 62_000)), "hours forget no life");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_second_level_did_long_ago_is_forgotten() {
+    on_each_database(async |telemetry| {
+        let (gateway, boot) = (GatewayId::generate(), BootId::generate());
+        for days in [0, 9, 102] {
+            let at = now() - TimeDelta::days(days);
+            let sample = SecondLevelSample { at, gateway, boot, figures: did(1, 0, 0) };
+            telemetry.note_second_level(&[sample]).await.unwrap();
+        }
+        let retention = Retention { now: now(), call_days: 1, rollup_days: 400 };
+        let removed = telemetry.retain(&retention).await.unwrap().rollups;
+        assert_eq!(removed, 3, "the minutes of nine days ago, and all of 102 days ago");
+    })
+    .await;
+}
+
+/// With so many hits, twice as many misses, and 100 microseconds for each answer.
+fn did(hits: u64, failed: u64, tripped_ms: u64) -> SecondLevelDid {
+    SecondLevelDid { hits, misses: 2 * hits, failed, answer_us: 300 * hits, tripped_ms }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::link::{
-    CacheArriving, CacheEvictions, CacheHealth, CacheUse, HEARTBEAT_PATH, Heartbeat,
+    CacheArriving, CacheEvictions, CacheHealth, CacheUse, HEARTBEAT_PATH, Heartbeat, SecondLevelHealth,
 };
 use sluice_contract::rest::cache_analytics::CacheAnalytics;
 use sluice_contract::rest::gateways::{Gateway, GatewayHealth};
 use sluice_contract::rest::page::Page;
+use sluice_contract::rest::second_level::{SecondLevelDid, SecondLevelHistory};
 use sluice_contract::rest::users::Role;
 use sluice_store::gateways::{self, Heard};
 use sluice_testkit::{Client, each_database};
@@ -119,6 +120,42 @@ async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
         assert_eq!(seen(String::new()).await, (Some(4), Some(540), 6), "of this tenant only");
         assert_eq!(seen(format!("api={}", ours.api)).await, (Some(2), Some(500), 3));
         assert_eq!(seen(format!("api={}", ApiId::generate())).await, (None, None, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_gateways_say_of_their_second_level_becomes_a_history_of_each_gateway() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let (gateway, other) = (served.gateway().await, served.gateway().await);
+        let health: SecondLevelHealth = serde_json::from_value(serde_json::json!({
+            "state": "tripped", "hits": 3, "misses": 4, "late": 5, "errors": 6, "damaged": 0, "outdated": 0,
+            "written": 7, "dropped": 0, "refused": 0, "latency_us": 800, "answer_us": 7_000, "tripped_ms": 900,
+            "server": null,
+        }))
+        .unwrap();
+        let heartbeat = Heartbeat { second_level: Some(health), ..gateway.pulse(0) };
+        gateway.post(HEARTBEAT_PATH, &heartbeat).await.unwrap();
+        other.post(HEARTBEAT_PATH, &other.pulse(0)).await.unwrap();
+        let app = &served.app;
+        let path = |gateway: &Simulated, query: &str| {
+            app.path(&format!("/gateways/{}/second-level?{query}", gateway.id))
+        };
+        let told = async |gateway: &Simulated| -> Vec<SecondLevelDid> {
+            let found: SecondLevelHistory = app.admin.get(&path(gateway, "")).await.expect(200).json();
+            assert_eq!(found.step_s, 300);
+            found.points.into_iter().filter_map(|point| point.did).collect()
+        };
+        let until = tokio::time::Instant::now() + Duration::from_secs(30);
+        while told(&gateway).await.is_empty() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let did = SecondLevelDid { hits: 3, misses: 4, failed: 11, answer_us: 7_000, tripped_ms: 900 };
+        assert_eq!(told(&gateway).await, [did]);
+        assert_eq!(told(&other).await, [], "it has none");
+        let upside_down = path(&gateway, "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z");
+        app.admin.get(&upside_down).await.expect(422);
     })
     .await;
 }

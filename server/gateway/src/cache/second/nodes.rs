@@ -4,6 +4,7 @@
 //! others, one that is removed leaves its own to them, and nothing else moves. All gateways must name the nodes alike.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -73,6 +74,12 @@ impl Nodes {
         } else {
             SecondLevelState::Tripped
         }
+    }
+
+    /// How long they were not asked, in all their lives; the mean of several.
+    pub(super) fn tripped_for(&self, now: Instant) -> Duration {
+        let all: Duration = self.iter().map(|node| node.breaker.open_for(now)).sum();
+        all / u32::try_from(self.nodes.len().max(1)).unwrap_or(u32::MAX)
     }
 
     /// What all of them say of themselves, together; None while none does.
@@ -186,10 +193,18 @@ mod tests {
         }
         assert_eq!(nodes.figures(), Some(of(3)));
         let [one, other] = &nodes.nodes[..] else { panic!("two") };
-        (0..5).for_each(|_| _ = one.breaker.failed());
+        (0..5).for_each(|_| _ = one.breaker.failed(Instant::now()));
         other.answering.store(true, Ordering::Relaxed);
         assert_eq!((one.state(), nodes.state()), (SecondLevelState::Tripped, SecondLevelState::Up));
-        (0..5).for_each(|_| _ = other.breaker.failed());
+        (0..5).for_each(|_| _ = other.breaker.failed(Instant::now()));
         assert_eq!(nodes.state(), SecondLevelState::Tripped);
+    }
+
+    #[test]
+    fn of_two_nodes_one_that_is_not_asked_counts_for_half_of_the_time() {
+        let (nodes, start) = (Nodes::new(names(2)), Instant::now());
+        let [one, _] = &nodes.nodes[..] else { panic!("two") };
+        (0..5).for_each(|_| _ = one.breaker.failed(start));
+        assert_eq!(nodes.tripped_for(start + Duration::from_secs(6)), Duration::from_secs(3));
     }
 }

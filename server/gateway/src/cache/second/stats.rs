@@ -1,7 +1,7 @@
 //! What the second level did, counted, and how it is.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_contract::link::{SecondLevelHealth, SecondLevelKind, SecondLevelNode};
 
@@ -81,6 +81,8 @@ impl Stats {
             queued_bytes: 0,
             queue_max_bytes: 0,
             latency_us: read(&self.recent_us),
+            answer_us: read(&self.answer_us),
+            tripped_ms: u64::try_from(nodes.tripped_for(Instant::now()).as_millis()).unwrap_or(u64::MAX),
             server: nodes.figures(),
             disk: nodes.disk(),
             nodes: named,

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use tokio::sync::{Semaphore, mpsc};
@@ -264,7 +264,7 @@ impl Worker {
             tokio::select! {
                 _ = probes.tick() => {
                     if node.breaker.is_open() && self.answers_in_time(index).await {
-                        node.breaker.close();
+                        node.breaker.close(Instant::now());
                         tracing::info!(server = node.name, "the second level of the cache answers again");
                     }
                 }

@@ -24,6 +24,8 @@ pub(super) fn write(health: &SecondLevelHealth, text: &mut String) {
         queued_bytes,
         queue_max_bytes: _,
         latency_us,
+        answer_us,
+        tripped_ms,
         server,
         disk,
         nodes,
@@ -61,6 +63,11 @@ pub(super) fn write(health: &SecondLevelHealth, text: &mut String) {
          # TYPE sluice_cache_l2_breaker_open gauge\nsluice_cache_l2_breaker_open {open}\n\
          # HELP sluice_cache_l2_latency_us Microseconds that an answer takes, the newest weighing most.\n\
          # TYPE sluice_cache_l2_latency_us gauge\nsluice_cache_l2_latency_us {latency_us}\n\
+         # HELP sluice_cache_l2_answer_microseconds_total What all answers took together.\n\
+         # TYPE sluice_cache_l2_answer_microseconds_total counter\nsluice_cache_l2_answer_microseconds_total {answer_us}\n\
+         # HELP sluice_cache_l2_tripped_milliseconds_total How long calls went on without it; of several servers the mean.\n\
+         # TYPE sluice_cache_l2_tripped_milliseconds_total counter\n\
+         sluice_cache_l2_tripped_milliseconds_total {tripped_ms}\n\
          # HELP sluice_cache_l2_queued_bytes Bytes of responses that wait to be written there.\n\
          # TYPE sluice_cache_l2_queued_bytes gauge\nsluice_cache_l2_queued_bytes {queued_bytes}\n\
          # HELP sluice_cache_l2_hit_bytes_total Bytes of the bodies that the second level gave.\n\
