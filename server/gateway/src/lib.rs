@@ -1,6 +1,7 @@
 //! Sluice's data plane: accepts calls, decides them by the journal's state, forwards them, records them.
 
 mod body;
+mod buffers;
 pub mod cache;
 pub mod clock;
 pub mod compile;

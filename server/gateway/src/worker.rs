@@ -10,6 +10,7 @@ use http::HeaderMap;
 use sluice_contract::guard::Forbidden;
 use sluice_contract::ids::CallId;
 
+use crate::buffers::Buffers;
 use crate::pipeline::Repeats;
 use crate::shared::Shared;
 use crate::state::Snapshot;
@@ -33,6 +34,7 @@ pub struct Worker {
     generation: Cell<u64>,
     pub(crate) repeats: Repeats,
     pub(crate) spare: SpareMaps,
+    pub(crate) buffers: Rc<Buffers>,
 }
 
 /// Maps of fields whose memory others can have: what the last answer touched, the next one finds in the processor's caches.
@@ -78,7 +80,7 @@ impl Worker {
         let pools = Rc::default();
         let (ids, epoch) = (Ids::new(), Cell::new(0));
         let internal = false;
-        let (generation, repeats, spare) = Default::default();
+        let (generation, repeats, spare, buffers) = Default::default();
         let worker = Self {
             shared,
             recorder,
@@ -92,6 +94,7 @@ impl Worker {
             generation,
             repeats,
             spare,
+            buffers,
         };
         worker.set_time();
         Rc::new(worker)

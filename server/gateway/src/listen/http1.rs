@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 pub(super) use departures::Departures;
 pub use head::HeadLimits;
+pub(super) use head::SpareEnds;
 use head::{Head, Lines, Said};
 pub use violation::Violation;
 pub(super) use wire::Wire;
@@ -93,14 +94,14 @@ impl Http1 {
         first: BytesMut,
         limits: HeadLimits,
     ) -> Self {
-        let wire = Rc::new(Wire::new(tcp, first));
+        let wire = Rc::new(Wire::new(tcp, first, Rc::clone(&worker.buffers)));
         let _ = connection.wire.set(Rc::downgrade(&wire));
         Self {
             worker: Rc::clone(worker),
             watch: Rc::clone(watch),
             wire,
             connection,
-            lines: Lines::new(limits),
+            lines: Lines::new(limits, Rc::clone(&watch.line_ends)),
             limits,
         }
     }
@@ -117,7 +118,8 @@ impl Http1 {
                 return;
             }
             let after = match self.hear() {
-                Heard::Asked(asked) => self.exchange(asked).await,
+                // In memory of its own, which connections that wait for a request do without.
+                Heard::Asked(asked) => Box::pin(self.exchange(asked)).await,
                 Heard::Answered(Ok(after)) => after,
                 Heard::Answered(Err(answer)) => {
                     let _busy = self.connection.busy();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use super::connection::ConnectionState;
-use super::http1::Departures;
+use super::http1::{Departures, SpareEnds};
 use crate::worker::Worker;
 
 /// Milliseconds between two looks.
@@ -30,6 +30,8 @@ pub(super) struct Watch {
     date: Cell<[u8; DATE_LENGTH]>,
     /// Answers that wait for the end of the turn.
     pub(super) departures: Rc<Departures>,
+    /// For heads that are being read.
+    pub(super) line_ends: SpareEnds,
 }
 
 impl Watch {
@@ -43,6 +45,7 @@ impl Watch {
             tick: Rc::default(),
             date: Cell::new(date()),
             departures: Rc::default(),
+            line_ends: SpareEnds::default(),
         }
     }
 

@@ -70,7 +70,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let (departures, wire) = (Departures::default(), Rc::new(Wire::new(tcp, BytesMut::new())));
+        let (departures, wire) =
+            (Departures::default(), Rc::new(Wire::new(tcp, BytesMut::new(), Rc::default())));
         let depart = || departures.waiting.borrow_mut().drain(..).for_each(|wire| wire.depart());
         let (state, woken) = (ConnectionState::default(), Arc::<Woken>::default());
         for (length, is_behind) in [(3 << 10, false), (32 << 20, true)] {

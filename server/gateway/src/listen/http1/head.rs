@@ -1,6 +1,9 @@
 //! The head of a request (RFC 9112 §2 to §5), read strictly: what two readers could read differently is refused (§11.2), and
 //! so is what many servers take but the grammar does not have (a bare LF, a folded field, a space before a colon).
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
@@ -26,14 +29,17 @@ pub struct HeadLimits {
 }
 
 /// Finds the end of a head in bytes that arrive in pieces, looking at each byte once.
-#[derive(Debug)]
 pub(super) struct Lines {
     limits: HeadLimits,
     /// Where each whole line ends, behind its LF.
     ends: Vec<usize>,
     /// Bytes that were looked at.
     seen: usize,
+    spare: SpareEnds,
 }
+
+/// Memory for ends of lines, which goes from one head of the thread to the next.
+pub(in crate::listen) type SpareEnds = Rc<Cell<Vec<usize>>>;
 
 /// A head in order.
 #[derive(Debug)]
@@ -60,8 +66,8 @@ pub(super) struct Said {
 }
 
 impl Lines {
-    pub(super) fn new(limits: HeadLimits) -> Self {
-        Self { limits, ends: Vec::with_capacity(32), seen: 0 }
+    pub(super) fn new(limits: HeadLimits, spare: SpareEnds) -> Self {
+        Self { limits, ends: Vec::new(), seen: 0, spare }
     }
 
     /// Looks at what has come since the last look; the bytes begin with the head. Some with the head's length when it is
@@ -70,6 +76,9 @@ impl Lines {
         if self.seen == 0 && bytes.first().is_some_and(|&byte| byte != b'\r' && !is_token(byte)) {
             // Another protocol, TLS say, whose bytes need not have lines to wait for.
             return Err(Violation::NotARequest);
+        }
+        if self.seen == 0 {
+            self.ends = self.spare.take();
         }
         while let Some(feed) = memchr::memchr(b'\n', &bytes[self.seen..]) {
             let begin = self.ends.last().copied().unwrap_or_default();
@@ -99,6 +108,7 @@ impl Lines {
     /// A head begins.
     pub(super) fn begin(&mut self) {
         self.ends.clear();
+        self.spare.set(std::mem::take(&mut self.ends));
         self.seen = 0;
     }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
@@ -12,15 +12,15 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use super::head::Said;
+use crate::buffers::{self, Buffers};
 use crate::http1::chunked::{Decoded, Decoder, Limits};
 
-/// Bytes that a read makes room for: most heads fit, and a connection that is idle keeps no more.
-const ROOM: usize = 2 << 10;
-/// The same while a body is arriving.
+/// Bytes that a read makes room for while a body is arriving.
 const BODY_ROOM: usize = 64 << 10;
 
 /// The reading side.
 pub(super) struct Inbox {
+    /// The thread's, while nothing is in it.
     buffer: BytesMut,
     body: Expected,
     /// The client will send nothing more.
@@ -55,7 +55,7 @@ impl Inbox {
     /// Takes a head. What is kept of it does not keep a body that arrived with it, nor other heads where it is to be kept for
     /// long.
     pub(super) fn take_head(&mut self, length: usize, for_long: bool) -> Bytes {
-        if self.buffer.capacity() <= ROOM && !for_long {
+        if self.buffer.capacity() <= buffers::ROOM && !for_long {
             return self.buffer.split_to(length).freeze();
         }
         let head = Bytes::copy_from_slice(&self.buffer[..length]);
@@ -133,13 +133,18 @@ impl Inbox {
     pub(super) fn poll_fill(
         &mut self,
         tcp: &mut TcpStream,
+        buffers: &Buffers,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let room = if self.is_whole() { ROOM } else { BODY_ROOM };
+        buffers.lend(&mut self.buffer);
+        let room = if self.is_whole() { buffers::ROOM } else { BODY_ROOM };
         if self.buffer.capacity() - self.buffer.len() < room / 2 {
             self.buffer.reserve(room);
         }
-        let read = ready!(poll_read_buf(Pin::new(tcp), context, &mut self.buffer));
+        let Poll::Ready(read) = poll_read_buf(Pin::new(tcp), context, &mut self.buffer) else {
+            buffers.take_back(&mut self.buffer);
+            return Poll::Pending;
+        };
         self.ended |= matches!(read, Ok(0) | Err(_));
         Poll::Ready(read)
     }

@@ -16,12 +16,14 @@ use tokio::net::TcpStream;
 use super::encode;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
+use crate::buffers::Buffers;
 use crate::listen::connection::ConnectionState;
 use crate::listen::linger::Linger;
 
 /// The stream, what has arrived on it, and what is to leave.
 pub(in crate::listen) struct Wire {
     tcp: RefCell<TcpStream>,
+    buffers: Rc<Buffers>,
     inbox: RefCell<Inbox>,
     out: RefCell<Outbox>,
     /// What is to leave does so at the end of the turn.
@@ -39,9 +41,10 @@ pub(in crate::listen) struct Wire {
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Wire {
-    pub(super) fn new(tcp: TcpStream, first: BytesMut) -> Self {
+    pub(super) fn new(tcp: TcpStream, first: BytesMut, buffers: Rc<Buffers>) -> Self {
         Self {
             tcp: RefCell::new(tcp),
+            buffers,
             inbox: RefCell::new(Inbox::new(first)),
             out: RefCell::default(),
             departs: Cell::new(false),
@@ -147,7 +150,7 @@ impl Wire {
 
     /// Reads what has arrived; 0 at the end.
     fn poll_fill(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.inbox().poll_fill(&mut self.tcp.borrow_mut(), context)
+        self.inbox().poll_fill(&mut self.tcp.borrow_mut(), &self.buffers, context)
     }
 
     /// Ready when the client has gone while it was to wait for its answer. What it has sent of a next request may stay
@@ -155,7 +158,7 @@ impl Wire {
     pub(super) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut inbox = self.inbox();
         while inbox.is_whole() && inbox.bytes().is_empty() {
-            match ready!(inbox.poll_fill(&mut self.tcp.borrow_mut(), context)) {
+            match ready!(inbox.poll_fill(&mut self.tcp.borrow_mut(), &self.buffers, context)) {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => return Poll::Ready(()),
             }
@@ -207,7 +210,7 @@ impl Wire {
                     Ok(Some(_)) => {}
                     Ok(None) if reads < 2 => {
                         reads += 1;
-                        let read = inbox.poll_fill(&mut self.tcp.borrow_mut(), context);
+                        let read = inbox.poll_fill(&mut self.tcp.borrow_mut(), &self.buffers, context);
                         if !matches!(read, Poll::Ready(Ok(1..))) {
                             return Poll::Ready(false);
                         }
@@ -226,7 +229,7 @@ impl Wire {
                 return Poll::Ready(Ok(piece));
             }
             ready!(self.poll_continue(context))?;
-            if ready!(inbox.poll_fill(&mut self.tcp.borrow_mut(), context))? == 0 {
+            if ready!(inbox.poll_fill(&mut self.tcp.borrow_mut(), &self.buffers, context))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
         }

@@ -6,7 +6,7 @@ const LIMITS: HeadLimits = HeadLimits { bytes: 200, fields: 5 };
 
 /// What comes of bytes that arrive in pieces of at most `size`.
 fn read_in(bytes: &[u8], size: usize) -> Result<Option<Head>, Violation> {
-    let mut lines = Lines::new(LIMITS);
+    let mut lines = Lines::new(LIMITS, Rc::default());
     for end in (0..bytes.len()).step_by(size).map(|begin| (begin + size).min(bytes.len())) {
         if let Some(length) = lines.look(&bytes[..end])? {
             return lines.read(&Bytes::copy_from_slice(&bytes[..length]), HeaderMap::new()).map(Some);
