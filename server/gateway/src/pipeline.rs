@@ -86,7 +86,7 @@ pub(crate) async fn answer(
     let fields = Fields::of(&arrived.head.headers);
     let saying = Saying::of(&arrived.head, &fields);
     let words = arrived.words.take().filter(|_| fields.is_of_no_other_call());
-    let mut call = Box::new(Call::begin(&worker, &connection, worker.shared.clock.now(), saying));
+    let mut call = Call::begin(&worker, &connection, worker.shared.clock.now(), saying);
     call.words = words;
     let snapshot = worker.snapshot();
     let outcome = decide(&mut call, &snapshot, &connection, arrived).await;

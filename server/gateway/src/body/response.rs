@@ -92,13 +92,12 @@ impl Body {
     }
 
     /// Records the call when this body ends; now when it has none.
-    pub(crate) fn ending(mut self, mut call: Box<Call>) -> Self {
+    pub(crate) fn ends(&mut self, mut call: Box<Call>) {
         if self.origin.is_end_stream() {
             call.end(0);
         } else {
             self.call = Some(call);
         }
-        self
     }
 
     fn end(&mut self, error: Option<(&'static str, sluice_contract::problem::ErrorSource)>) {

@@ -149,7 +149,7 @@ pub(crate) fn answer_again(
     let authorised = &known.authorised;
     let started = worker.shared.clock.now();
     let hit = known.question.ask(worker, &snapshot, authorised, started)?;
-    let mut call = Box::new(Call::begin(worker, connection, started, known.saying()));
+    let mut call = Call::begin(worker, connection, started, known.saying());
     authorised.matched.note(&mut call);
     let response = match limit::take(&snapshot, &mut call, authorised) {
         Ok(()) => {

@@ -136,17 +136,19 @@ impl<'h> Saying<'h> {
 }
 
 impl Call {
-    /// A call that began at this moment of the gateway's clock.
+    /// A call that began at this moment of the gateway's clock. It is made where it stays, since it is too large to be moved
+    /// for nothing.
     pub(super) fn begin(
         worker: &Rc<Worker>,
         connection: &Rc<Connection>,
         started: u64,
         saying: Saying<'_>,
-    ) -> Self {
+    ) -> Box<Self> {
+        let place = Box::new_uninit();
         let at_us = worker.unix_us(started);
         let id = worker.ids.call(at_us);
         let Saying { method, uri, version, host, user_agent, origin, request_id, traceparent, told } = saying;
-        Self {
+        let call = Self {
             worker: Rc::clone(worker),
             connection: Rc::clone(connection),
             open: (!worker.internal).then(|| worker.recorder.open()),
@@ -182,7 +184,8 @@ impl Call {
             error: None,
             stages: Vec::with_capacity(4),
             moment: started,
-        }
+        };
+        Box::write(place, call)
     }
 
     /// The query, without any key.

@@ -10,15 +10,19 @@ use crate::body::Body;
 use crate::state::Snapshot;
 
 /// Adds the request id, rate fields and CORS marks.
-pub(super) fn finish(mut call: Box<Call>, snapshot: &Snapshot, response: Response<Body>) -> Response<Body> {
-    let (mut head, mut body) = response.into_parts();
-    call.status = head.status.as_u16();
-    match body.lead_mut() {
+pub(super) fn finish(
+    mut call: Box<Call>,
+    snapshot: &Snapshot,
+    mut response: Response<Body>,
+) -> Response<Body> {
+    call.status = response.status().as_u16();
+    match response.body_mut().lead_mut() {
         Some(lead) => lead.answers(&call.request_id),
-        None => _ = head.headers.insert(REQUEST_ID.clone(), call.request_id.value()),
+        None => _ = response.headers_mut().insert(REQUEST_ID.clone(), call.request_id.value()),
     }
-    common(&call, snapshot, &mut head.headers);
-    Response::from_parts(head, body.ending(call))
+    common(&call, snapshot, response.headers_mut());
+    response.body_mut().ends(call);
+    response
 }
 
 /// The answer to a call that fails.
