@@ -423,3 +423,21 @@ pub struct SecondLevelServer {
     #[serde(default)]
     pub misses: u64,
 }
+
+impl SecondLevelServer {
+    /// What two servers have together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            memory_bytes: self.memory_bytes + other.memory_bytes,
+            max_memory_bytes: self.max_memory_bytes + other.max_memory_bytes,
+            evicted: self.evicted + other.evicted,
+            operations_per_s: self.operations_per_s + other.operations_per_s,
+            cpu_ms: self.cpu_ms + other.cpu_ms,
+            network_kbps: self.network_kbps + other.network_kbps,
+            connections: self.connections + other.connections,
+            hits: self.hits + other.hits,
+            misses: self.misses + other.misses,
+        }
+    }
+}

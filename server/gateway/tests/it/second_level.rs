@@ -313,33 +313,48 @@ async fn a_gateway_starts_without_its_redis_and_uses_it_when_it_comes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_asked_where_each_url_stands() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().to_str().unwrap();
-    let cluster = ["--cluster-enabled", "yes", "--dir", folder];
-    let redis = Server::redis(&cluster).await;
-    let mut connection = redis.client();
-    redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16_383).exec(&mut connection).unwrap();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [one, other] = [(&folders[0], "64mb"), (&folders[1], "32mb")]
+        .map(|(folder, memory)| Server::redis_node(folder.path(), memory));
+    let (one, other) = (one.await, other.await);
+    let command = |node: &Server, words: &[&str]| {
+        redis::cmd("CLUSTER").arg(words).query::<redis::Value>(&mut node.client()).unwrap()
+    };
+    command(&one, &["ADDSLOTSRANGE", "0", "8191"]);
+    command(&other, &["ADDSLOTSRANGE", "8192", "16383"]);
+    command(&one, &["MEET", "127.0.0.1", &other.address.port().to_string()]);
+    eventually("both know of each other", || async {
+        let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut one.client()).unwrap();
+        info.contains("cluster_state:ok") && info.contains("cluster_slots_assigned:16384")
+    })
+    .await;
     let upstream = counting().await;
     let fleet = Fleet::new();
     let settings =
-        SecondLevelSettings { urls: vec![redis.url(), redis.url()], ..Fleet::patient(String::new()) };
+        SecondLevelSettings { urls: vec![one.url(), other.url()], ..Fleet::patient(String::new()) };
     let (mut a, mut b) = (fleet.gateway(&settings), fleet.gateway(&settings));
     let api = a.api("c", upstream.address, cached(json!({})));
     b.adopt(&a, "c", api);
     b.api("c", upstream.address, cached(json!({})));
     let number = std::sync::atomic::AtomicUsize::new(0);
-    eventually("a response is shared", || async {
+    let holds = |node: &Server| !node.client().keys::<_, Vec<Vec<u8>>>("sluice:*").unwrap().is_empty();
+    eventually("responses are shared by way of both nodes", || async {
         let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let path = format!("/acme/c/{number}");
         let before = health(&a).written;
         a.get(&path, &[]).await;
         for _ in 0..50 {
             if health(&a).written > before {
-                return is_shared(&b.get(&path, &[]).await);
+                return is_shared(&b.get(&path, &[]).await) && holds(&one) && holds(&other);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         false
+    })
+    .await;
+    eventually("what both say of themselves is added up", || async {
+        let said = health(&a).server;
+        said.is_some_and(|said| said.max_memory_bytes == 96 << 20 && said.memory_bytes > 0)
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! Gateways of one environment that share a real server, for the tests of the cache's second level.
 
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,18 @@ impl Server {
         let port = address.port().to_string();
         let usual = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
         Self::start("redis-server", "redis", address, &[&usual[..], arguments].concat()).await
+    }
+
+    /// A node of a cluster, with nothing in it and no slots.
+    pub async fn redis_node(folder: &Path, memory: &str) -> Self {
+        // Nodes speak with each other ten thousand ports further up.
+        let mut address = crate::support::nobody().await;
+        while address.port() > u16::MAX - 10_000 {
+            address = crate::support::nobody().await;
+        }
+        let folder = folder.to_str().unwrap();
+        let cluster = ["--cluster-enabled", "yes", "--dir", folder, "--maxmemory", memory];
+        Self::redis_on(address, &cluster).await
     }
 
     pub async fn memcached(arguments: &[&str]) -> Self {
@@ -62,10 +75,15 @@ impl Server {
         redis::Client::open(self.url()).unwrap().get_connection().unwrap()
     }
 
-    /// Sends a signal, by its number.
+    /// Sends a signal, by its name. Whoever is to stop has stopped then.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.process.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        let is_running =
+            || std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") T "));
+        while name == "-STOP" && is_running() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl Nodes {
 
     /// What all of them say of themselves, together; None while none does.
     pub(super) fn figures(&self) -> Option<SecondLevelServer> {
-        self.iter().filter_map(|node| node.server.lock().clone()).reduce(sum)
+        self.iter().filter_map(|node| node.server.lock().clone()).reduce(SecondLevelServer::plus)
     }
 
     /// What a disk says of itself.
@@ -102,20 +102,6 @@ impl Node {
         } else {
             SecondLevelState::Unknown
         }
-    }
-}
-
-fn sum(one: SecondLevelServer, other: SecondLevelServer) -> SecondLevelServer {
-    SecondLevelServer {
-        memory_bytes: one.memory_bytes + other.memory_bytes,
-        max_memory_bytes: one.max_memory_bytes + other.max_memory_bytes,
-        evicted: one.evicted + other.evicted,
-        operations_per_s: one.operations_per_s + other.operations_per_s,
-        cpu_ms: one.cpu_ms + other.cpu_ms,
-        network_kbps: one.network_kbps + other.network_kbps,
-        connections: one.connections + other.connections,
-        hits: one.hits + other.hits,
-        misses: one.misses + other.misses,
     }
 }
 

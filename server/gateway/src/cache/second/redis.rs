@@ -1,5 +1,6 @@
 //! Redis as second level, one server or a cluster: one hash for each URL, with all of its variants and callers in it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -118,13 +119,17 @@ impl Redis {
         Ok(())
     }
 
-    /// What the server says of itself; None of a cluster, whose nodes each say something else.
+    /// What the server says of itself; of a cluster, what all of its primaries say together.
     pub(super) async fn info(&mut self) -> Result<Option<SecondLevelServer>, Failure> {
-        if matches!(self.orders, Connection::Cluster(_)) {
-            return Ok(None);
-        }
-        let text: String = self.orders.ask(&redis::cmd("INFO")).await?;
-        Ok(Some(read_info(&text)))
+        let info = redis::cmd("INFO");
+        let said: Vec<String> = match &self.orders {
+            Connection::One(_) => vec![self.orders.ask(&info).await?],
+            Connection::Cluster(_) => {
+                let by_address: HashMap<String, String> = self.orders.ask(&info).await?;
+                by_address.into_values().collect()
+            }
+        };
+        Ok(said.iter().map(|text| read_info(text)).reduce(SecondLevelServer::plus))
     }
 }
 
