@@ -58,7 +58,8 @@ pub(super) fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<
     let api = &authorised.matched.api;
     let base = format!("/{}/{}", api.tenant_slug, api.slug);
     // The upstream may name it in its own space or in the gateway's: both are forgotten.
-    let below = whole.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = whole.strip_prefix(base.as_str()).map(|rest| if rest.is_empty() { "/" } else { rest });
+    let below = below.filter(|rest| rest.starts_with('/'));
     [Some(&*whole), below].into_iter().flatten().map(str::to_owned).collect()
 }
 

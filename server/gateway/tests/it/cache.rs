@@ -455,6 +455,65 @@ async fn an_unsafe_method_that_succeeds_forgets_the_url_and_one_that_fails_does_
     assert_eq!(get("/acme/u/c").await, c);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_forgotten_is_what_a_change_names_on_the_same_host() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::new(move |request: Request<Incoming>| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if request.method() == Method::GET {
+                return text(200, &[("cache-control", "max-age=60")], number.to_string());
+            }
+            let named = request.headers().get("x-named").map_or("", |named| named.to_str().unwrap());
+            text(303, &[("location", named)], "")
+        }
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("u", upstream.address, cached(json!({})));
+    let target = format!("http://{}/b", upstream.address);
+    for (method, named, own_forgotten, named_forgotten) in [
+        (Method::POST, "", true, false),
+        (Method::OPTIONS, "/b", false, false),
+        (Method::POST, "/b", true, true),
+        (Method::POST, "/acme/u/b", true, true),
+        (Method::POST, "/acme/ub", true, false),
+        (Method::POST, "http://GATEWAY.test/acme/u/b", true, true),
+        (Method::POST, &target, true, true),
+        (Method::POST, "http://elsewhere.test/b", true, false),
+        (Method::POST, "http://elsewhere.test/acme/u/b", true, false),
+    ] {
+        let (own, other) = (rig.get("/acme/u/a", &[]).await.body, rig.get("/acme/u/b", &[]).await.body);
+        let changed = rig.send(method.clone(), "/acme/u/a", &[("x-named", named)], "").await;
+        assert_eq!(changed.status, 303);
+        let now = (rig.get("/acme/u/a", &[]).await.body, rig.get("/acme/u/b", &[]).await.body);
+        assert_eq!((now.0 != own, now.1 != other), (own_forgotten, named_forgotten), "{method} {named}");
+    }
+    let root = rig.get("/acme/u", &[]).await.body;
+    rig.send(Method::POST, "/acme/u/a", &[("x-named", "/acme/u")], "").await;
+    assert_ne!(rig.get("/acme/u", &[]).await.body, root, "the API's base itself");
+}
+
+/// Which headers the request carried that what is stored was got by is not known of a change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_forgets_the_url_as_it_stands_beside_what_belongs_to_the_key_of_one_route() {
+    let upstream = counting(&[("cache-control", "max-age=60")]).await;
+    let mut rig = Rig::start();
+    let without_query = json!([{ "type": "cache", "settings": { "query": { "mode": "none" } } }]);
+    let with_query = json!([{ "type": "cache", "settings": {} }]);
+    let routes = json!({ "routes": [
+        { "id": "two", "path": "/{*path}", "headers": [{ "name": "x-two" }], "policies": with_query },
+        { "id": "one", "path": "/{*path}", "policies": without_query },
+    ] });
+    rig.api("h", upstream.address, routes);
+    let get = async |headers: &[(&str, &str)]| rig.get("/acme/h/a?x=1", headers).await.body;
+    let (one, two) = (get(&[]).await, get(&[("x-two", "")]).await);
+    assert_eq!((get(&[]).await, get(&[("x-two", "")]).await), (one.clone(), two.clone()));
+    rig.send(Method::PUT, "/acme/h/a?x=1", &[], "x").await;
+    assert_ne!(get(&[]).await, one);
+    assert_ne!(get(&[("x-two", "")]).await, two);
+}
+
 /// Each operation is a route of its own, and the policy is attached to that which reads.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_that_is_not_cached_itself_forgets_what_another_has_stored_of_the_url() {
