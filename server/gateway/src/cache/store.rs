@@ -318,6 +318,88 @@ mod tests {
     use super::*;
     use crate::cache::purges::Stamp;
     use crate::cache::rules::Audience;
+    use crate::cache::vary::Selecting;
+
+    fn account(cache: &Cache, tenant: TenantId) -> Arc<Account> {
+        let api = ApiId::generate();
+        cache.account(Owner { api, tenant }, "a")
+    }
+
+    /// Under a key, with a body of so many bytes.
+    fn response(key: &[u8], bytes: usize, headers: HeaderMap) -> Stored {
+        let stamp = Stamp { position: 1, at: 1 };
+        let mut stored = Stored::for_tests(headers, vec![0; bytes].into(), stamp, Audience::Everyone);
+        stored.key = key.into();
+        stored
+    }
+
+    #[test]
+    fn of_several_that_answer_the_one_that_was_made_last_does_and_else_the_newest_here() {
+        let dated = |number: u64, day: &'static str, field: &'static str| {
+            let mut stored = response(b"k", 0, HeaderMap::from_iter([(DATE, day.parse().unwrap())]));
+            let name = field.parse().unwrap();
+            stored.selecting = Selecting::of_request(&[name], &HeaderMap::new());
+            stored.arrived = number;
+            Arc::new(stored)
+        };
+        let (early, late) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Mon, 07 Nov 1994 08:49:37 GMT");
+        for (first, second, found) in [(early, late, 2), (late, early, 1), (early, early, 2)] {
+            let cache = Cache::new(CacheLimits::new(1 << 20));
+            let account = account(&cache, TenantId::generate());
+            cache.put(1, dated(1, first, "x-one"), Arc::clone(&account));
+            cache.put(1, dated(2, second, "x-two"), account);
+            let stored = cache.get(1, b"k", &HeaderMap::new()).unwrap().unwrap();
+            assert_eq!(stored.arrived, found, "{first}, {second}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_what_is_stored_again_waits_for_one_fetch_again() {
+        let cache = Cache::new(CacheLimits::new(1 << 20));
+        cache.remember_uncacheable(1);
+        assert!(cache.is_uncacheable(1) && !cache.is_uncacheable(2));
+        cache.put(1, Arc::new(response(b"k", 0, HeaderMap::new())), account(&cache, TenantId::generate()));
+        assert!(!cache.is_uncacheable(1));
+    }
+
+    #[test]
+    fn what_is_larger_than_all_memory_is_not_stored_and_displaces_nothing() {
+        let large = |bytes| Arc::new(response(b"k", bytes, HeaderMap::new()));
+        for eviction in Eviction::ALL {
+            let cache = Cache::new(CacheLimits { eviction, ..CacheLimits::new(20_000) });
+            let account = account(&cache, TenantId::generate());
+            cache.put(1, large(1_000), Arc::clone(&account));
+            cache.put(2, large(20_000), account);
+            cache.forget_aged(0);
+            assert_eq!(
+                (cache.entries(), cache.health().evictions),
+                (1, CacheEvictions::default()),
+                "{eviction:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_has_more_than_a_share_makes_room_of_his_own_until_it_is_enough() {
+        let cache = Cache::new(CacheLimits::new(100_000));
+        let (tenant, other) = (TenantId::generate(), TenantId::generate());
+        let (mine, theirs) = (account(&cache, tenant), account(&cache, other));
+        let put = |hash, bytes, account: &Arc<Account>| {
+            cache.put(hash, Arc::new(response(b"k", bytes, HeaderMap::new())), Arc::clone(account));
+        };
+        let has = |hash| cache.get(hash, b"k", &HeaderMap::new()).is_some();
+        put(1, 45_000, &theirs);
+        put(2, 20_000, &mine);
+        put(3, 20_000, &mine);
+        // One has to go for it, and that is enough.
+        put(4, 20_000, &mine);
+        assert_eq!([1, 2, 3, 4].map(has), [true, false, true, true]);
+        assert_eq!(cache.health().evictions, CacheEvictions { api_share: 1, ..CacheEvictions::default() });
+        // Alone it is larger than the share: all that goes for it is counted, and so is what does not come.
+        put(5, 51_000, &mine);
+        assert_eq!([1, 3, 4, 5].map(has), [true, false, false, false]);
+        assert_eq!(cache.health().evictions, CacheEvictions { api_share: 4, ..CacheEvictions::default() });
+    }
 
     #[test]
     fn what_is_too_old_to_be_of_use_leaves_and_is_counted() {

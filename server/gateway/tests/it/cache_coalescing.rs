@@ -198,3 +198,35 @@ async fn who_misses_together_reads_along_though_nobody_knows_how_long_the_body_w
         assert_eq!(rig.shared.cache.health().arriving.bytes, 0);
     }
 }
+
+/// A key whose last body was too large for the store is remembered: its requests go to the upstream side by side.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_for_what_was_too_large_do_not_wait_for_one_another_the_next_time() {
+    const TOGETHER: usize = 5;
+    for announced in [true, false] {
+        let (count, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Barrier::new(TOGETHER)));
+        let upstream = Upstream::new(move |_| {
+            let (first, all) = (count.fetch_add(1, Ordering::SeqCst) == 0, Arc::clone(&all));
+            async move {
+                let together =
+                    first || tokio::time::timeout(Duration::from_secs(3), all.wait()).await.is_ok();
+                let body = if together { "x" } else { "alone" }.repeat(1_000);
+                let mut answer = text(200, &[("cache-control", "max-age=60")], body.clone());
+                if !announced {
+                    let piece = Ok(Frame::data(Bytes::from(body)));
+                    *answer.body_mut() = StreamBody::new(futures_util::stream::iter([piece])).boxed();
+                }
+                answer
+            }
+        })
+        .await;
+        let mut rig = Rig::start();
+        let settings = json!({ "max_body_bytes": 500 });
+        rig.api("c", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+        assert_eq!(rig.get("/acme/c/a", &[]).await.body.len(), 1_000);
+        let asked = futures_util::future::join_all((0..TOGETHER).map(|_| rig.get("/acme/c/a", &[]))).await;
+        for seen in asked {
+            assert_eq!(seen.body.len(), 1_000, "announced: {announced}");
+        }
+    }
+}

@@ -134,6 +134,12 @@ async fn users_of_one_application_share_where_the_policy_says_so() {
     assert!(!share(&rig, ("/acme/caller/a", one_user), ("/acme/caller/a", another_user)).await);
     assert!(share(&rig, ("/acme/app/a", one_user), ("/acme/app/a", another_user)).await);
     assert!(!share(&rig, ("/acme/app/a", one_user), ("/acme/app/a", another_application)).await);
+
+    // Who has no application has copies of his own.
+    let open = json!({ "policies": [{ "type": "cache", "settings": { "separate": "application" } }] });
+    rig.api("open", upstream.address, open);
+    let (ann, bob) = ([("authorization", "ann")], [("authorization", "bob")]);
+    assert!(!share(&rig, ("/acme/open/a", &ann), ("/acme/open/a", &bob)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

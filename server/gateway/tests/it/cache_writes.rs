@@ -49,6 +49,8 @@ async fn replaces(mode: &str, method: Method, path: &str) -> bool {
     assert_eq!(rig.get(&path, &[]).await.body.len(), usize::from(!path.contains("empty")));
     let change = rig.send(method, &path, &[], "x").await;
     assert_eq!(change.status.as_str(), &path[8..11], "the caller sees the status of the change");
+    let location = if change.status == 201 { path.strip_prefix("/acme/c").unwrap() } else { "" };
+    assert_eq!(change.header("location"), location, "the caller sees what was created");
     let stored = change.header("cache-status").contains("; stored;");
     let after = rig.get(&path, &[]).await;
     assert_eq!(after.status, 200);
@@ -71,7 +73,9 @@ async fn the_answer_to_a_change_replaces_what_is_stored_where_the_policy_says_so
         (M::PUT, "/200/empty", false, false, false),
         (M::POST, "/200/own", true, true, true),
         (M::POST, "/200/unnamed", false, false, true),
+        (M::POST, "/201/own", false, true, false),
         (M::POST, "/201/unnamed", false, false, false),
+        (M::PUT, "/200/own?x=1", false, false, false),
         (M::POST, "/500/own", false, false, false),
         (M::PATCH, "/200/own", false, true, true),
         (M::DELETE, "/200/own", false, false, false),
@@ -104,6 +108,47 @@ async fn the_answer_to_a_change_is_for_those_who_would_have_got_it() {
     // Two's change forgets the copies of everybody.
     rig.send(Method::PUT, "/acme/c/200/own", &[("authorization", "Bearer two")], "x").await;
     assert_eq!(rig.get("/acme/c/200/own", &one).await.body, "5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_post_is_stored_without_the_policy_s_word_only_for_a_lifetime_of_its_own() {
+    const LONG: &str = "Thu, 31 Dec 2099 23:59:59 GMT";
+    for (field, targeted, expected) in [
+        (("x-none", ""), "", false),
+        (("cache-control", "max-age=60"), "", true),
+        (("cache-control", "s-maxage=60"), "", true),
+        (("cache-control", "public"), "", false),
+        (("expires", LONG), "", true),
+        // Where there is a targeted field `Expires` does not count.
+        (("expires", LONG), "public", false),
+        (("expires", LONG), "max-age=60", true),
+    ] {
+        let upstream = Upstream::new(move |_| async move {
+            let fields = [field, ("content-location", "/own"), ("cdn-cache-control", targeted)];
+            text(200, if targeted.is_empty() { &fields[..2] } else { &fields }, "x")
+        })
+        .await;
+        let mut rig = Rig::start();
+        let settings = json!({ "ttl_s": 60 });
+        rig.api("c", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+        let change = rig.send(Method::POST, "/acme/c/own", &[], "x").await;
+        assert_eq!(change.header("cache-status").contains("; stored;"), expected, "{field:?} {targeted}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_the_upstream_gives_a_change_stays() {
+    let upstream = Upstream::new(|_| async {
+        let fields = [("cache-control", "max-age=60"), ("etag", "\"own\""), ("content-location", "/a")];
+        text(200, &fields, "x")
+    })
+    .await;
+    let mut rig = Rig::start();
+    let settings = json!({ "write_through": "named" });
+    rig.api("c", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+    let change = rig.send(Method::PUT, "/acme/c/a", &[], "x").await;
+    assert!(change.header("cache-status").contains("; stored;"), "{change:?}");
+    assert_eq!(change.header("etag"), "\"own\"");
 }
 
 #[tokio::test(flavor = "multi_thread")]

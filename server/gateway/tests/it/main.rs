@@ -10,6 +10,7 @@ mod cache_downstream;
 mod cache_explained;
 mod cache_forbidden;
 mod cache_inside;
+mod cache_judged;
 mod cache_keys;
 mod cache_memory;
 mod cache_policy;

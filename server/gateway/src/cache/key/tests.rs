@@ -252,6 +252,16 @@ fn a_key_says_its_api_and_its_url_and_what_differs_is_named_differently() {
 }
 
 #[test]
+fn the_same_words_in_another_field_are_another_caller() {
+    let caller = |name: http::HeaderName| {
+        let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("x"))]);
+        let who = Who { personal: true, ..Who::default() };
+        Keys::new(&get(&headers), who, &rule(Cache::default())).caller().unwrap().bytes.to_vec()
+    };
+    assert_ne!(caller(AUTHORIZATION), caller(COOKIE));
+}
+
+#[test]
 fn a_cookie_alone_is_no_credential() {
     let rule = rule(Cache::default());
     let has_credentials = |field: Option<(http::HeaderName, &'static str)>,
