@@ -135,6 +135,19 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     await ada.open(`/gateways/${(await read(two)).id}`);
     await panel('Second level of the cache').getByText('up', { exact: true }).waitFor();
     for (const text of ['Hit ratio', 'Queue', 'Server\'s memory']) await panel('Second level of the cache').getByText(text).waitFor();
+    const history = await eventually('a sample is taken', async () => {
+      const { points } = await fleet.scene.admin.get(`${fleet.scene.base}/gateways/${(await read(two)).id}/second-level`);
+      return points.find(({ did }) => did?.hits > 0 && did.answer_us > 0);
+    }, PATIENT);
+    assert.equal(history.did.tripped_ms, 0);
+    await ada.page.reload();
+    const overTime = panel('Second level over time');
+    for (const name of ['Answer time of the second level over time', 'Hit ratio of the second level over time', 'Questions to the second level over time']) {
+      await overTime.getByRole('figure', { name }).waitFor();
+    }
+    await overTime.getByText('Its breaker was never open in this time.').waitFor();
+    await overTime.getByRole('button', { name: '6 h', exact: true }).click();
+    await ada.page.waitForURL((url) => url.searchParams.get('range') === '6h');
     const memory = panel('Memory of the cache');
     await memory.getByText('sizelfu').waitFor();
     await memory.getByText('On their way in').waitFor();
@@ -208,6 +221,12 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
       await eventually('the breaker closes', async () => (await figures(gateway))('l2_breaker_open') === 0, PATIENT);
     }
     await panel('Second level of the cache').getByText('up', { exact: true }).waitFor();
+    await eventually('the history has when it was open', async () => {
+      const { points } = await admin.get(`${base}/gateways/${(await read(two)).id}/second-level`);
+      return points.some(({ did }) => did?.tripped_ms > 0 && did.failed > 0);
+    }, PATIENT);
+    await panel('Second level over time').getByText(/^Its breaker was open for .+, last in the one that begins .+\. Calls went on without it\.$/).waitFor();
+    await panel('Second level over time').getByRole('figure', { name: 'Time in which the breaker of the second level was open' }).waitFor();
     await share(one, 'again');
     assert.match((await ask(two, path('again'), key)).cache, /detail=L2/);
   });

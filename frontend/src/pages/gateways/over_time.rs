@@ -39,45 +39,46 @@ fn Charts(history: Signal<SecondLevelHistory>) -> impl IntoView {
     let chart = move |make: fn(&SecondLevelHistory) -> ChartData| Signal::derive(move || history.with(make));
     let was_open = Memo::new(move |_| history.with(|history| history.points.iter().any(is_tripped)));
     view! {
-        <p>{move || history.with(health_in_words)}</p>
-        <div class="grid" data-min="lg">
-            <Show when=move || was_open.get()>
+        <div class="stack">
+            <p>{move || history.with(health_in_words)}</p>
+            <div class="grid" data-min="lg">
+                <Show when=move || was_open.get()>
+                    <div>
+                        <h3>"Breaker open"</h3>
+                        <StackedBars
+                            label="Time in which the breaker of the second level was open"
+                            data=chart(tripped)
+                            format=as_ms
+                        />
+                    </div>
+                </Show>
                 <div>
-                    <h3>"Not asked"</h3>
+                    <h3>"Answers in"</h3>
                     <LineChart
-                        label="Time in which the second level was not asked"
-                        data=chart(tripped)
-                        format=as_percent
-                        area=true
+                        label="Answer time of the second level over time"
+                        data=chart(latency)
+                        format=as_ms
+                        none="The second level has not answered in this time."
                     />
                 </div>
-            </Show>
-            <div>
-                <h3>"Answers in"</h3>
-                <LineChart
-                    label="Answer time of the second level over time"
-                    data=chart(latency)
-                    format=as_ms
-                    none="The second level has not answered in this time."
-                />
-            </div>
-            <div>
-                <h3>"Hit ratio"</h3>
-                <LineChart
-                    label="Hit ratio of the second level over time"
-                    data=chart(hit_ratio)
-                    format=as_percent
-                    none="The second level has not answered in this time."
-                />
-            </div>
-            <div>
-                <h3>"Questions"</h3>
-                <StackedBars
-                    label="Questions to the second level over time"
-                    data=chart(questions)
-                    format=as_count
-                    none="The second level was not asked in this time."
-                />
+                <div>
+                    <h3>"Hit ratio"</h3>
+                    <LineChart
+                        label="Hit ratio of the second level over time"
+                        data=chart(hit_ratio)
+                        format=as_percent
+                        none="The second level has not answered in this time."
+                    />
+                </div>
+                <div>
+                    <h3>"Questions"</h3>
+                    <StackedBars
+                        label="Questions to the second level over time"
+                        data=chart(questions)
+                        format=as_count
+                        none="The second level was not asked in this time."
+                    />
+                </div>
             </div>
         </div>
     }
@@ -105,12 +106,9 @@ fn health_in_words(history: &SecondLevelHistory) -> String {
     )
 }
 
-/// The part of each step in which the breaker was open.
+/// Milliseconds of each step in which the breaker was open.
 fn tripped(history: &SecondLevelHistory) -> ChartData {
-    let step = f64::from(history.step_s) * 1_000.0;
-    // What is heard late of a gateway that was cut off may be of more than one step.
-    let part = |did: SecondLevelDid| Some((did.tripped_ms as f64 / step).min(1.0));
-    chart(history, &[("Not asked", 5, &part)])
+    chart(history, &[("Breaker open", 5, &|did| Some(did.tripped_ms as f64))])
 }
 
 fn hit_ratio(history: &SecondLevelHistory) -> ChartData {
