@@ -115,13 +115,26 @@ for (const database of databases) {
       await page.getByRole('figure', { name: 'Responses that left the memory over time' }).waitFor();
     });
 
+    it('shows what a route holds, and what left it', async () => {
+      const of = async (route) => (await cache(`api=${api.id}&route=${route}`)).memory;
+      const held = await eventually('a sample of the route is taken', async () => (await of('prices')).findLast((point) => point.entries === 1), 60_000);
+      assert.ok(held.bytes > 0);
+      assert.ok((await of('prices')).reduce((sum, point) => sum + point.evictions.purged, 0) >= 1, 'by the purge');
+      assert.ok((await of('slow')).every((point) => point.bytes === null), 'a route that stores nothing');
+      await ada.open(`/analytics/cache?api=${api.id}&route=prices`);
+      await page.getByRole('figure', { name: 'Bytes held in memory over time' }).waitFor();
+      await page.getByRole('figure', { name: 'Responses that left the memory over time' }).waitFor();
+      await ada.open(`/analytics/cache?api=${api.id}&route=slow`);
+      await page.getByText('Nothing is known to have been held in this time.').waitFor();
+    });
+
     it('says what is not told apart, and that there is nothing', async () => {
       await ada.open(`/analytics/cache?api=${api.id}&application=00000000-0000-7000-8000-000000000000`);
       await page.getByText('these are the calls of all applications').waitFor();
       await ada.open('/analytics/cache?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z');
       await page.getByText('No call in this time could use a cache.').first().waitFor();
       await page.getByText('Nothing was purged in this time.').waitFor();
-      await page.getByText('No gateway held anything in this time.').waitFor();
+      await page.getByText('Nothing is known to have been held in this time.').waitFor();
     });
 
     it('is accessible, and has room on a telephone', async () => {

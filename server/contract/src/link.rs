@@ -3,6 +3,8 @@
 //! Paths are under `/gateway/v1` of the control plane. Everything but enrolment and session carries
 //! `Authorization: Bearer <access token>`.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -187,6 +189,9 @@ pub struct Heartbeat {
     /// The first level of the cache; gateways of before did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheHealth>,
+    /// What routes hold of it, of each API the largest first: five hundred of all APIs together.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cache_routes: BTreeMap<ApiId, Vec<CacheRouteUse>>,
     /// The second level of the cache, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_level: Option<SecondLevelHealth>,
@@ -309,6 +314,25 @@ pub struct CacheUse {
     /// Its responses that left since the gateway started; gateways of before did not say.
     #[serde(default)]
     pub evictions: CacheEvictions,
+}
+
+/// What a route of an API holds of a gateway's cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheRouteUse {
+    pub route: String,
+    pub entries: u64,
+    pub bytes: u64,
+    /// Its responses that left since the gateway started.
+    pub evictions: CacheEvictions,
+}
+
+impl CacheRouteUse {
+    /// Whether a route may be told of by its id. Ids have no bound of their own, but heartbeats and what databases find rows by have:
+    /// one odd route must not keep a gateway from being heard.
+    #[must_use]
+    pub fn can_name(route: &str) -> bool {
+        (1..=512).contains(&route.len()) && !route.contains(char::is_control)
+    }
 }
 
 /// How the second level of a gateway's cache is; counts are since start.

@@ -96,10 +96,10 @@ pub trait Telemetry: Send + Sync {
     /// A page of the `GET` calls of an API that are kept, the newest first.
     async fn trace(&self, tenant: TenantId, query: &TraceQuery) -> Result<TracePage>;
 
-    /// What APIs of a tenant held of the caches of all gateways over a time range.
+    /// What APIs of a tenant, or a route of them, held of the caches of all gateways over a time range.
     async fn memory(&self, tenant: TenantId, query: &TrafficQuery) -> Result<Memory>;
 
-    /// Notes what APIs hold of caches now.
+    /// Notes what APIs and routes hold of caches now.
     async fn note_memory(&self, samples: &[MemorySample]) -> Result<()>;
 
     /// How a gateway did with the second level of its cache over a time range.

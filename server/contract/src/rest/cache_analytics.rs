@@ -42,7 +42,7 @@ pub struct CacheAnalytics {
     pub rows: Vec<CacheRow>,
     /// Seconds between two points of the memory: at least 300.
     pub memory_step_s: u32,
-    /// What the API, or all APIs of the tenant, held of the memory of all gateways, without gaps. Memory is not counted by route.
+    /// What the route, the API, or all APIs of the tenant, held of the memory of all gateways, without gaps.
     pub memory: Vec<MemoryPoint>,
 }
 

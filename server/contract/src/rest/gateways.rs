@@ -81,6 +81,7 @@ impl GatewayHealth {
             spooled_bytes,
             dropped_calls: _,
             mut cache,
+            cache_routes: _,
             second_level,
         } = heartbeat;
         if let Some(cache) = &mut cache {

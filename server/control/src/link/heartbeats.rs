@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use sluice_contract::ids::GatewayId;
-use sluice_contract::link::{CacheUse, Heartbeat};
+use sluice_contract::link::{CacheRouteUse, CacheUse, Heartbeat};
 use sluice_contract::rest::second_level::SecondLevelDid;
 use sluice_store::Store;
 use sluice_store::gateways::{self, Heard};
@@ -56,41 +56,53 @@ impl Heartbeats {
         let mut heard: Vec<_> = heard.into_values().collect();
         // In one order everywhere, so that two control planes never wait for each other's rows.
         heard.sort_by_key(|heard| heard.gateway);
+        let due = self.due(&heard);
+        let held: Vec<_> = due.iter().copied().flat_map(held).collect();
+        let second_levels: Vec<_> = due.iter().copied().filter_map(second_level).collect();
+        // These are for the history only, and too many to be written every second.
+        heard.iter_mut().for_each(|heard| heard.heartbeat.cache_routes.clear());
         let tx = store.begin().await?;
         gateways::hear(&tx, &heard).await?;
         tx.commit().await?;
-        let due = self.due(heard);
-        telemetry.note_memory(&due.iter().flat_map(held).collect::<Vec<_>>()).await?;
-        telemetry.note_second_level(&due.iter().filter_map(second_level).collect::<Vec<_>>()).await
+        telemetry.note_memory(&held).await?;
+        telemetry.note_second_level(&second_levels).await
     }
 
     /// Those of gateways of which nothing was noted just now.
-    fn due(&self, mut heard: Vec<Heard>) -> Vec<Heard> {
+    fn due<'a>(&self, heard: &'a [Heard]) -> Vec<&'a Heard> {
         let mut sampled = self.sampled.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.retain(|heard| {
-            let is_due = sampled.get(&heard.gateway).is_none_or(|last| heard.at - last >= SAMPLE_EVERY);
-            if is_due {
+        let mut due = Vec::new();
+        for heard in heard {
+            if sampled.get(&heard.gateway).is_none_or(|last| heard.at - last >= SAMPLE_EVERY) {
                 sampled.insert(heard.gateway, heard.at);
+                due.push(heard);
             }
-            is_due
-        });
-        heard
+        }
+        due
     }
 }
 
-/// What each API holds of a gateway's cache.
+/// What each API, and each route of it that is told of, holds of a gateway's cache.
 fn held(heard: &Heard) -> impl Iterator<Item = MemorySample> {
-    let Heard { gateway, at, heartbeat } = heard;
-    let held = heartbeat.cache.iter().flat_map(|cache| &cache.apis);
-    held.map(|CacheUse { api, slug: _, tenant, entries, bytes, evictions }| MemorySample {
-        at: *at,
-        gateway: *gateway,
-        boot: heartbeat.boot,
-        tenant: *tenant,
-        api: *api,
-        entries: *entries,
-        bytes: *bytes,
-        evictions: *evictions,
+    let apis = heard.heartbeat.cache.iter().flat_map(|cache| &cache.apis);
+    apis.flat_map(move |CacheUse { api, slug: _, tenant, entries, bytes, evictions }| {
+        let sample = move |route, entries, bytes, evictions| MemorySample {
+            at: heard.at,
+            gateway: heard.gateway,
+            boot: heard.heartbeat.boot,
+            tenant: *tenant,
+            api: *api,
+            route,
+            entries,
+            bytes,
+            evictions,
+        };
+        let of_route = move |CacheRouteUse { route, entries, bytes, evictions }: &CacheRouteUse| {
+            sample(Some(route.clone()), *entries, *bytes, *evictions)
+        };
+        let routes = heard.heartbeat.cache_routes.get(api).into_iter().flatten();
+        let routes = routes.filter(|held| CacheRouteUse::can_name(&held.route)).map(of_route);
+        std::iter::once(sample(None, *entries, *bytes, *evictions)).chain(routes)
     })
 }
 

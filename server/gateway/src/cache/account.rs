@@ -3,14 +3,15 @@
 //! Counted where responses arrive and leave, never on a hit. While memory is short and others need some of it, an API or a tenant
 //! that holds more than its share makes room for itself, so that nobody can push out everybody else.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use sluice_contract::ids::{ApiId, TenantId};
-use sluice_contract::link::{CacheEvictions, CacheUse};
+use sluice_contract::link::{CacheEvictions, CacheRouteUse, CacheUse};
 
 use super::index::Index;
 use super::shelves::{Kept, Variants};
@@ -21,6 +22,10 @@ const CROWDED: u64 = 90;
 const OTHERS: u64 = 1;
 /// APIs that are told of, those that hold most.
 const TOLD: usize = 100;
+/// Routes that are told of, of all these APIs together.
+const TOLD_ROUTES: usize = 500;
+/// Routes of an API that have accounts of their own, those of releases of before among them.
+const ROUTES: usize = 20_000;
 
 /// How much of the memory one API, and all of one tenant, may hold while others need room; in hundredths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +56,25 @@ pub(super) enum Reason {
     Purged,
 }
 
-/// What an API holds.
+/// What a route of an API holds.
 pub(super) struct Account {
+    pub(super) api: Arc<ApiAccount>,
+    /// Empty: that of the routes that have none of their own.
+    route: Arc<str>,
+    bytes: AtomicU64,
+    entries: AtomicU64,
+    left: Left,
+}
+
+/// What an API holds.
+pub(super) struct ApiAccount {
     owner: Owner,
     slug: Box<str>,
     bytes: AtomicU64,
     entries: AtomicU64,
     tenant_bytes: Arc<AtomicU64>,
     left: Left,
+    routes: Mutex<HashMap<Arc<str>, Arc<Account>>>,
     /// Its keys in the order in which they came; of some the responses have left already.
     keys: Mutex<VecDeque<Weak<Variants>>>,
 }
@@ -70,7 +86,7 @@ struct Left([AtomicU64; 6]);
 /// All accounts, and what left.
 #[derive(Default)]
 pub(super) struct Ledger {
-    apis: Mutex<HashMap<ApiId, Arc<Account>>>,
+    apis: Mutex<HashMap<ApiId, Arc<ApiAccount>>>,
     bytes: AtomicU64,
     entries: AtomicU64,
     left: Left,
@@ -87,6 +103,17 @@ impl Left {
         self.0[reason as usize].fetch_add(responses as u64, Ordering::Relaxed);
     }
 
+    /// What left others left this one.
+    fn take_over(&self, other: &Self) {
+        for (count, other) in self.0.iter().zip(&other.0) {
+            count.fetch_add(read(other), Ordering::Relaxed);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|count| read(count) == 0)
+    }
+
     fn told(&self) -> CacheEvictions {
         let of = |reason: Reason| read(&self.0[reason as usize]);
         CacheEvictions {
@@ -100,22 +127,44 @@ impl Left {
     }
 }
 
+impl Account {
+    /// False when nothing came yet.
+    fn is_used(&self) -> bool {
+        read(&self.entries) > 0 || !self.left.is_empty()
+    }
+
+    fn told(&self) -> CacheRouteUse {
+        CacheRouteUse {
+            route: self.route.to_string(),
+            entries: read(&self.entries),
+            bytes: read(&self.bytes),
+            evictions: self.left.told(),
+        }
+    }
+}
+
 impl Ledger {
+    /// The account of a route.
+    pub(super) fn of(&self, owner: Owner, slug: &str, route: &str) -> Arc<Account> {
+        ApiAccount::of(&self.of_api(owner, slug), route)
+    }
+
     /// The account of an API, the same for as long as the process lives.
-    pub(super) fn of(&self, owner: Owner, slug: &str) -> Arc<Account> {
+    fn of_api(&self, owner: Owner, slug: &str) -> Arc<ApiAccount> {
         let mut apis = self.apis.lock();
         if let Some(account) = apis.get(&owner.api) {
             return Arc::clone(account);
         }
         let of_tenant = apis.values().find(|account| account.owner.tenant == owner.tenant);
         let tenant_bytes = of_tenant.map(|account| Arc::clone(&account.tenant_bytes)).unwrap_or_default();
-        let account = Arc::new(Account {
+        let account = Arc::new(ApiAccount {
             owner,
             slug: slug.into(),
             bytes: AtomicU64::new(0),
             entries: AtomicU64::new(0),
             tenant_bytes,
             left: Left::default(),
+            routes: Mutex::default(),
             keys: Mutex::default(),
         });
         apis.insert(owner.api, Arc::clone(&account));
@@ -126,10 +175,11 @@ impl Ledger {
     pub(super) fn arrive(&self, variants: &Variants) {
         self.index.arrive(variants);
         for kept in &variants.kept {
-            for counter in [&self.bytes, &kept.account.bytes, &*kept.account.tenant_bytes] {
+            let Account { api, bytes, entries, route: _, left: _ } = &*kept.account;
+            for counter in [&self.bytes, bytes, &api.bytes, &api.tenant_bytes] {
                 counter.fetch_add(kept.bytes, Ordering::Relaxed);
             }
-            for counter in [&self.entries, &kept.account.entries] {
+            for counter in [&self.entries, entries, &api.entries] {
                 counter.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -140,10 +190,11 @@ impl Ledger {
         variants.gone.store(true, Ordering::Relaxed);
         self.index.leave(variants);
         for kept in &variants.kept {
-            for counter in [&self.bytes, &kept.account.bytes, &*kept.account.tenant_bytes] {
+            let Account { api, bytes, entries, route: _, left: _ } = &*kept.account;
+            for counter in [&self.bytes, bytes, &api.bytes, &api.tenant_bytes] {
                 counter.fetch_sub(kept.bytes, Ordering::Relaxed);
             }
-            for counter in [&self.entries, &kept.account.entries] {
+            for counter in [&self.entries, entries, &api.entries] {
                 counter.fetch_sub(1, Ordering::Relaxed);
             }
         }
@@ -151,8 +202,9 @@ impl Ledger {
 
     /// So many of an account left for this reason.
     pub(super) fn count(&self, reason: Reason, account: &Account, responses: usize) {
-        self.left.count(reason, responses);
-        account.left.count(reason, responses);
+        for left in [&self.left, &account.left, &account.api.left] {
+            left.count(reason, responses);
+        }
     }
 
     /// All of these left for this reason.
@@ -174,23 +226,32 @@ impl Ledger {
 
     /// What each API holds, the largest first.
     pub(super) fn held(&self) -> Vec<CacheUse> {
-        let held = |account: &Arc<Account>| CacheUse {
-            api: account.owner.api,
-            slug: account.slug.to_string(),
-            tenant: account.owner.tenant,
-            entries: read(&account.entries),
-            bytes: read(&account.bytes),
-            evictions: account.left.told(),
-        };
-        let is_known = |held: &CacheUse| held.entries > 0 || held.evictions != CacheEvictions::default();
-        let mut held: Vec<_> = self.apis.lock().values().map(held).filter(is_known).collect();
-        held.sort_unstable_by_key(|held| std::cmp::Reverse(held.bytes));
-        held.truncate(TOLD);
-        held
+        self.largest().iter().map(|account| account.told()).collect()
+    }
+
+    /// What routes of these hold: each API's largest first, then each one's second, while there is room.
+    pub(super) fn held_by_route(&self) -> BTreeMap<ApiId, Vec<CacheRouteUse>> {
+        let largest = |api: Arc<ApiAccount>| api.largest_routes().into_iter().enumerate();
+        let mut routes: Vec<_> = self.largest().into_iter().flat_map(largest).collect();
+        routes.sort_by_key(|(rank, (bytes, _))| (*rank, Reverse(*bytes)));
+        let mut told: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (_, (_, account)) in routes.into_iter().take(TOLD_ROUTES) {
+            told.entry(account.api.owner.api).or_default().push(account.told());
+        }
+        told
+    }
+
+    /// The APIs that are told of, the largest first.
+    fn largest(&self) -> Vec<Arc<ApiAccount>> {
+        let mut apis: Vec<_> =
+            self.apis.lock().values().filter(|account| account.is_used()).cloned().collect();
+        apis.sort_by_cached_key(|account| Reverse(read(&account.bytes)));
+        apis.truncate(TOLD);
+        apis
     }
 
     /// Whether so many bytes more of an API would take room that others need, and whose share says so.
-    pub(super) fn over(&self, account: &Account, bytes: u64, most: u64, shares: Shares) -> Option<Reason> {
+    pub(super) fn over(&self, account: &ApiAccount, bytes: u64, most: u64, shares: Shares) -> Option<Reason> {
         let total = self.bytes();
         if total + bytes <= most / 100 * CROWDED {
             return None;
@@ -205,14 +266,68 @@ impl Ledger {
     }
 
     /// The API of the same tenant that holds most.
-    pub(super) fn largest_of_tenant(&self, account: &Account) -> Option<Arc<Account>> {
+    pub(super) fn largest_of_tenant(&self, account: &ApiAccount) -> Option<Arc<ApiAccount>> {
         let apis = self.apis.lock();
         let of_tenant = apis.values().filter(|other| other.owner.tenant == account.owner.tenant);
         of_tenant.max_by_key(|other| read(&other.bytes)).cloned()
     }
 }
 
-impl Account {
+impl ApiAccount {
+    /// The account of a route. Where there are too many, those of routes that hold nothing are given up: what has left them counts
+    /// for the nameless one, which is also that of the routes that there is no room for, and of those whose ids are none to tell.
+    fn of(self: &Arc<Self>, route: &str) -> Arc<Account> {
+        let mut routes = self.routes.lock();
+        if let Some(account) = routes.get(route) {
+            return Arc::clone(account);
+        }
+        if !CacheRouteUse::can_name(route) {
+            return self.named("", &mut routes);
+        }
+        if routes.len() > ROUTES {
+            // Whoever has one may be about to store something.
+            let gone: Vec<_> = routes.extract_if(|_, account| Arc::strong_count(account) == 1).collect();
+            let nameless = self.named("", &mut routes);
+            gone.iter().for_each(|(_, account)| nameless.left.take_over(&account.left));
+        }
+        self.named(if routes.len() > ROUTES { "" } else { route }, &mut routes)
+    }
+
+    fn named(self: &Arc<Self>, route: &str, routes: &mut HashMap<Arc<str>, Arc<Account>>) -> Arc<Account> {
+        let new = |route: &Arc<str>| {
+            let (bytes, entries) = (AtomicU64::new(0), AtomicU64::new(0));
+            let (api, route) = (Arc::clone(self), Arc::clone(route));
+            Arc::new(Account { api, route, bytes, entries, left: Left::default() })
+        };
+        Arc::clone(routes.entry(route.into()).or_insert_with_key(new))
+    }
+
+    /// False when nothing came yet.
+    fn is_used(&self) -> bool {
+        read(&self.entries) > 0 || !self.left.is_empty()
+    }
+
+    fn told(&self) -> CacheUse {
+        CacheUse {
+            api: self.owner.api,
+            slug: self.slug.to_string(),
+            tenant: self.owner.tenant,
+            entries: read(&self.entries),
+            bytes: read(&self.bytes),
+            evictions: self.left.told(),
+        }
+    }
+
+    /// The routes that can be told of by name, the largest first, with the bytes that they hold.
+    fn largest_routes(&self) -> Vec<(u64, Arc<Account>)> {
+        let is_told = |account: &&Arc<Account>| !account.route.is_empty() && account.is_used();
+        let told = |account: &Arc<Account>| (read(&account.bytes), Arc::clone(account));
+        let mut routes: Vec<_> = self.routes.lock().values().filter(is_told).map(told).collect();
+        routes.sort_unstable_by(|a, b| (b.0, &a.1.route).cmp(&(a.0, &b.1.route)));
+        routes.truncate(TOLD_ROUTES);
+        routes
+    }
+
     /// A key of this API has come.
     pub(super) fn push(&self, variants: &Arc<Variants>) {
         let mut keys = self.keys.lock();
@@ -239,5 +354,94 @@ impl Account {
             }
             return Some(variants);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holding(ledger: &Ledger, route: &str, owner: Owner, bytes: u64) -> Arc<Account> {
+        let account = ledger.of(owner, "a", route);
+        for counter in [&account.bytes, &account.api.bytes] {
+            counter.fetch_add(bytes, Ordering::Relaxed);
+        }
+        for counter in [&account.entries, &account.api.entries] {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        account
+    }
+
+    fn owner() -> Owner {
+        Owner { api: ApiId::generate(), tenant: TenantId::generate() }
+    }
+
+    #[test]
+    fn of_many_routes_those_that_hold_most_are_told_and_of_each_api_the_largest() {
+        let ledger = Ledger::default();
+        let (some, few, more) = (owner(), owner(), owner());
+        for i in 0..10_000 {
+            holding(&ledger, &format!("route {i}"), some, 1_000 + i);
+            holding(&ledger, &format!("route {i}"), more, 50_000 + i);
+        }
+        holding(&ledger, "least", few, 0);
+        holding(&ledger, "small", few, 1);
+        ledger.of(few, "a", "nothing came yet");
+        let told = ledger.held_by_route();
+        let of =
+            |owner: Owner| told[&owner.api].iter().map(|held| (&*held.route, held.bytes)).collect::<Vec<_>>();
+        assert_eq!(told.values().map(Vec::len).sum::<usize>(), TOLD_ROUTES);
+        assert_eq!(of(few), [("small", 1), ("least", 0)], "small ones are not crowded out");
+        let largest = |least: u64| (0..249).map(|i| least + 9_999 - i).collect::<Vec<_>>();
+        assert_eq!(of(some).iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>(), largest(1_000));
+        assert_eq!(of(more).iter().map(|(_, bytes)| *bytes).collect::<Vec<_>>(), largest(50_000));
+    }
+
+    #[test]
+    fn ids_that_would_be_too_much_for_heartbeats_are_not_told() {
+        let ledger = Ledger::default();
+        let owner = owner();
+        let (longest, longer) = ("é".repeat(256), "é".repeat(257));
+        for route in [longest.as_str(), &longer, "a\u{0}b", ""] {
+            holding(&ledger, route, owner, 100);
+        }
+        let told = ledger.held_by_route();
+        assert_eq!(told[&owner.api].iter().map(|held| &*held.route).collect::<Vec<_>>(), [longest]);
+        assert_eq!(ledger.held()[0].bytes, 400, "what they hold is the API's all the same");
+
+        for api in 0..TOLD {
+            let owner = Owner { api: ApiId::generate(), ..owner };
+            (0..10).for_each(|i| drop(holding(&ledger, &format!("{}{api} {i}", "\"".repeat(500)), owner, 1)));
+        }
+        let heartbeat = serde_json::to_vec(&(ledger.held(), ledger.held_by_route())).unwrap();
+        assert!(
+            (500_000..1 << 20).contains(&heartbeat.len()),
+            "the most there can be is heard: {}",
+            heartbeat.len()
+        );
+    }
+
+    #[test]
+    fn accounts_of_routes_are_bounded_and_no_count_is_lost() {
+        let (ledger, owner) = (Ledger::default(), owner());
+        let of = |route: String| ledger.of(owner, "a", &route);
+        let kept = of("kept".to_owned());
+        for release in 0..3 {
+            for route in 0..ROUTES {
+                ledger.count(Reason::Purged, &of(format!("{release} {route}")), 1);
+            }
+        }
+        let routes = kept.api.routes.lock();
+        assert!(routes.len() <= ROUTES + 1, "{}", routes.len());
+        assert!(Arc::ptr_eq(&routes["kept"], &kept), "somebody has it");
+        let left: u64 = routes.values().map(|account| account.left.told().purged).sum();
+        assert_eq!((left, kept.api.left.told().purged), (3 * ROUTES as u64, 3 * ROUTES as u64));
+        drop(routes);
+        assert!(ledger.held_by_route()[&owner.api].iter().all(|held| !held.route.is_empty()));
+
+        // When all are in use, the rest share one.
+        let used: Vec<_> = (0..ROUTES).map(|route| of(format!("used {route}"))).collect();
+        assert!(Arc::ptr_eq(&of("one more".to_owned()), &of("another".to_owned())));
+        assert!(!Arc::ptr_eq(&used[0], &used[1]));
     }
 }

@@ -173,8 +173,9 @@ impl<'a> Asked<'a> {
 
     /// Who pays for what is stored.
     pub(super) fn account(&self) -> Arc<Account> {
-        let api = &self.authorised.matched.api;
-        self.cache().account(Owner { api: api.id, tenant: api.tenant }, &api.slug)
+        let matched = &self.authorised.matched;
+        let api = &matched.api;
+        self.cache().account(Owner { api: api.id, tenant: api.tenant }, &api.slug, &matched.route().id)
     }
 
     /// The caller's own copy first: it is the more particular one.

@@ -1,5 +1,6 @@
 //! The first level: responses in memory, bounded in bytes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -7,10 +8,10 @@ use http::HeaderMap;
 use http::header::DATE;
 use moka::sync::Cache as Moka;
 use sluice_contract::ids::ApiId;
-use sluice_contract::link::CacheHealth;
+use sluice_contract::link::{CacheHealth, CacheRouteUse};
 use sluice_policies::cache::Found;
 
-use super::account::{Account, Ledger, Owner, Reason, Shares};
+use super::account::{Account, ApiAccount, Ledger, Owner, Reason, Shares};
 use super::arrivals::{Arrivals, Room};
 use super::flight::{Flight, Flights, Stage};
 use super::freshness::date;
@@ -122,6 +123,11 @@ impl Cache {
         }
     }
 
+    /// What routes hold of it, of each API the largest first; no more than a heartbeat can carry.
+    pub fn held_by_route(&self) -> BTreeMap<ApiId, Vec<CacheRouteUse>> {
+        self.ledger.held_by_route()
+    }
+
     /// The response of a key that answers this request: of several the one that was made last (RFC 9111 §4). Some(None):
     /// there are others of that key.
     pub(super) fn get(&self, hash: u64, key: &[u8], request: &HeaderMap) -> Option<Option<Arc<Stored>>> {
@@ -143,9 +149,9 @@ impl Cache {
         variants.kept.iter().find(|kept| Arc::ptr_eq(&kept.stored, &stored)).cloned()
     }
 
-    /// What an API holds.
-    pub(super) fn account(&self, owner: Owner, slug: &str) -> Arc<Account> {
-        self.ledger.of(owner, slug)
+    /// What a route of an API holds.
+    pub(super) fn account(&self, owner: Owner, slug: &str, route: &str) -> Arc<Account> {
+        self.ledger.of(owner, slug, route)
     }
 
     /// Stores a response instead of those that answer the same requests, unless its owner would take too much.
@@ -172,10 +178,10 @@ impl Cache {
     /// These are a key's responses from now on. What was there before is told to have left, so all of them arrive.
     fn keep(&self, hash: u64, kept: Vec<Kept>) -> Change {
         let Some(newest) = kept.last() else { return Change::Remove };
-        let account = Arc::clone(&newest.account);
+        let api = Arc::clone(&newest.account.api);
         let variants = Variants::new(hash, kept);
         self.ledger.arrive(&variants);
-        account.push(&variants);
+        api.push(&variants);
         Change::Keep(variants)
     }
 
@@ -183,10 +189,10 @@ impl Cache {
     /// alone is larger than the share.
     fn make_room(&self, new: &Kept) -> bool {
         let CacheLimits { max_bytes, shares, .. } = self.limits;
-        while let Some(whose) = self.ledger.over(&new.account, new.bytes, max_bytes, shares) {
+        while let Some(whose) = self.ledger.over(&new.account.api, new.bytes, max_bytes, shares) {
             let giver = match whose {
-                Reason::TenantShare => self.ledger.largest_of_tenant(&new.account),
-                _ => Some(Arc::clone(&new.account)),
+                Reason::TenantShare => self.ledger.largest_of_tenant(&new.account.api),
+                _ => Some(Arc::clone(&new.account.api)),
             };
             if !giver.is_some_and(|giver| self.take_one(&giver, whose)) {
                 self.ledger.count(whose, &new.account, 1);
@@ -197,7 +203,7 @@ impl Cache {
     }
 
     /// False when there is nothing to take.
-    fn take_one(&self, giver: &Account, whose: Reason) -> bool {
+    fn take_one(&self, giver: &ApiAccount, whose: Reason) -> bool {
         let Some(oldest) = giver.pop() else { return false };
         self.shelves.change(oldest.hash, &mut |now| {
             // Another may have come meanwhile, which is in the queue by itself.
@@ -322,7 +328,7 @@ mod tests {
 
     fn account(cache: &Cache, tenant: TenantId) -> Arc<Account> {
         let api = ApiId::generate();
-        cache.account(Owner { api, tenant }, "a")
+        cache.account(Owner { api, tenant }, "a", "r")
     }
 
     /// Under a key, with a body of so many bytes.
@@ -405,7 +411,7 @@ mod tests {
     fn what_is_too_old_to_be_of_use_leaves_and_is_counted() {
         let cache = Cache::new(CacheLimits::new(1 << 20));
         let owner = Owner { api: ApiId::generate(), tenant: TenantId::generate() };
-        let account = cache.account(owner, "a");
+        let account = cache.account(owner, "a", "r");
         let stored = |key: &[u8], must_revalidate| {
             let stamp = Stamp { position: 1, at: 1 };
             let mut stored = Stored::for_tests(HeaderMap::new(), Bytes::new(), stamp, Audience::Everyone);

@@ -57,6 +57,7 @@ impl Pulse {
             spooled_bytes: bytes,
             dropped_calls,
             cache: Some(self.shared.cache.health()),
+            cache_routes: self.shared.cache.held_by_route(),
             second_level: self.shared.cache.second_level().map(|second| second.health()),
         }
     }

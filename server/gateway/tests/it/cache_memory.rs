@@ -155,6 +155,50 @@ async fn an_api_alone_has_the_whole_memory_and_what_leaves_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_each_route_of_an_api_holds_and_what_left_it_is_told() {
+    let upstream = large().await;
+    let mut rig = rig(limits(Eviction::Lru, 100, 100));
+    let routes = json!([
+        { "id": "a", "path": "/a/{id}" }, { "id": "b", "path": "/b/{id}" }, { "id": "unused", "path": "/c/{id}" },
+    ]);
+    let api = rig.api(
+        "r",
+        upstream.address,
+        json!({ "routes": routes, "policies": [{ "type": "cache", "settings": {} }] }),
+    );
+    fill(&rig, "r/a", 0..3).await;
+    fill(&rig, "r/b", 0..5).await;
+    rig.get("/acme/r/b/0", &[("cache-control", "no-cache")]).await;
+    let told = |rig: &Rig| rig.shared.cache.held_by_route().remove(&api).unwrap();
+    let of = |rig: &Rig| -> Vec<(String, u64, CacheEvictions)> {
+        told(rig).into_iter().map(|held| (held.route, held.entries, held.evictions)).collect()
+    };
+    let replaced = CacheEvictions { replaced: 1, ..CacheEvictions::default() };
+    let wanted = [("b".to_owned(), 5, replaced), ("a".to_owned(), 3, CacheEvictions::default())];
+    assert_eq!(of(&rig), wanted, "the largest first, and none that has nothing");
+    assert_eq!(told(&rig).iter().map(|held| held.bytes).sum::<u64>(), rig.shared.cache.bytes());
+
+    let scope = PurgeScope::Url { api, path: "/a/1".to_owned() };
+    rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft: false }));
+    eventually("it leaves", async || rig.shared.cache.entries() == 7).await;
+    let purged = CacheEvictions { purged: 1, ..CacheEvictions::default() };
+    assert_eq!(of(&rig), [("b".to_owned(), 5, replaced), ("a".to_owned(), 2, purged)]);
+
+    fill(&rig, "r/a", 10..200).await;
+    let done = async || {
+        rig.get("/acme/r/a/199", &[]).await;
+        told(&rig).iter().all(|held| held.evictions.size > 0)
+    };
+    eventually("room is made", done).await;
+    let left = told(&rig).iter().fold(CacheEvictions::default(), |all, held| all.and(held.evictions));
+    assert_eq!(left, evicted(&rig), "all that left the API left one of its routes");
+
+    // A route that the API has no more is told of for as long as something of it is there.
+    rig.api("r", upstream.address, cached());
+    assert!(told(&rig).iter().any(|held| held.route == "a" && held.entries > 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn memory_is_bounded_and_what_leaves_is_counted_whichever_way_it_is_chosen() {
     let upstream = large().await;
     for eviction in Eviction::ALL {

@@ -1,5 +1,5 @@
-//! What APIs held of the caches of gateways, and how much of theirs left: a small series made of what gateways say of
-//! their health. Each bucket keeps the newest of what was said in it.
+//! What APIs and their routes held of the caches of gateways, and how much of theirs left: a small series made of what
+//! gateways say of their health. Each bucket keeps the newest of what was said in it.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ const FINE: u32 = 5;
 /// How far back it is looked for what had been counted before a time range begins, in minutes.
 pub(super) const BEFORE: u32 = DAY;
 
-/// What an API holds of the cache of a gateway.
+/// What an API, or a route of it, holds of the cache of a gateway.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemorySample {
     pub at: DateTime<Utc>,
@@ -33,6 +33,8 @@ pub struct MemorySample {
     pub boot: BootId,
     pub tenant: TenantId,
     pub api: ApiId,
+    /// None: all of them together, those that nothing is noted of too.
+    pub route: Option<String>,
     pub entries: u64,
     pub bytes: u64,
     /// Since the gateway started.
@@ -60,6 +62,8 @@ pub struct Held {
 pub(super) struct SampleRow {
     tenant: Hex,
     step: u32,
+    /// Empty: all of them.
+    route: String,
     api: Hex,
     gateway: Hex,
     bucket: u32,
@@ -87,6 +91,7 @@ pub(super) async fn note<D: Dialect>(db: &DatabaseConnection, samples: &[MemoryS
             rows.push(SampleRow {
                 tenant: Hex(sample.tenant.0),
                 step,
+                route: sample.route.clone().unwrap_or_default(),
                 api: Hex(sample.api.0),
                 gateway: Hex(sample.gateway.0),
                 bucket: now - now % step,
@@ -115,8 +120,14 @@ pub(super) async fn read(
     let mut conditions = Conditions::default();
     let first = range.from.saturating_sub(BEFORE);
     conditions.add(
-        "tenant = ? AND step = ? AND bucket >= ? AND bucket < ?",
-        [tenant.0.into(), bucket.into(), first.into(), range.to.into()],
+        "tenant = ? AND step = ? AND route = ? AND bucket >= ? AND bucket < ?",
+        [
+            tenant.0.into(),
+            bucket.into(),
+            query.route.as_deref().unwrap_or_default().into(),
+            first.into(),
+            range.to.into(),
+        ],
     );
     if let Some(api) = query.api {
         conditions.add("api = ?", [api.0.into()]);
@@ -151,7 +162,7 @@ pub(super) fn plan(query: &TrafficQuery, now: DateTime<Utc>) -> (Range, u32) {
     (Range { from: range.from - range.from % step, to: range.to.next_multiple_of(step), step }, bucket)
 }
 
-/// Adds what one API held of one gateway.
+/// Adds what one API, or one route of it, held of one gateway.
 fn add(points: &mut [(DateTime<Utc>, Held)], range: Range, rows: &[Row]) {
     let mut last = BTreeMap::new();
     let mut before: Option<&Row> = None;

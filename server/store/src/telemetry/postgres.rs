@@ -76,11 +76,11 @@ impl Dialect for Postgres {
          calls = excluded.calls, errors = excluded.errors, counts = excluded.counts";
 
     const SAVE_MEMORY: &'static str = "INSERT INTO cache_memory \
-         (tenant, step, api, gateway, bucket, boot, entries, bytes, evictions) \
-         SELECT tenant, step, api, gateway, bucket, boot, entries, bytes, evictions \
-         FROM json_to_recordset($1::json) AS r(tenant uuid, step integer, api uuid, gateway uuid, bucket bigint, \
-         boot uuid, entries bigint, bytes bigint, evictions text) \
-         ON CONFLICT (tenant, step, api, gateway, bucket) DO UPDATE SET boot = excluded.boot, \
+         (tenant, step, route, api, gateway, bucket, boot, entries, bytes, evictions) \
+         SELECT tenant, step, route, api, gateway, bucket, boot, entries, bytes, evictions \
+         FROM json_to_recordset($1::json) AS r(tenant uuid, step integer, route text, api uuid, gateway uuid, \
+         bucket bigint, boot uuid, entries bigint, bytes bigint, evictions text) \
+         ON CONFLICT (tenant, step, route, api, gateway, bucket) DO UPDATE SET boot = excluded.boot, \
          entries = excluded.entries, bytes = excluded.bytes, evictions = excluded.evictions";
     const SAVE_SECOND_LEVEL: &'static str = "INSERT INTO cache_second_level (gateway, step, bucket, boot, figures) \
          SELECT gateway, step, bucket, boot, figures FROM json_to_recordset($1::json) \
@@ -133,6 +133,7 @@ impl Dialect for Postgres {
             include_str!("postgres.sql"),
             include_str!("postgres.memory.sql"),
             include_str!("postgres.second_level.sql"),
+            include_str!("postgres.route_memory.sql"),
         ]
     }
 }

@@ -70,9 +70,9 @@ impl Dialect for Sqlite {
          value ->> 'b', value ->> 'calls', value ->> 'errors', value ->> 'counts' FROM json_each($1)";
 
     const SAVE_MEMORY: &'static str = "INSERT OR REPLACE INTO cache_memory \
-         (tenant, step, api, gateway, bucket, boot, entries, bytes, evictions) \
-         SELECT unhex(value ->> 'tenant'), value ->> 'step', unhex(value ->> 'api'), unhex(value ->> 'gateway'), \
-         value ->> 'bucket', unhex(value ->> 'boot'), value ->> 'entries', value ->> 'bytes', value ->> 'evictions' \
+         (tenant, step, route, api, gateway, bucket, boot, entries, bytes, evictions) \
+         SELECT unhex(value ->> 'tenant'), value ->> 'step', value ->> 'route', unhex(value ->> 'api'), \
+         unhex(value ->> 'gateway'), value ->> 'bucket', unhex(value ->> 'boot'), value ->> 'entries', value ->> 'bytes', value ->> 'evictions' \
          FROM json_each($1)";
     const SAVE_SECOND_LEVEL: &'static str = "INSERT OR REPLACE INTO cache_second_level (gateway, step, bucket, boot, figures) \
          SELECT unhex(value ->> 'gateway'), value ->> 'step', value ->> 'bucket', unhex(value ->> 'boot'), \
@@ -110,6 +110,7 @@ impl Dialect for Sqlite {
             include_str!("sqlite.sql"),
             include_str!("sqlite.memory.sql"),
             include_str!("sqlite.second_level.sql"),
+            include_str!("sqlite.route_memory.sql"),
         ]
     }
 }

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database};
 use sluice_contract::calls::{CacheOutcome, Call};
 use sluice_contract::ids::{ApiId, ApplicationId, BootId, GatewayId, TenantId};
 use sluice_contract::link::CacheEvictions;
 use sluice_contract::rest::second_level::SecondLevelDid;
 use sluice_contract::rollup::OutcomeCounts;
-use sluice_store::Error;
-use sluice_store::telemetry::{Held, MemorySample, Retention, SecondLevelSample, Telemetry, TrafficQuery};
+use sluice_store::telemetry::{
+    self, Held, MemorySample, Retention, SecondLevelSample, Telemetry, TrafficQuery,
+};
+use sluice_store::{DatabaseUrl, Error};
 
+use crate::databases::on_each;
 use crate::telemetry::{now, on_each_database};
 use crate::telemetry_traffic::{World, last, send, world};
 
@@ -104,6 +108,7 @@ impl Noted {
             boot: BootId::generate(),
             tenant: TenantId::generate(),
             api: ApiId::generate(),
+            route: None,
             entries: 0,
             bytes: 0,
             evictions: CacheEvictions::default(),
@@ -159,6 +164,106 @@ async fn what_was_held_is_the_newest_of_each_step_over_gateways_and_what_left_co
         assert_eq!(last.1.held, Some((103, 1_030)), "{hours:?}");
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_a_route_held_is_known_by_itself_and_counts_for_no_api_twice() {
+    on_each_database(async |telemetry| {
+        let start = now().duration_trunc(TimeDelta::hours(1)).unwrap() - TimeDelta::hours(3);
+        let api = Noted::new(start);
+        let of = |route: &str| Noted {
+            start,
+            sample: MemorySample { route: Some(route.to_owned()), ..api.sample.clone() },
+        };
+        let (prices, stock) = (of("prices"), of("stock"));
+        telemetry.note_memory(&[api.at(1, 900, 3), prices.at(1, 600, 1), stock.at(1, 200, 2)]).await.unwrap();
+        telemetry.note_memory(&[api.at(6, 700, 7), prices.at(6, 400, 5)]).await.unwrap();
+        let seen = async |route: Option<&str>| {
+            let query = TrafficQuery {
+                from: start,
+                to: start + TimeDelta::minutes(10),
+                api: Some(api.sample.api),
+                route: route.map(str::to_owned),
+                ..last(TimeDelta::hours(1))
+            };
+            let memory = telemetry.memory(api.sample.tenant, &query).await.unwrap();
+            memory.points.into_iter().map(|(_, held)| held).collect::<Vec<_>>()
+        };
+        let held = |bytes: u64, left| Held { held: Some((bytes / 10, bytes)), left: purged(left) };
+        assert_eq!(seen(None).await, [held(900, 3), held(700, 4)]);
+        assert_eq!(seen(Some("prices")).await, [held(600, 1), held(400, 4)]);
+        assert_eq!(seen(Some("stock")).await, [held(200, 2), Held::default()]);
+        assert_eq!(seen(Some("other")).await, [Held::default(), Held::default()]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_noted_before_routes_were_is_still_known() {
+    on_each(|store| async move {
+        let start = now().duration_trunc(TimeDelta::hours(1)).unwrap() - TimeDelta::hours(3);
+        let old = Noted::new(start);
+        make_older(store.url(), &old.at(1, 900, 3)).await;
+
+        let telemetry = telemetry::open(store.url()).await.unwrap();
+        let of = |route: &str| MemorySample { route: Some(route.to_owned()), ..old.at(6, 400, 1) };
+        telemetry.note_memory(&[old.at(6, 700, 7), of("prices")]).await.unwrap();
+        let seen = async |route: Option<&str>| {
+            let route = route.map(str::to_owned);
+            let to = start + TimeDelta::minutes(10);
+            let query = TrafficQuery { from: start, to, route, ..last(TimeDelta::hours(1)) };
+            let memory = telemetry.memory(old.sample.tenant, &query).await.unwrap();
+            memory.points.into_iter().map(|(_, held)| held).collect::<Vec<_>>()
+        };
+        let held = |bytes: u64, left| Held { held: Some((bytes / 10, bytes)), left: purged(left) };
+        assert_eq!(seen(None).await, [held(900, 3), held(700, 4)]);
+        assert_eq!(seen(Some("prices")).await, [Held::default(), held(400, 1)]);
+        let now = start + TimeDelta::days(9);
+        let removed = telemetry.retain(&Retention { now, call_days: 1, rollup_days: 400 }).await.unwrap();
+        assert_eq!(removed.rollups, 3, "all that was noted of five minutes, of routes and before");
+    })
+    .await;
+}
+
+/// A telemetry store as it was before routes were noted, with this in it.
+async fn make_older(url: &DatabaseUrl, sample: &MemorySample) {
+    let (url, schema, blob) = match url {
+        DatabaseUrl::Sqlite(path) => {
+            let url = format!("sqlite:{}?mode=rwc", path.with_file_name("calls.db").display());
+            let schema = concat!(
+                include_str!("../../src/telemetry/sqlite.sql"),
+                include_str!("../../src/telemetry/sqlite.memory.sql"),
+                include_str!("../../src/telemetry/sqlite.second_level.sql"),
+            );
+            (url, schema, "X")
+        }
+        DatabaseUrl::Postgres(url) => {
+            let schema = concat!(
+                "CREATE SCHEMA telemetry;",
+                include_str!("../../src/telemetry/postgres.sql"),
+                include_str!("../../src/telemetry/postgres.memory.sql"),
+                include_str!("../../src/telemetry/postgres.second_level.sql"),
+            );
+            (url.clone(), schema, "")
+        }
+    };
+    let mut options = ConnectOptions::new(url);
+    let db = Database::connect(options.set_schema_search_path("telemetry").to_owned()).await.unwrap();
+    let versions = "CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version VALUES (1), (2), (3)";
+    for change in [schema, versions] {
+        db.execute_unprepared(change).await.unwrap();
+    }
+    let MemorySample { at, gateway, boot, tenant, api, route: _, entries, bytes, evictions } = sample;
+    let [tenant, api, gateway, boot] =
+        [tenant.0, api.0, gateway.0, boot.0].map(|id| format!("{blob}'{}'", id.simple()));
+    let evictions = serde_json::to_string(evictions).unwrap();
+    let bucket = at.duration_trunc(TimeDelta::minutes(5)).unwrap().timestamp() / 60;
+    let insert = format!(
+        "INSERT INTO cache_memory (tenant, step, api, gateway, bucket, boot, entries, bytes, evictions) \
+         VALUES ({tenant}, 5, {api}, {gateway}, {bucket}, {boot}, {entries}, {bytes}, '{evictions}')"
+    );
+    db.execute_unprepared(&insert).await.unwrap();
+    db.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -11,13 +11,13 @@ use crate::pages::analytics::series::{as_bytes, as_count};
 pub(super) fn Memory(data: Signal<CacheAnalytics>) -> impl IntoView {
     view! {
         <div class="grid" data-min="lg">
-            <Panel title="Held in memory" note="Of all gateways together, at the end of each step; not counted by route">
+            <Panel title="Held in memory" note="Of all gateways together, at the end of each step">
                 <LineChart
                     label="Bytes held in memory over time"
                     data=Signal::derive(move || data.with(series::held))
                     format=as_bytes
                     area=true
-                    none="No gateway held anything in this time."
+                    none="Nothing is known to have been held in this time."
                 />
             </Panel>
             <Panel title="Left the memory" note="Responses of all gateways together, by why">
@@ -25,7 +25,7 @@ pub(super) fn Memory(data: Signal<CacheAnalytics>) -> impl IntoView {
                     label="Responses that left the memory over time"
                     data=Signal::derive(move || data.with(series::evictions))
                     format=as_count
-                    none="Nothing left in this time."
+                    none="Nothing is known to have left in this time."
                 />
             </Panel>
         </div>

@@ -1,10 +1,13 @@
 //! What gateways say of the memory of their caches.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, Statement};
 use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::link::{
-    CacheArriving, CacheEvictions, CacheHealth, CacheUse, HEARTBEAT_PATH, Heartbeat, SecondLevelHealth,
+    CacheArriving, CacheEvictions, CacheHealth, CacheRouteUse, CacheUse, HEARTBEAT_PATH, Heartbeat,
+    SecondLevelHealth,
 };
 use sluice_contract::rest::cache_analytics::CacheAnalytics;
 use sluice_contract::rest::gateways::{Gateway, GatewayHealth};
@@ -95,7 +98,22 @@ async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
             bytes,
             evictions,
         };
+        let of_route = |route: &str, bytes| CacheRouteUse {
+            route: route.to_owned(),
+            entries: 1,
+            bytes,
+            evictions: CacheEvictions { size: 1, ..evictions },
+        };
+        let long = "long".repeat(1_000);
         let (ours, theirs) = (held(app.tenant, 500), held(other, 900));
+        let cache_routes = BTreeMap::from([
+            (
+                ours.api,
+                vec![of_route("prices", 50), of_route(&long, 5), of_route("two\nlines", 5), of_route("", 5)],
+            ),
+            (theirs.api, vec![of_route("prices", 90)]),
+            (ApiId::generate(), vec![of_route("prices", 7)]),
+        ]);
         let cache = CacheHealth {
             capacity_bytes: 10_000,
             eviction: "tinylfu".to_owned(),
@@ -105,7 +123,7 @@ async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
             arriving: CacheArriving::default(),
             apis: vec![theirs, ours.clone(), held(app.tenant, 40)],
         };
-        let heartbeat = Heartbeat { cache: Some(cache), ..gateway.pulse(0) };
+        let heartbeat = Heartbeat { cache: Some(cache), cache_routes, ..gateway.pulse(0) };
         gateway.post(HEARTBEAT_PATH, &heartbeat).await.unwrap();
         let seen = async |query: String| -> (Option<u64>, Option<u64>, u64) {
             let path = app.path(&format!("/analytics/cache?{query}"));
@@ -120,6 +138,18 @@ async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
         assert_eq!(seen(String::new()).await, (Some(4), Some(540), 6), "of this tenant only");
         assert_eq!(seen(format!("api={}", ours.api)).await, (Some(2), Some(500), 3));
         assert_eq!(seen(format!("api={}", ApiId::generate())).await, (None, None, 0));
+        assert_eq!(seen(format!("api={}&route=prices", ours.api)).await, (Some(1), Some(50), 1));
+        assert_eq!(seen(format!("api={}&route=other", ours.api)).await, (None, None, 0));
+        assert_eq!(seen(format!("api={}&route={long}", ours.api)).await, (None, None, 0), "too long");
+        assert_eq!(seen("route=prices".to_owned()).await, (Some(1), Some(50), 1), "of this tenant only");
+        let read = served.store().read();
+        let written = Statement::from_string(read.get_database_backend(), "SELECT heartbeat FROM gateways");
+        let written: String =
+            read.query_one_raw(written).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+        assert!(
+            written.contains("capacity_bytes") && !written.contains("prices"),
+            "only what is shown of it: {written}"
+        );
     })
     .await;
 }

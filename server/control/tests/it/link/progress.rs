@@ -1,5 +1,6 @@
 //! How far a change has got, as acknowledgements tell.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -173,6 +174,7 @@ async fn a_silent_gateway_holds_nothing_up_and_is_a_laggard() {
                 spooled_bytes: 0,
                 dropped_calls: 0,
                 cache: None,
+                cache_routes: BTreeMap::new(),
                 second_level: None,
             },
         };

@@ -1,5 +1,6 @@
 //! Gateways that speak the link's protocol and serve nothing, and the control plane that they speak to.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -244,6 +245,7 @@ impl Simulated {
             spooled_bytes: 6,
             dropped_calls,
             cache: None,
+            cache_routes: BTreeMap::new(),
             second_level: None,
         }
     }

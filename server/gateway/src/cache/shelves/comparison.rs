@@ -101,7 +101,7 @@ fn size(key: u64) -> usize {
 fn hit_ratio(eviction: Eviction, max_bytes: u64, trace: &Trace) -> [f64; 2] {
     let shares = Shares { api: 100, tenant: 100 };
     let cache = Cache::new(CacheLimits { max_bytes, eviction, shares });
-    let account = cache.account(Owner { api: ApiId::generate(), tenant: TenantId::generate() }, "a");
+    let account = cache.account(Owner { api: ApiId::generate(), tenant: TenantId::generate() }, "a", "r");
     let nothing = HeaderMap::new();
     let (mut hits, mut hit_bytes, mut bytes) = (0, 0, 0);
     for key in &trace.keys {
