@@ -51,7 +51,7 @@ pub(super) fn memory(cache: Option<CacheHealth>, bytes: u64, entries: u64) -> im
                         ),
                     )}
                 </div>
-                <div>
+                <div class="stack" data-gap="2">
                     <h3>"Held for this tenant's APIs"</h3>
                     {held(apis)}
                 </div>

@@ -38,7 +38,7 @@ pub(super) fn entry(entry: CacheEntry) -> AnyView {
         (false, true) => "never served stale".to_owned(),
         (false, false) => {
             format!(
-                "{} while it is fetched anew, {error} in place of an error",
+                "{} while it is fetched anew; in place of an error, {error}",
                 format::span(entry.stale_while_revalidate_s)
             )
         }
