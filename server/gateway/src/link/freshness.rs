@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 
 use crate::shared::Shared;
 
-/// Cached responses are revalidated after this long without a word: a purge may have been missed. The control plane
-/// says something each second.
+/// Cached responses are revalidated after this long without a word, and until the first one of this life: a purge may have been
+/// missed. The control plane says something each second.
 const STALE_AFTER: Duration = Duration::from_secs(5);
 /// How often the time is written down for the next life.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ pub(super) struct Freshness {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Fresh,
-    /// Not heard of for some seconds: a purge may have been missed, so cached responses are revalidated.
+    /// Not heard of for some seconds, or in this life: a purge may have been missed, so cached responses are revalidated.
     Stale,
     /// Not heard of for longer than is allowed: revocations may have been missed, so nothing is served.
     Expired,
@@ -64,7 +64,7 @@ impl Freshness {
         freshness
     }
 
-    /// The control plane has said something.
+    /// The control plane has said something, and all that it had said before is true here.
     pub(super) fn heard(&self) {
         let now = Instant::now();
         let due = {
@@ -102,12 +102,15 @@ impl Freshness {
     }
 
     fn state(&self) -> State {
-        let age = self.times.lock().age();
+        let (age, silence) = {
+            let times = self.times.lock();
+            (times.age(), times.silence())
+        };
         if self.removed.load(Ordering::Relaxed) {
             State::Removed
         } else if self.bound().is_some_and(|bound| age.is_none_or(|age| age > bound)) {
             State::Expired
-        } else if age.is_none_or(|age| age > STALE_AFTER) {
+        } else if silence.is_none_or(|silence| silence > STALE_AFTER) {
             State::Stale
         } else {
             State::Fresh
@@ -132,10 +135,12 @@ impl Freshness {
 
 impl Times {
     fn age(&self) -> Option<Duration> {
-        match self.heard {
-            Some(heard) => Some(heard.elapsed()),
-            None => self.age_at_start.map(|age| age + self.started.elapsed()),
-        }
+        self.silence().or_else(|| self.age_at_start.map(|age| age + self.started.elapsed()))
+    }
+
+    /// Since the last word. None: there was none in this life.
+    fn silence(&self) -> Option<Duration> {
+        self.heard.map(|heard| heard.elapsed())
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Supervisor {
     pub(super) applier: Applier,
     pub(super) obtained: mpsc::UnboundedReceiver<Obtained>,
     pub(super) freshness: Arc<Freshness>,
+    /// Where the journal ends, as far as the stream has told.
+    head: Position,
     questions: Questions,
     housekeeping: Interval,
     retry: Interval,
@@ -64,7 +66,8 @@ impl Supervisor {
             interval
         };
         let (housekeeping, retry) = (every(HOUSEKEEPING_EVERY), every(RETRY_EVERY));
-        Self { sessions, opener, applier, obtained, freshness, questions, housekeeping, retry }
+        let head = Position::MAX;
+        Self { sessions, opener, applier, obtained, freshness, head, questions, housekeeping, retry }
     }
 
     /// Runs for ever.
@@ -152,14 +155,18 @@ impl Supervisor {
         };
         // What failed while the control plane was away may do now.
         self.applier.retry();
+        self.head = Position::MAX;
         let mut stream = connection.control.journal(&connection.session, incarnation, position).await?;
         loop {
             match self.next_event(&mut stream).await? {
                 Event::Frame(None) => return Ok(()),
                 Event::Frame(Some(frame)) => {
-                    self.freshness.heard();
                     if !self.take(frame, &mut stream, connection).await? {
                         return Ok(());
+                    }
+                    // A purge of the time in between may be on its way still.
+                    if self.applier.position().is_some_and(|(_, position)| position >= self.head) {
+                        self.freshness.heard();
                     }
                 }
                 Event::Obtained(obtained) => self.applier.obtained(obtained),
@@ -190,12 +197,18 @@ impl Supervisor {
         connection: &Arc<Connection>,
     ) -> Result<bool, LinkError> {
         match frame {
-            Frame::Heartbeat { head: _ } => Ok(true),
+            Frame::Heartbeat { head } => {
+                self.head = head;
+                Ok(true)
+            }
             Frame::Question(question) => {
                 self.questions.take(*question, connection);
                 Ok(true)
             }
-            Frame::Hello { incarnation, head } => self.check_hello(incarnation, head, connection),
+            Frame::Hello { incarnation, head } => {
+                self.head = head;
+                self.check_hello(incarnation, head, connection)
+            }
             Frame::SnapshotRequired { reason } => {
                 tracing::info!(reason, "the journal does not reach back far enough");
                 self.take_snapshot(connection).await?;

@@ -95,6 +95,8 @@ pub struct State {
     pub refuse_sessions: Option<(u16, &'static str)>,
     /// Batches are stored but their receipts are lost: this many.
     pub lose_receipts: usize,
+    /// Entries are on their way and do not arrive.
+    pub hold_entries: bool,
 }
 
 impl FakeControl {
@@ -184,6 +186,15 @@ impl FakeControl {
     pub fn ask(&self, question: Question) {
         let mut state = self.state();
         state.questions.push(question);
+        let head = state.head();
+        drop(state);
+        self.shared.head.send_replace(head);
+    }
+
+    /// Lets entries arrive, or not.
+    pub fn hold_entries(&self, hold: bool) {
+        let mut state = self.state();
+        state.hold_entries = hold;
         let head = state.head();
         drop(state);
         self.shared.head.send_replace(head);
@@ -399,12 +410,13 @@ async fn stream(
         return;
     }
     loop {
-        let new: Vec<Entry> = {
+        let (new, head): (Vec<Entry>, _) = {
             let state = shared.state.lock().unwrap();
             if state.incarnation != Some(incarnation) {
                 return;
             }
-            state.entries.iter().filter(|entry| entry.position > from).cloned().collect()
+            let new = state.entries.iter().filter(|entry| entry.position > from && !state.hold_entries);
+            (new.cloned().collect(), state.head())
         };
         for entry in new {
             from = entry.position;
@@ -419,7 +431,7 @@ async fn stream(
             }
         }
         if let Err(_elapsed) = tokio::time::timeout(HEARTBEAT, heads.changed()).await
-            && lines.send(line(&Frame::Heartbeat { head: from })).await.is_err()
+            && lines.send(line(&Frame::Heartbeat { head })).await.is_err()
         {
             return;
         }

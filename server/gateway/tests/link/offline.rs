@@ -52,6 +52,41 @@ fn cached_responses_are_trusted_only_while_the_control_plane_speaks() {
     gateway.stop();
 }
 
+/// A purge of the time in between may be on its way still.
+#[test]
+fn cached_responses_are_trusted_only_when_all_is_known_that_the_control_plane_has_said_meanwhile() {
+    let mut control = FakeControl::start();
+    control.append(key_set("key"));
+    let data = tempfile::tempdir().unwrap();
+    let is_stale = |gateway: &Gateway| gateway.shared.switches.link_stale.load(Ordering::Relaxed);
+    let mut gateway = Gateway::start(data.path(), &control);
+    for restarted in [false, true] {
+        eventually("it is fresh", || !is_stale(&gateway));
+        control.down();
+        if restarted {
+            gateway.stop();
+            gateway = Gateway::start(data.path(), &control);
+            assert!(gateway.shared.is_ready());
+        } else {
+            eventually("it is stale", || is_stale(&gateway));
+        }
+        let missed = control.append(key_set("missed"));
+        control.hold_entries(true);
+        let beats = control.state().heartbeats.len();
+        control.up();
+        eventually("they speak again", || control.state().heartbeats.len() > beats);
+        let until = Instant::now() + Duration::from_millis(1_500);
+        while Instant::now() < until {
+            assert!(is_stale(&gateway), "restarted: {restarted}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        control.hold_entries(false);
+        eventually("it is fresh again", || !is_stale(&gateway));
+        assert_eq!(gateway.position(), missed);
+    }
+    gateway.stop();
+}
+
 #[test]
 fn past_the_longest_time_offline_nothing_is_served_until_the_control_plane_is_back() {
     let mut control = FakeControl::start();
