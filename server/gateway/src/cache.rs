@@ -50,7 +50,7 @@ pub(crate) use index::{Amount, Covered};
 pub(crate) use invalidate::invalidate;
 pub(crate) use key::purged_urls;
 pub(crate) use labels::Label;
-pub use purges::{ApiPurges, Purges, Stamp, Strength};
+pub use purges::{ApiPurges, Purges, RememberedPurges, Stamp, Strength};
 pub(crate) use second::Location;
 pub use second::{SecondLevel, SecondLevelSettings};
 pub(crate) use serve::{Lead, serve};

@@ -18,6 +18,7 @@ mod held;
 mod identity;
 mod obtain;
 mod parts;
+mod purged;
 mod questions;
 mod session;
 mod ship;
@@ -123,7 +124,7 @@ impl Work {
         };
         let _ = ready.send(Ok(()));
         let Self { settings: _, shared, telemetry, boot, failpoints } = self;
-        let changing = Arc::clone(&shared);
+        let (changing, stopping) = (Arc::clone(&shared), Arc::clone(&shared));
         let pulse = Pulse { boot, started: Instant::now(), shared, telemetry: Arc::clone(&telemetry) };
         tokio::select! {
             // Each runs until the gateway stops.
@@ -134,6 +135,7 @@ impl Work {
             () = ship::run(Arc::clone(&sessions), Arc::clone(&telemetry)) => {}
             _ = stopped => {}
         }
+        purged::remember(&stopping);
         telemetry.put_back();
         let _ = tokio::time::timeout(LAST_CALLS, ship::flush(sessions, telemetry)).await;
     }
@@ -146,6 +148,9 @@ impl Work {
         let (obtainer, obtained) =
             Obtainer::new(Arc::clone(shared), parts, Arc::clone(sessions), Arc::clone(failpoints));
         let (disk, held) = Disk::open(settings.directory("configuration"), Arc::clone(failpoints))?;
+        if let Some(held) = &held {
+            purged::recall(shared, held);
+        }
         let (applier, newest) = Applier::restore(obtainer, disk, held);
         let freshness = Arc::new(Freshness::new(Arc::clone(shared), &settings.data, settings.max_offline));
         let opener = SessionOpener::new(

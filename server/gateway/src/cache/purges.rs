@@ -4,6 +4,7 @@
 //! a fill that is still in flight, or a copy from a second level, is judged by the same comparison as what is stored already. What
 //! can never be served again is taken out of memory a little later (see [`super::store::Cache::forget`]).
 
+mod remembered;
 mod table;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::journal::Position;
 
 use super::labels::{Label, Labelled};
+pub use remembered::RememberedPurges;
 use table::{Mark, Table};
 
 /// When a fetch began, or a purge became true: the journal position seen, and this gateway's own clock.
@@ -72,7 +74,11 @@ impl Purges {
 
     /// Whether every purge since this position is known.
     pub fn know_since(&self, position: Position) -> bool {
-        position >= self.known_from.load(Ordering::SeqCst)
+        position >= self.known_from()
+    }
+
+    fn known_from(&self) -> Position {
+        self.known_from.load(Ordering::SeqCst)
     }
 
     /// The purges of one API, the same object for as long as the process lives.

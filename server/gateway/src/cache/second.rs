@@ -176,6 +176,18 @@ impl SecondLevel {
         }))
     }
 
+    /// Keeps what is known of purges for the next life, where the second level is one that nobody else has: before it is closed.
+    pub(crate) fn remember(&self, purges: Vec<u8>) {
+        if let Some(changes) = &self.changes {
+            changes.remember(purges);
+        }
+    }
+
+    /// What the last life knew of purges when it closed what it had, once.
+    pub(crate) fn remembered(&self) -> Option<Vec<u8>> {
+        self.changes.as_ref()?.remembered()
+    }
+
     /// How it is.
     pub fn health(&self) -> SecondLevelHealth {
         SecondLevelHealth {

@@ -57,8 +57,6 @@ impl Applier {
         };
         if let Some(held) = held {
             tracing::info!(position = held.position, "serving the last configuration from disk");
-            // The purges of the last life are not on disk.
-            applier.obtainer.shared.know_purges_from(held.position);
             applier.load(held);
             // With nothing at hand at all (killed before its first parts came) every API would be unknown.
             if applier.served.is_empty() { applier.publish() } else { applier.serve() }

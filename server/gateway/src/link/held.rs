@@ -45,7 +45,7 @@ pub(super) struct StoredHeld {
 }
 
 impl Held {
-    /// Makes an entry true. Purges leave no trace: a cache does not outlive its process.
+    /// Makes an entry true. Purges leave no trace: what a cache knows of them is [`super::purged`]'s.
     pub(super) fn apply(&mut self, entry: Entry) {
         self.position = entry.position;
         match entry.change {

@@ -8,6 +8,7 @@ mod identity;
 mod offline;
 mod process;
 mod questions;
+mod warm;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use sluice_contract::ids::{ApiId, ApplicationId, BootId, CredentialId, TenantId}
 use sluice_contract::journal::{Change, CredentialEntry};
 use sluice_contract::part::{ApiPart, PART_SCHEMA, Sha256Hash};
 use sluice_gateway::Shared;
+use sluice_gateway::cache::{Cache, CacheLimits};
 use sluice_gateway::link::Link;
 use sluice_gateway::settings::GatewaySettings;
 use sluice_gateway::telemetry::Telemetry;
@@ -40,9 +42,14 @@ impl Gateway {
     }
 
     fn start_with(settings: GatewaySettings) -> Self {
+        Self::start_with_cache(settings, Cache::new(CacheLimits::default()))
+    }
+
+    fn start_with_cache(settings: GatewaySettings, cache: Cache) -> Self {
         let boot = BootId::generate();
         let telemetry = Arc::new(Telemetry::start(&settings.data, settings.spool_max_bytes, boot).unwrap());
-        let shared = Arc::new(Shared::new(Arc::clone(telemetry.recorders()), Guard::default()));
+        let guard = Guard::default().with_loopback();
+        let shared = Arc::new(Shared::new(Arc::clone(telemetry.recorders()), guard).with_cache(cache));
         let link = Link::start(settings, Arc::clone(&shared), Arc::clone(&telemetry), boot).unwrap();
         Self { shared, telemetry, link: Some(link), boot }
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 use parking_lot::RwLock;
+use sluice_contract::journal::Position;
 
 use super::Stamp;
 use crate::cache::labels::{Kind, Label, Labelled};
@@ -108,6 +109,18 @@ impl Table {
             });
         }
         newest
+    }
+
+    /// The journal's position of the newest purge of anything but a tag; adds those of tags.
+    pub(super) fn positions(&self, tags: &mut Vec<(u64, Position)>) -> Position {
+        let mut all = self.position.load(Ordering::SeqCst);
+        for (label, mark) in self.marks.read().iter() {
+            match label {
+                Label::Tag(tag) => tags.push((*tag, mark.newest.position)),
+                Label::Url(_) | Label::Prefix(_) => all = all.max(mark.newest.position),
+            }
+        }
+        all
     }
 
     pub(super) fn drop_before(&self, at: u64) {

@@ -116,3 +116,49 @@ fn an_api_is_its_tenants_once_that_is_known() {
     assert!(purges.is_of(a, mine) && !purges.is_of(a, other));
     assert!(!purges.is_of(unknown, mine) && !purges.is_of(ApiId::generate(), mine));
 }
+
+#[test]
+fn the_next_life_knows_purges_of_tags_as_they_were_and_others_as_of_the_whole_api() {
+    let (tagged, by_url, by_prefix, whole, soft, untouched) = (
+        ApiId::generate(),
+        ApiId::generate(),
+        ApiId::generate(),
+        ApiId::generate(),
+        ApiId::generate(),
+        ApiId::generate(),
+    );
+    let (first, tenant) = (Purges::default(), TenantId::generate());
+    first.know_from(3);
+    first.of(tagged).label(Label::tag("a"), Strength::Hard, stamp(5, 100));
+    first.of(tagged).label(Label::tag("b"), Strength::Soft, stamp(6, 200));
+    first.of(by_url).label(Label::Url(1), Strength::Hard, stamp(7, 300));
+    first.of(by_prefix).label(Label::prefix("/p"), Strength::Soft, stamp(8, 400));
+    first.of(whole).all(Strength::Hard, stamp(9, 500));
+    first.of(soft).all(Strength::Soft, stamp(9, 500));
+    // Of what an unsafe method changed the journal has nothing.
+    first.of_tenant(untouched, tenant).label(Label::Url(1), Strength::Hard, stamp(0, 600));
+    first.note_wide(stamp(4, 50));
+
+    let written = serde_json::to_vec(&first.remember()).unwrap();
+    let next = Purges::default();
+    next.recall(serde_json::from_slice(&written).unwrap(), 1);
+    assert!(next.know_since(3) && !next.know_since(2));
+    let since = |api, tags: &[&str]| {
+        let tags: Vec<u64> = tags.iter().map(|tag| Label::tag(tag).hash()).collect();
+        let response = Labelled { tags: &tags, ..url(2) };
+        let purges = next.of(api);
+        let good = |position: &Position| {
+            let verdict = purges.verdict_on_foreign(&response, stamp(*position, 1));
+            assert_ne!(verdict, Verdict::Stale { since: 1 });
+            verdict == Verdict::Good
+        };
+        (0..20).find(good).unwrap()
+    };
+    assert_eq!([since(tagged, &["a"]), since(tagged, &["b"]), since(tagged, &["c"])], [5, 6, 0]);
+    assert_eq!([by_url, by_prefix, whole, soft, untouched].map(|api| since(api, &[])), [7, 8, 9, 9, 0]);
+    assert_eq!(since(ApiId::generate(), &[]), 4, "nothing is known of it");
+    assert!(next.is_of(untouched, tenant) && !next.is_of(whole, tenant));
+    // What is fetched in the new life is judged by its clock too.
+    assert_eq!(next.of(whole).verdict(&url(2), stamp(9, 2)), Verdict::Good);
+    assert_eq!(next.of(whole).verdict(&url(2), stamp(9, 1)), Verdict::Gone);
+}

@@ -12,7 +12,7 @@ use super::super::wire::Origin;
 
 /// URLs whose changes are known; past it the older half becomes one change of all others, which is too much, but never too little.
 const MOST: usize = 16_384;
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const LOCATION: usize = 47;
 const ERA: usize = 33;
 /// Bytes of a change: location, number, era.
@@ -29,6 +29,8 @@ struct Known {
     /// Of URLs that are not in the table, values up to this number do not count.
     floor: u64,
     changed: HashMap<Location, Change, ahash::RandomState>,
+    /// What the gateway knows of purges when it closes the folder, or knew then.
+    purges: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy)]
@@ -73,6 +75,16 @@ impl Changes {
         known.changed.clear();
     }
 
+    /// Keeps what is known of purges for the next life.
+    pub(in super::super) fn remember(&self, purges: Vec<u8>) {
+        self.0.lock().purges = Some(purges);
+    }
+
+    /// What the last life knew of purges, once.
+    pub(in super::super) fn remembered(&self) -> Option<Vec<u8>> {
+        self.0.lock().purges.take()
+    }
+
     /// Since when the URL is what it is.
     pub(super) fn era(&self, location: &Location) -> Option<Era> {
         self.0.lock().changed.get(location).map(|change| change.era)
@@ -93,28 +105,32 @@ impl Changes {
     /// For the next life of a folder of this size.
     pub(super) fn encode(&self, max_bytes: u64) -> Vec<u8> {
         let known = self.0.lock();
-        let head = [VERSION, max_bytes, known.newest, known.floor].map(u64::to_le_bytes);
+        let count = known.changed.len() as u64;
+        let head = [VERSION, max_bytes, known.newest, known.floor, count].map(u64::to_le_bytes);
         let mut bytes = head.concat();
         for (location, Change { number, era }) in &known.changed {
             bytes.extend_from_slice(&location.0);
             bytes.extend_from_slice(&number.to_le_bytes());
             bytes.extend_from_slice(&era.encode());
         }
+        bytes.extend_from_slice(known.purges.as_deref().unwrap_or_default());
         bytes
     }
 
     /// None when it is of a folder of another size, or not what was written.
     pub(super) fn decode(bytes: &[u8], max_bytes: u64) -> Option<Self> {
-        let (head, changes) = bytes.split_at_checked(4 * 8)?;
+        let (head, rest) = bytes.split_at_checked(5 * 8)?;
         let (words, _) = head.as_chunks::<8>();
-        let [version, size, newest, floor] = *words else { return None };
-        if u64::from_le_bytes(version) != VERSION || u64::from_le_bytes(size) != max_bytes {
+        let words: [_; 5] = words.try_into().ok()?;
+        let [version, size, newest, floor, count] = words.map(u64::from_le_bytes);
+        if version != VERSION || size != max_bytes {
             return None;
         }
-        let (changes, rest) = changes.as_chunks::<LENGTH>();
+        let (changes, purges) = rest.split_at_checked(usize::try_from(count).ok()?.checked_mul(LENGTH)?)?;
+        let (changes, _) = changes.as_chunks::<LENGTH>();
         let changed = changes.iter().map(change).collect::<Option<_>>()?;
-        let known = Known { newest: u64::from_le_bytes(newest), floor: u64::from_le_bytes(floor), changed };
-        rest.is_empty().then(|| Self(Mutex::new(known)))
+        let purges = (!purges.is_empty()).then(|| purges.to_vec());
+        Some(Self(Mutex::new(Known { newest, floor, changed, purges })))
     }
 }
 
@@ -169,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_of_purges_is_said_to_the_next_life_once() {
+        let changes = Changes::default();
+        changes.begin(&location(1), changed_at(10));
+        assert_eq!(Changes::decode(&changes.encode(9), 9).unwrap().remembered(), None);
+        changes.remember(b"purges".to_vec());
+        let next = Changes::decode(&changes.encode(9), 9).unwrap();
+        assert!(!next.is_current(&location(1), 1));
+        assert_eq!(next.remembered().as_deref(), Some(&b"purges"[..]));
+        assert_eq!(next.remembered(), None);
+    }
+
+    #[test]
     fn past_the_most_the_older_half_is_one_change_of_all_others() {
         let changes = Changes::default();
         let first = changes.number(&location(MOST + 9), &fetched_at(1)).unwrap();
@@ -193,7 +221,7 @@ mod tests {
         let bytes = changes.encode(9);
         assert!(Changes::decode(&bytes, 9).is_some() && Changes::decode(&bytes, 8).is_none());
         for end in 0..bytes.len() {
-            assert!(end == 32 || Changes::decode(&bytes[..end], 9).is_none(), "{end}");
+            assert!(Changes::decode(&bytes[..end], 9).is_none(), "{end}");
         }
     }
 }
