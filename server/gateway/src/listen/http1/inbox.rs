@@ -142,7 +142,10 @@ impl Inbox {
             self.buffer.reserve(room);
         }
         let Poll::Ready(read) = poll_read_buf(Pin::new(tcp), context, &mut self.buffer) else {
-            buffers.take_back(&mut self.buffer);
+            // Of a body more is to come soon.
+            if self.is_whole() {
+                buffers.take_back(&mut self.buffer);
+            }
             return Poll::Pending;
         };
         self.ended |= matches!(read, Ok(0) | Err(_));
