@@ -160,6 +160,7 @@ impl Work {
             Arc::clone(telemetry),
             Arc::clone(sessions),
         );
+        opener.recall_environment();
         let questions = Questions::new(Arc::clone(shared));
         let supervisor =
             Supervisor::new(Arc::clone(sessions), opener, applier, obtained, freshness, questions);

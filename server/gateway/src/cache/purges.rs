@@ -106,6 +106,20 @@ impl Purges {
         self.all.lock().wide = Some(stamp);
     }
 
+    /// Everything is purged, of APIs that come later too, and positions of purges before mean nothing any more.
+    pub fn begin_anew(&self, stamp: Stamp) {
+        self.note_wide(stamp);
+        for purges in self.each() {
+            purges.any.store(true, Ordering::SeqCst);
+            purges.hard.begin_anew(stamp);
+            purges.soft.begin_anew(stamp);
+        }
+    }
+
+    fn each(&self) -> Vec<Arc<ApiPurges>> {
+        self.all.lock().apis.values().cloned().collect()
+    }
+
     /// The APIs of a tenant (None: all), and those whose tenant is not known.
     pub fn of_all(&self, tenant: Option<TenantId>) -> Vec<ApiId> {
         let known = self.all.lock();
@@ -123,8 +137,7 @@ impl Purges {
 
     /// Forgets purges that became true before this time of the gateway's clock.
     pub fn drop_before(&self, at: u64) {
-        let apis: Vec<_> = self.all.lock().apis.values().cloned().collect();
-        for purges in apis {
+        for purges in self.each() {
             purges.hard.drop_before(at);
             purges.soft.drop_before(at);
         }

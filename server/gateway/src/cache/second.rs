@@ -176,7 +176,12 @@ impl SecondLevel {
         }))
     }
 
-    /// Keeps what is known of purges for the next life, where the second level is one that nobody else has: before it is closed.
+    /// Whether what is there is this gateway's own, and outlives it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    /// Keeps what is known of purges for the next life, where [`Self::is_own`]: before it is closed.
     pub(crate) fn remember(&self, purges: Vec<u8>) {
         if let Some(changes) = &self.changes {
             changes.remember(purges);

@@ -22,9 +22,8 @@ struct Kept {
 /// For the next life. Nothing is applied any more.
 pub(super) fn remember(shared: &Shared) {
     let snapshot = shared.snapshot();
-    let (Some(second), Some(incarnation)) = (shared.cache.second_level(), snapshot.incarnation) else {
-        return;
-    };
+    let second = shared.cache.second_level().filter(|second| second.is_own());
+    let (Some(second), Some(incarnation)) = (second, snapshot.incarnation) else { return };
     let purges = shared.compiler.purges.remember();
     match serde_json::to_vec(&Kept { incarnation, position: snapshot.position, purges }) {
         Ok(kept) => second.remember(kept),

@@ -99,6 +99,14 @@ impl SessionOpener {
         Self { file: IdentityFile::new(&settings.data), settings, boot, shared, telemetry, sessions }
     }
 
+    /// Serves the environment of the last life at once: what changes before the first session has its place in the second level, too.
+    pub(super) fn recall_environment(&self) {
+        // Who cannot be read is told of when a session is opened.
+        if let Ok(Some(identity)) = self.file.read() {
+            self.shared.serve_environment(identity.environment);
+        }
+    }
+
     /// Opens a session for everybody to use.
     pub(super) async fn open(&self) -> Result<Arc<Connection>, LinkError> {
         let known = self.file.read().map_err(|source| LinkError::Disk { what: "identity.json", source })?;

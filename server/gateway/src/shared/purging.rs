@@ -163,10 +163,8 @@ impl Shared {
 
     /// Forgets every stored response: the journal has another incarnation, or purges were missed.
     pub fn drop_cache(&self, position: Position) {
-        let stamp = Stamp { position, at: self.clock.now() };
-        self.compiler.purges.note_wide(stamp);
+        self.compiler.purges.begin_anew(Stamp { position, at: self.clock.now() });
         for api in self.compiler.purges.of_all(None) {
-            self.compiler.purges.of(api).all(Strength::Hard, stamp);
             self.unforgotten.add(api, Covered::All);
         }
     }

@@ -17,11 +17,11 @@ pub struct RememberedPurges {
     known_from: Position,
     /// Of the newest that was for more than one API.
     wide: Option<Position>,
-    apis: Vec<RememberedApi>,
+    pub(super) apis: Vec<RememberedApi>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct RememberedApi {
+pub(super) struct RememberedApi {
     api: ApiId,
     tenant: Option<TenantId>,
     /// Of the newest that counts for all of it; zero: there was none.
@@ -34,7 +34,8 @@ impl Purges {
     pub fn remember(&self) -> RememberedPurges {
         let known_from = self.known_from();
         let known = self.all.lock();
-        let apis = known.apis.iter().map(|(api, purges)| purges.remember(*api)).collect();
+        let apis = known.apis.iter().map(|(api, purges)| purges.remember(*api));
+        let apis = apis.filter(|api| api.all > 0 || !api.tags.is_empty()).collect();
         RememberedPurges { known_from, wide: known.wide.map(|stamp| stamp.position), apis }
     }
 

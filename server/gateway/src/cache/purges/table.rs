@@ -66,6 +66,18 @@ impl Table {
         self.mark(Mark::of(stamp));
     }
 
+    /// Everything is purged, and positions of purges before mean nothing any more: the journal may have begun anew further back.
+    pub(super) fn begin_anew(&self, stamp: Stamp) {
+        let mut marks = self.marks.write();
+        // The time first: it covers all that is stored, whatever the position says meanwhile.
+        self.at.fetch_max(stamp.at, Ordering::SeqCst);
+        self.position.store(stamp.position, Ordering::SeqCst);
+        let own_at = marks.values().map(|mark| mark.own_at).max().unwrap_or_default();
+        self.own_at.fetch_max(own_at, Ordering::SeqCst);
+        marks.clear();
+        self.count(&marks);
+    }
+
     fn mark(&self, Mark { newest, own_at }: Mark) {
         self.position.fetch_max(newest.position, Ordering::SeqCst);
         self.at.fetch_max(newest.at, Ordering::SeqCst);
@@ -138,12 +150,14 @@ impl Table {
 
 /// Takes the older half out and returns the newest stamp in it.
 fn fold(marks: &mut Marks) -> Mark {
-    let mut times: Vec<u64> = marks.values().map(|mark| mark.newest.at).collect();
-    let middle = times.len() / 2;
-    let (_, &mut median, _) = times.select_nth_unstable(middle);
+    // Those of the last life are all as old as this one: among them the journal's order counts.
+    let age = |mark: &Mark| (mark.newest.at, mark.newest.position);
+    let mut ages: Vec<_> = marks.values().map(age).collect();
+    let middle = ages.len() / 2;
+    let (_, &mut median, _) = ages.select_nth_unstable(middle);
     let mut newest = Mark::default();
     marks.retain(|_, mark| {
-        let old = mark.newest.at <= median;
+        let old = age(mark) <= median;
         if old {
             newest = newest.and(*mark);
         }

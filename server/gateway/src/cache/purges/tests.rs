@@ -129,17 +129,19 @@ fn the_next_life_knows_purges_of_tags_as_they_were_and_others_as_of_the_whole_ap
     );
     let (first, tenant) = (Purges::default(), TenantId::generate());
     first.know_from(3);
-    first.of(tagged).label(Label::tag("a"), Strength::Hard, stamp(5, 100));
+    first.of_tenant(tagged, tenant).label(Label::tag("a"), Strength::Hard, stamp(5, 100));
     first.of(tagged).label(Label::tag("b"), Strength::Soft, stamp(6, 200));
     first.of(by_url).label(Label::Url(1), Strength::Hard, stamp(7, 300));
     first.of(by_prefix).label(Label::prefix("/p"), Strength::Soft, stamp(8, 400));
     first.of(whole).all(Strength::Hard, stamp(9, 500));
     first.of(soft).all(Strength::Soft, stamp(9, 500));
-    // Of what an unsafe method changed the journal has nothing.
-    first.of_tenant(untouched, tenant).label(Label::Url(1), Strength::Hard, stamp(0, 600));
+    // Of what an unsafe method changed the journal has nothing: nothing is kept of it.
+    first.of(untouched).label(Label::Url(1), Strength::Hard, stamp(0, 600));
     first.note_wide(stamp(4, 50));
 
-    let written = serde_json::to_vec(&first.remember()).unwrap();
+    let remembered = first.remember();
+    assert_eq!(remembered.apis.len(), 5);
+    let written = serde_json::to_vec(&remembered).unwrap();
     let next = Purges::default();
     next.recall(serde_json::from_slice(&written).unwrap(), 1);
     assert!(next.know_since(3) && !next.know_since(2));
@@ -155,10 +157,44 @@ fn the_next_life_knows_purges_of_tags_as_they_were_and_others_as_of_the_whole_ap
         (0..20).find(good).unwrap()
     };
     assert_eq!([since(tagged, &["a"]), since(tagged, &["b"]), since(tagged, &["c"])], [5, 6, 0]);
-    assert_eq!([by_url, by_prefix, whole, soft, untouched].map(|api| since(api, &[])), [7, 8, 9, 9, 0]);
+    assert_eq!([by_url, by_prefix, whole, soft, untouched].map(|api| since(api, &[])), [7, 8, 9, 9, 4]);
     assert_eq!(since(ApiId::generate(), &[]), 4, "nothing is known of it");
-    assert!(next.is_of(untouched, tenant) && !next.is_of(whole, tenant));
+    assert!(next.is_of(tagged, tenant) && !next.is_of(whole, tenant));
     // What is fetched in the new life is judged by its clock too.
     assert_eq!(next.of(whole).verdict(&url(2), stamp(9, 2)), Verdict::Good);
     assert_eq!(next.of(whole).verdict(&url(2), stamp(9, 1)), Verdict::Gone);
+}
+
+#[test]
+fn a_journal_that_begins_anew_further_back_purges_all_that_there_is_and_nothing_that_comes() {
+    let (purges, [whole, by_tag, unseen]) = (Purges::default(), [(); 3].map(|()| ApiId::generate()));
+    purges.of(whole).all(Strength::Hard, stamp(950, 100));
+    purges.of(whole).all(Strength::Soft, stamp(960, 110));
+    purges.of(by_tag).label(Label::Url(1), Strength::Hard, stamp(950, 100));
+    purges.of(by_tag).label(Label::Url(1), Strength::Hard, stamp(0, 190));
+    purges.begin_anew(stamp(900, 200));
+    for api in [whole, by_tag, unseen] {
+        let purges = purges.of(api);
+        assert!(!good(&purges, 1, stamp(970, 150)), "it is of the journal before");
+        assert!(good(&purges, 1, stamp(900, 201)));
+        assert_eq!(purges.verdict_on_foreign(&url(1), stamp(899, 201)), Verdict::Gone);
+    }
+    let foreign = |at| purges.of(by_tag).verdict_on_foreign(&url(2), stamp(900, at));
+    assert_eq!(
+        (foreign(190), foreign(191)),
+        (Verdict::Gone, Verdict::Good),
+        "what changed here is not forgotten"
+    );
+}
+
+#[test]
+fn of_marks_of_one_age_those_that_are_further_back_in_the_journal_are_folded() {
+    let purges = ApiPurges::default();
+    for number in 0..=MOST as u64 {
+        purges.label(Label::Tag(number), Strength::Hard, stamp(number + 1, 1));
+    }
+    let half = MOST as u64 / 2;
+    assert!((half - 1..=half + 1).contains(&(purges.hard.len() as u64)), "{}", purges.hard.len());
+    assert!(good(&purges, 1, stamp(half + 2, 2)), "no mark of a tag counts for all");
+    assert!(!good(&purges, 1, stamp(half, 2)));
 }
