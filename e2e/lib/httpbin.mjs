@@ -11,6 +11,8 @@ export async function startHttpbin() {
     '-m', 'gunicorn', 'httpbin:app',
     '--bind', `127.0.0.1:${port}`,
     '--workers', '1', '--threads', '8', '--worker-class', 'gthread',
+    // Longer than any client here leaves a connection idle: by default it closes after two seconds, which may meet the next request.
+    '--keep-alive', '75',
     '--access-logfile', '-',
   ]);
   const url = `http://127.0.0.1:${port}`;
