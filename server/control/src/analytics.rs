@@ -60,6 +60,9 @@ pub(crate) fn check(query: AnalyticsQuery) -> Result<TrafficQuery, ApiError> {
     if !(1..=MAX_POINTS).contains(&points) {
         return Err(ApiError::invalid_field("points", "out_of_range", format!("1 to {MAX_POINTS}")));
     }
+    if route.as_deref().is_some_and(str::is_empty) {
+        return Err(ApiError::invalid_field("route", "required", "the id of a route"));
+    }
     Ok(TrafficQuery { from, to, points, api, route, application })
 }
 

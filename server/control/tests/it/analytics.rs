@@ -90,6 +90,7 @@ async fn a_question_that_cannot_be_answered_is_refused() {
             ("from=2026-05-02T00:00:00Z&to=2026-05-01T00:00:00Z".to_owned(), "from"),
             ("points=0".to_owned(), "points"),
             ("points=501".to_owned(), "points"),
+            ("route=".to_owned(), "route"),
             (format!("route=x&application={}", ApplicationId::generate()), "route"),
             ("from=yesterday".to_owned(), "from"),
         ];

@@ -92,6 +92,7 @@ async fn a_question_about_the_cache_that_cannot_be_answered_is_refused() {
             ("from=2026-05-02T00:00:00Z&to=2026-05-01T00:00:00Z", "from"),
             ("points=0", "points"),
             ("points=501", "points"),
+            ("route=", "route"),
             ("from=yesterday", "from"),
         ] {
             let reply = app.admin.get(&app.path(&format!("/analytics/cache?{query}"))).await;
