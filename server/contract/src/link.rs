@@ -44,6 +44,11 @@ pub const CHANGED_MOST: usize = 64;
 /// Bytes of the longest path of a [`ChangedUrl`], with its query.
 const CHANGED_PATH_MAX: usize = 8 << 10;
 
+/// Most APIs that a [`Heartbeat`] tells of: those that hold most of the gateway's cache.
+pub const CACHE_APIS_MOST: usize = 100;
+/// Most routes that a [`Heartbeat`] tells of, of all these APIs together.
+pub const CACHE_ROUTES_MOST: usize = 100;
+
 /// Most bytes of a [`crate::calls::CallBatch`], as it is sent and once it is unfolded; usually it is far smaller.
 pub const CALL_BATCH_MAX: usize = 16 << 20;
 
@@ -189,7 +194,8 @@ pub struct Heartbeat {
     /// The first level of the cache; gateways of before did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheHealth>,
-    /// What routes hold of it, of each API the largest first: five hundred of all APIs together.
+    /// What routes hold of it, of each API the largest first: [`CACHE_ROUTES_MOST`] of all APIs together. Said in every fifth
+    /// heartbeat only, the first one included.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cache_routes: BTreeMap<ApiId, Vec<CacheRouteUse>>,
     /// The second level of the cache, where there is one.

@@ -1,5 +1,6 @@
 //! Says every two seconds that this gateway is alive and how it does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use crate::shared::Shared;
 use crate::telemetry::{SpoolHealth, Telemetry};
 
 const EVERY: Duration = Duration::from_secs(2);
+/// How many heartbeats there are to each that tells of routes, which takes longer.
+const ROUTES_EVERY: u64 = 5;
 /// Linux reports process times in hundredths of a second, whatever the kernel's own tick is.
 const MS_PER_TICK: u64 = 10;
 const PAGE: u64 = 4096;
@@ -29,10 +32,10 @@ pub(super) struct Pulse {
 pub(super) async fn run(sessions: Arc<Sessions>, pulse: Pulse) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    for number in 0_u64.. {
         let connection = sessions.get().await;
         ticks.tick().await;
-        match connection.control.heartbeat(&connection.session, &pulse.take()).await {
+        match connection.control.heartbeat(&connection.session, &pulse.take(number)).await {
             Ok(()) => {}
             Err(error) if error.is_unauthorised() => sessions.end(&connection),
             Err(error) => tracing::debug!(%error, "a heartbeat did not arrive"),
@@ -41,7 +44,12 @@ pub(super) async fn run(sessions: Arc<Sessions>, pulse: Pulse) {
 }
 
 impl Pulse {
-    fn take(&self) -> Heartbeat {
+    fn take(&self, number: u64) -> Heartbeat {
+        let cache_routes = if number.is_multiple_of(ROUTES_EVERY) {
+            self.shared.cache.held_by_route()
+        } else {
+            BTreeMap::new()
+        };
         let SpoolHealth { batches, bytes, dropped_calls } = self.telemetry.health();
         Heartbeat {
             boot: self.boot,
@@ -57,7 +65,7 @@ impl Pulse {
             spooled_bytes: bytes,
             dropped_calls,
             cache: Some(self.shared.cache.health()),
-            cache_routes: self.shared.cache.held_by_route(),
+            cache_routes,
             second_level: self.shared.cache.second_level().map(|second| second.health()),
         }
     }

@@ -4,6 +4,7 @@
 mod calls;
 mod configuration;
 mod fake_control;
+mod heartbeats;
 mod identity;
 mod offline;
 mod process;

@@ -17,14 +17,14 @@ use super::*;
 const STORED: [&str; 3] = ["/acme/first/red", "/acme/first/blue", "/acme/second/red"];
 
 /// A gateway that serves, between its start and its orderly end.
-struct Life {
-    gateway: Gateway,
+pub(super) struct Life {
+    pub(super) gateway: Gateway,
     running: Running,
     second: Arc<SecondLevel>,
 }
 
 impl Life {
-    fn begin(data: &Path, control: &FakeControl) -> Self {
+    pub(super) fn begin(data: &Path, control: &FakeControl) -> Self {
         let url = format!("disk:{}", data.join("cache").display());
         let budget = Duration::from_secs(2);
         let settings_of_level = SecondLevelSettings { budget, ..SecondLevelSettings::new(vec![url]) };
@@ -38,18 +38,18 @@ impl Life {
     }
 
     /// As the program does it.
-    fn stop(self) {
+    pub(super) fn stop(self) {
         self.running.stop(Duration::from_secs(5));
         self.gateway.stop();
         self.second.close(Duration::from_secs(30));
     }
 
-    fn trusts(&self) -> bool {
+    pub(super) fn trusts(&self) -> bool {
         !self.gateway.shared.switches.link_stale.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Whether it was answered from the disk.
-    fn is_from_disk(&self, path: &str) -> bool {
+    pub(super) fn is_from_disk(&self, path: &str) -> bool {
         let mut stream = TcpStream::connect(self.running.address).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
@@ -68,7 +68,7 @@ impl Life {
 }
 
 /// Answers are fresh for long and have the last segment of their path as tag.
-fn upstream() -> SocketAddr {
+pub(super) fn upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let answer = |mut stream: TcpStream| {
@@ -90,7 +90,7 @@ fn upstream() -> SocketAddr {
     address
 }
 
-fn release(control: &FakeControl, slug: &str, upstream: SocketAddr) -> ApiId {
+pub(super) fn release(control: &FakeControl, slug: &str, upstream: SocketAddr) -> ApiId {
     let mut part = part(ApiId::generate(), 1);
     part.slug = slug.to_owned();
     part.definition.routes[0].path = "/{thing}".to_owned();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, Database, Statement};
 use sluice_contract::ids::{ApiId, TenantId};
 use sluice_contract::link::{
     CacheArriving, CacheEvictions, CacheHealth, CacheRouteUse, CacheUse, HEARTBEAT_PATH, Heartbeat,
@@ -14,6 +14,7 @@ use sluice_contract::rest::gateways::{Gateway, GatewayHealth};
 use sluice_contract::rest::page::Page;
 use sluice_contract::rest::second_level::{SecondLevelDid, SecondLevelHistory};
 use sluice_contract::rest::users::Role;
+use sluice_store::DatabaseUrl;
 use sluice_store::gateways::{self, Heard};
 use sluice_testkit::{Client, each_database};
 
@@ -109,7 +110,14 @@ async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
         let cache_routes = BTreeMap::from([
             (
                 ours.api,
-                vec![of_route("prices", 50), of_route(&long, 5), of_route("two\nlines", 5), of_route("", 5)],
+                // One twice, as no gateway should tell it.
+                vec![
+                    of_route("prices", 50),
+                    of_route(&long, 5),
+                    of_route("two\nlines", 5),
+                    of_route("", 5),
+                    of_route("prices", 51),
+                ],
             ),
             (theirs.api, vec![of_route("prices", 90)]),
             (ApiId::generate(), vec![of_route("prices", 7)]),
@@ -121,7 +129,7 @@ async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
             tenant_share: 75,
             evictions,
             arriving: CacheArriving::default(),
-            apis: vec![theirs, ours.clone(), held(app.tenant, 40)],
+            apis: vec![theirs, ours.clone(), held(app.tenant, 40), CacheUse { bytes: 7, ..ours.clone() }],
         };
         let heartbeat = Heartbeat { cache: Some(cache), cache_routes, ..gateway.pulse(0) };
         gateway.post(HEARTBEAT_PATH, &heartbeat).await.unwrap();
@@ -155,17 +163,69 @@ async fn what_gateways_say_of_their_memory_becomes_a_history_of_each_tenant() {
 }
 
 #[tokio::test]
+async fn what_is_held_cannot_be_noted_and_the_second_level_still_is() {
+    each_database(|app| async move {
+        let served = Served::start(app).await;
+        let gateway = served.gateway().await;
+        let app = &served.app;
+        let (url, table) = match served.store().url() {
+            DatabaseUrl::Sqlite(path) => {
+                (format!("sqlite://{}", path.with_file_name("calls.db").display()), "cache_memory")
+            }
+            DatabaseUrl::Postgres(url) => (url.clone(), "telemetry.cache_memory"),
+        };
+        let telemetry = Database::connect(url).await.unwrap();
+        telemetry.execute_unprepared(&format!("DROP TABLE {table}")).await.unwrap();
+        telemetry.close().await.unwrap();
+        let cache = CacheHealth {
+            capacity_bytes: 10_000,
+            eviction: "tinylfu".to_owned(),
+            api_share: 50,
+            tenant_share: 75,
+            evictions: CacheEvictions::default(),
+            arriving: CacheArriving::default(),
+            apis: vec![CacheUse {
+                api: ApiId::generate(),
+                slug: "a".to_owned(),
+                tenant: app.tenant,
+                entries: 1,
+                bytes: 1,
+                evictions: CacheEvictions::default(),
+            }],
+        };
+        let second_level = Some(tripped());
+        let heartbeat = Heartbeat { cache: Some(cache), second_level, ..gateway.pulse(0) };
+        gateway.post(HEARTBEAT_PATH, &heartbeat).await.unwrap();
+        let path = app.path(&format!("/gateways/{}/second-level", gateway.id));
+        let noted = async || {
+            let found: SecondLevelHistory = app.admin.get(&path).await.expect(200).json();
+            found.points.iter().any(|point| point.did.is_some())
+        };
+        let until = tokio::time::Instant::now() + Duration::from_secs(30);
+        while !noted().await {
+            assert!(tokio::time::Instant::now() < until, "it was not noted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+/// A second level that failed.
+fn tripped() -> SecondLevelHealth {
+    serde_json::from_value(serde_json::json!({
+        "state": "tripped", "hits": 3, "misses": 4, "late": 5, "errors": 6, "damaged": 0, "outdated": 0,
+        "written": 7, "dropped": 0, "refused": 0, "latency_us": 800, "answer_us": 7_000, "tripped_ms": 900,
+        "server": null,
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
 async fn what_gateways_say_of_their_second_level_becomes_a_history_of_each_gateway() {
     each_database(|app| async move {
         let served = Served::start(app).await;
         let (gateway, other) = (served.gateway().await, served.gateway().await);
-        let health: SecondLevelHealth = serde_json::from_value(serde_json::json!({
-            "state": "tripped", "hits": 3, "misses": 4, "late": 5, "errors": 6, "damaged": 0, "outdated": 0,
-            "written": 7, "dropped": 0, "refused": 0, "latency_us": 800, "answer_us": 7_000, "tripped_ms": 900,
-            "server": null,
-        }))
-        .unwrap();
-        let heartbeat = Heartbeat { second_level: Some(health), ..gateway.pulse(0) };
+        let heartbeat = Heartbeat { second_level: Some(tripped()), ..gateway.pulse(0) };
         gateway.post(HEARTBEAT_PATH, &heartbeat).await.unwrap();
         other.post(HEARTBEAT_PATH, &other.pulse(0)).await.unwrap();
         let app = &served.app;
