@@ -53,7 +53,7 @@ pub(crate) use labels::Label;
 pub use purges::{ApiPurges, Purges, RememberedPurges, Stamp, Strength};
 pub(crate) use second::Location;
 pub use second::{SecondLevel, SecondLevelSettings};
-pub(crate) use serve::{Lead, serve};
+pub(crate) use serve::{Lead, Ready, serve};
 pub use shelves::{Eviction, UnknownEviction};
 pub(crate) use signs::signs;
 pub(crate) use status::CacheStatus;

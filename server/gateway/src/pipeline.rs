@@ -44,7 +44,6 @@ pub(crate) use assume::{Assumed, assume};
 pub(crate) use authenticate::rule as key_rule;
 pub(crate) use authorise::Authorised;
 pub(crate) use call::Call;
-use call::Saying;
 pub(crate) use failure::Outcome;
 pub use failure::{Failure, Kind};
 use fields::Fields;
@@ -53,7 +52,7 @@ pub(crate) use forwarded::Client;
 pub(crate) use headers::add_via;
 pub(crate) use hop::Hop;
 pub(crate) use let_in::{Applicant, let_in};
-pub(crate) use limit::RATE_FIELDS;
+pub(crate) use limit::{RATE_FIELDS, RateFields};
 pub(crate) use request_id::{REQUEST_ID, RequestId};
 pub(crate) use transform::changes_responses;
 
@@ -84,9 +83,8 @@ pub(crate) async fn answer(
 ) -> Response<Body> {
     // Request id and trace context first: every answer and every record carries them, those of errors too.
     let fields = Fields::of(&arrived.head.headers);
-    let saying = Saying::of(&arrived.head, &fields);
     let words = arrived.words.take().filter(|_| fields.is_of_no_other_call());
-    let mut call = Call::begin(&worker, &connection, worker.shared.clock.now(), saying);
+    let mut call = Call::begin(&worker, &connection, &arrived.head, &fields);
     call.words = words;
     let snapshot = worker.snapshot();
     let outcome = decide(&mut call, &snapshot, &connection, arrived).await;

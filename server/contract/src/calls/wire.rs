@@ -43,7 +43,7 @@ use crate::link::CALL_BATCH_MAX;
 use crate::rollup::RollupDelta;
 use bytes::{Bytes, put_number};
 pub use record::{CallRecord, Stage};
-pub use section::{PackedCalls, Seat, Section};
+pub use section::{Likeness, PackedCalls, Seat, Section};
 
 /// Which layout this is.
 pub const VERSION: u8 = 4;

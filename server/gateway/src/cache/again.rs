@@ -8,8 +8,9 @@ use sluice_contract::calls::CacheOutcome;
 
 use super::judge::{Asked, Found, Held};
 use super::key::Keys;
+use super::serve::Ready;
 use super::stored::Stored;
-use crate::pipeline::{Answer, Authorised};
+use crate::pipeline::Authorised;
 use crate::state::Snapshot;
 use crate::worker::Worker;
 
@@ -59,8 +60,9 @@ impl Hit<'_> {
         self.asked.outcome(&self.stored, self.now)
     }
 
-    /// In a map that may have been used before.
-    pub(crate) fn answer(&self, spare: HeaderMap) -> Answer {
-        self.asked.answer_from(&self.stored, self.now, false, spare)
+    /// None when it depends on the call which fields it gets.
+    pub(crate) fn ready(&self) -> Option<Ready> {
+        self.stored.hits.count();
+        self.asked.ready(&self.stored, self.now, false)
     }
 }

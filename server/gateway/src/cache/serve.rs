@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{AGE, CONTENT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 use sluice_contract::calls::CacheOutcome;
 use sluice_policies::cache::CacheRule;
@@ -28,12 +28,9 @@ use super::stored::Stored;
 use crate::body::{Origin, RequestBody};
 use crate::http1::fields;
 use crate::pipeline::{
-    Answer, Authorised, Call, Kind, Outbound, Outcome, RequestId, fetch, forward, remember,
+    Answer, Authorised, Call, Kind, Outbound, Outcome, RateFields, RequestId, fetch, forward, remember,
 };
 use crate::state::Snapshot;
-
-/// Fields that the gateway adds to an answer from the store, about.
-const FIELDS_TO_ADD: usize = 4;
 
 /// Answers from the store, or from the upstream, storing what it says. What goes to the upstream is boxed, so that a hit
 /// does not carry the size of a fetch.
@@ -78,6 +75,7 @@ pub(crate) async fn serve(
             let headers = std::mem::take(&mut outbound.head.headers);
             if let Some(words) = call.words.take()
                 && asked.is_everybodys()
+                && asked.written(stored).is_some()
             {
                 remember(call, words, snapshot, authorised, Question::of(&asked.keys, &headers));
             }
@@ -269,12 +267,12 @@ impl Asked<'_> {
         if !self.worker.internal {
             stored.hits.count();
         }
-        let lifetime = self.lifetime(stored);
         if self.plain
-            && let Some(fields) = stored.written(self.rule, lifetime)
+            && let Some(ready) = self.ready(stored, now, second_level)
         {
-            return plain_answer(stored, fields, lifetime, (now, second_level), spare);
+            return ready.in_map(spare);
         }
+        let lifetime = self.lifetime(stored);
         let mut head = stored.head(now, self.rule, lifetime);
         let ttl = lifetime.as_secs() as i64 - stored.age(now).as_secs() as i64;
         say(&mut head.headers, Did::Hit { ttl, key: stored.digest, second_level });
@@ -286,6 +284,22 @@ impl Asked<'_> {
             body = wanted.cut(&mut head, body);
         }
         self.conditioned(Answer::new(head, Origin::of(body)))
+    }
+
+    /// The answer to a plain request. None when it depends on the call which fields it gets.
+    pub(super) fn ready(&self, stored: &Stored, now: u64, second_level: bool) -> Option<Ready> {
+        let lifetime = self.lifetime(stored);
+        let written = stored.written(self.rule, lifetime)?.clone();
+        let age = stored.age(now).as_secs();
+        let ttl = lifetime.as_secs() as i64 - age as i64;
+        let lead = Lead { written, age, ttl, key: stored.digest, second_level, request_id: None, rate: None };
+        Some(Ready { status: stored.status, lead, body: stored.body.clone() })
+    }
+
+    /// The fields that do not depend on the call, and how long what has them is fresh.
+    fn written<'s>(&self, stored: &'s Stored) -> Option<(&'s Bytes, Duration)> {
+        let lifetime = self.lifetime(stored);
+        Some((stored.written(self.rule, lifetime)?, lifetime))
     }
 
     pub(super) fn conditioned(&self, mut answer: Answer) -> Answer {
@@ -300,23 +314,20 @@ impl Asked<'_> {
 }
 
 /// The whole of what is stored, with fields that were written before.
-fn plain_answer(
-    stored: &Stored,
-    written: &Bytes,
-    lifetime: Duration,
-    (now, second_level): (u64, bool),
-    spare: HeaderMap,
-) -> Answer {
-    let (mut head, ()) = http::Response::new(()).into_parts();
-    head.status = stored.status;
-    head.headers = spare;
-    head.headers.clear();
-    head.headers.reserve(FIELDS_TO_ADD);
-    let age = stored.age(now).as_secs();
-    let ttl = lifetime.as_secs() as i64 - age as i64;
-    let lead =
-        Lead { written: written.clone(), age, ttl, key: stored.digest, second_level, request_id: None };
-    Answer { head, lead: Some(lead), body: Origin::of(stored.body.clone()) }
+pub(crate) struct Ready {
+    pub(crate) status: StatusCode,
+    pub(crate) lead: Lead,
+    pub(crate) body: Bytes,
+}
+
+impl Ready {
+    /// As any other answer, in a map that may have been used before.
+    fn in_map(self, mut map: HeaderMap) -> Answer {
+        map.clear();
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        (head.status, head.headers) = (self.status, map);
+        Answer { head, lead: Some(self.lead), body: Origin::of(self.body) }
+    }
 }
 
 /// The fields of an answer from the store, most of which were written before.
@@ -328,12 +339,14 @@ pub(crate) struct Lead {
     key: ShortDigest,
     second_level: bool,
     request_id: Option<RequestId>,
+    rate: Option<RateFields>,
 }
 
 impl Lead {
     /// Of the call that it answers.
-    pub(crate) fn answers(&mut self, request_id: &RequestId) {
-        self.request_id = Some(request_id.clone());
+    pub(crate) fn answers(&mut self, request_id: RequestId, rate: Option<RateFields>) {
+        self.request_id = Some(request_id);
+        self.rate = rate;
     }
 
     /// Whether the answer came from the second level just now.
@@ -348,6 +361,9 @@ impl Lead {
         write_hit(self.ttl, &self.key, self.second_level, into);
         if let Some(request_id) = &self.request_id {
             request_id.write(into);
+        }
+        if let Some(rate) = &self.rate {
+            rate.write(into);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is known of a client connection, apart from its requests.
 
 use std::cell::{Cell, OnceCell};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 
@@ -50,6 +50,11 @@ impl Connection {
     pub(crate) fn internal() -> Self {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self::new(peer, Rc::default(), Rc::default())
+    }
+
+    /// Who is connected: the client or a proxy.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.peer.ip().to_canonical()
     }
 
     /// A call begins: the connection is in use until its last byte has left.

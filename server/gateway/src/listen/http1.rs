@@ -64,7 +64,7 @@ enum Heard {
     Nothing,
     Asked(Asked),
     /// A request whose head was understood before, and the answer to it.
-    Answered(Written),
+    Answered(After),
 }
 
 /// An answer that was written at once, or that has to be waited for. That one is in a box, since it is moved into the
@@ -120,11 +120,7 @@ impl Http1 {
             let after = match self.hear() {
                 // In memory of its own, which connections that wait for a request do without.
                 Heard::Asked(asked) => Box::pin(self.exchange(asked)).await,
-                Heard::Answered(Ok(after)) => after,
-                Heard::Answered(Err(answer)) => {
-                    let _busy = self.connection.busy();
-                    self.send(answer, PLAIN, &Said::default()).await
-                }
+                Heard::Answered(after) => after,
                 Heard::Nothing if self.more_arrives().await => After::NextRequest,
                 Heard::Nothing => break,
             };
@@ -168,13 +164,15 @@ impl Http1 {
                 let seen = self.worker.repeats.look(&bytes[..length]);
                 if let Seen::Understood(known) = &seen
                     && !self.lines.are_too_many()
-                    && let Some(answer) = answer_again(&self.worker, &self.connection, known)
+                    && let Some(after) =
+                        answer_again(&self.worker, self.connection.address(), known, |answer| {
+                            self.write_ready(answer)
+                        })
                 {
                     inbox.skip_head(length);
                     self.lines.begin();
                     head_since.set(0);
-                    drop(inbox);
-                    return Heard::Answered(self.write(answer, PLAIN));
+                    return Heard::Answered(after);
                 }
                 let is_worth_it = matches!(seen, Seen::Often);
                 let head = inbox.take_head(length, is_worth_it);

@@ -15,7 +15,7 @@ pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwa
 /// trusted proxy is as far as anybody can be believed.
 pub(super) fn client(snapshot: &Snapshot, connection: &Connection, headers: &HeaderMap) -> IpAddr {
     let settings = &snapshot.settings;
-    let mut client = connection.peer.ip().to_canonical();
+    let mut client = connection.address();
     if settings.trusted_proxies.is_empty() || !settings.trusts(client) {
         return client;
     }

@@ -6,19 +6,22 @@
 //! trace, no id) and comes from no proxy that speaks for others. What does depend on more is asked each time: readiness,
 //! limits, what is stored, and whether that is still fresh (docs/adr/0012).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::HeaderValue;
-use http::{Method, Response, Uri, Version};
+use http::{Method, StatusCode, Uri};
+use sluice_contract::calls::wire::{CallRecord, Likeness, Stage};
+use sluice_contract::calls::{CacheOutcome, CacheSigns};
+use sluice_contract::ids::CallId;
 
-use super::call::{Saying, Told};
-use super::{Authorised, Call, authenticate, limit, respond, transform};
-use crate::body::Body;
-use crate::cache::Question;
-use crate::listen::Connection;
+use super::call::text;
+use super::trace::Trace;
+use super::{Authorised, Call, RequestId, authenticate, limit};
+use crate::cache::{Question, Ready};
 use crate::state::Snapshot;
+use crate::telemetry::OpenCall;
 use crate::worker::Worker;
 
 /// Heads that a thread remembers at most, each in the slot of its hash.
@@ -56,11 +59,11 @@ pub(crate) struct Understood {
     /// Of these.
     generation: u64,
     uri: Uri,
-    host: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
-    told: Told,
+    host: Box<str>,
+    user_agent: Option<Box<str>>,
     authorised: Authorised,
     question: Question,
+    last: Cell<Option<Likeness>>,
 }
 
 impl Repeats {
@@ -124,58 +127,105 @@ pub(crate) fn remember(
         words,
         generation,
         uri: call.uri.clone(),
-        host: call.host.clone(),
-        user_agent: call.user_agent.clone(),
-        told: call.told,
+        host: text(call.host.as_ref()).unwrap_or_default().into(),
+        user_agent: text(call.user_agent.as_ref()).map(Box::from),
         authorised: authorised.clone(),
         question,
+        last: Cell::default(),
     });
 }
 
-/// Answers a request from the store whose head is understood. None: it takes the whole pipeline; all that has happened is that
-/// what is stored counts as asked for.
-pub(crate) fn answer_again(
+/// Answers a request from the store whose head is understood: `write` is given the answer, all of which is in memory, and says
+/// how many bytes of a body it sent. Nothing of that waits for anything, so that it needs no [`Call`]. None: it takes the whole
+/// pipeline; all that has happened is that what is stored counts as asked for.
+pub(crate) fn answer_again<T>(
     worker: &Rc<Worker>,
-    connection: &Rc<Connection>,
+    peer: IpAddr,
     known: &Understood,
-) -> Option<Response<Body>> {
+    write: impl FnOnce(Ready) -> (u64, T),
+) -> Option<T> {
     let snapshot = worker.snapshot();
     let stands = worker.generation(&snapshot) == Some(known.generation)
         && worker.shared.is_ready()
-        && !snapshot.settings.trusts(connection.peer.ip().to_canonical());
+        && !snapshot.settings.trusts(peer);
     if !stands {
         return None;
     }
-    let authorised = &known.authorised;
     let started = worker.shared.clock.now();
-    let hit = known.question.ask(worker, &snapshot, authorised, started)?;
-    let mut call = Call::begin(worker, connection, started, known.saying());
-    authorised.matched.note(&mut call);
-    let response = match limit::take(&snapshot, &mut call, authorised) {
-        Ok(()) => {
-            call.cache = hit.outcome();
-            let answer = hit.answer(worker.spare.take());
-            call.mark("cache");
-            transform::response(&snapshot, authorised, answer)
-        }
-        Err(failure) => respond::with_failure(&mut call, failure),
+    let hit = known.question.ask(worker, &snapshot, &known.authorised, started)?;
+    let mut answer = hit.ready()?;
+    // Who has used up a limit is told so by the pipeline.
+    let rate = limit::allow(&worker.shared, &snapshot, &known.authorised, peer, started).ok()?;
+    let at_us = worker.unix_us(started);
+    let id = worker.ids.call(at_us);
+    answer.lead.answers(RequestId::Own(id), rate);
+    let call = Repeat {
+        open: worker.recorder.open(),
+        id,
+        at_us,
+        started,
+        found: worker.shared.clock.now(),
+        status: answer.status,
+        cache: hit.outcome(),
+        client: peer,
     };
-    Some(respond::finish(call, &snapshot, response))
+    let (bytes_out, written) = write(answer);
+    call.end(worker, known, bytes_out);
+    Some(written)
 }
 
-impl Understood {
-    fn saying(&self) -> Saying<'_> {
-        Saying {
-            method: Method::GET,
-            uri: self.uri.clone(),
-            version: Version::HTTP_11,
-            host: self.host.clone(),
-            user_agent: self.user_agent.clone(),
-            // Nothing is said to pages here, or the answer would not be the same for all.
-            origin: None,
+/// What the record of a call says that others with the same head do not.
+struct Repeat {
+    open: OpenCall,
+    id: CallId,
+    at_us: i64,
+    /// Nanoseconds of the gateway's clock, as when the answer was found.
+    started: u64,
+    found: u64,
+    status: StatusCode,
+    cache: CacheOutcome,
+    client: IpAddr,
+}
+
+impl Repeat {
+    /// The call has ended: records it.
+    fn end(self, worker: &Worker, known: &Understood, bytes_out: u64) {
+        let since_start_us = |moment: u64| (moment - self.started) / 1_000;
+        let (found_us, duration_us) = (since_start_us(self.found), since_start_us(worker.shared.clock.now()));
+        let matched = &known.authorised.matched;
+        let record = CallRecord {
+            id: self.id,
+            at_us: self.at_us,
+            tenant: Some(matched.api.tenant),
+            api: Some(matched.api.id),
+            route: Some(&*matched.route().id),
+            method: Method::GET.as_str(),
+            host: &known.host,
+            path: known.uri.path(),
+            query: known.uri.query(),
+            status: self.status.as_u16(),
+            error: None,
+            error_source: None,
+            application: None,
+            credential: None,
+            subscription: None,
+            plan: None,
+            cache: self.cache,
+            signs: CacheSigns::default(),
+            target: None,
+            duration_us,
+            upstream_us: None,
+            bytes_in: 0,
+            bytes_out,
+            client_ip: self.client,
+            user_agent: known.user_agent.as_deref(),
             request_id: None,
-            traceparent: None,
-            told: self.told,
-        }
+            trace_id: Some(u128::from_be_bytes(Trace::of(None, &worker.ids).id)),
+            stages: &[
+                Stage { stage: "cache", start_us: 0, took_us: found_us },
+                Stage { stage: "respond", start_us: found_us, took_us: duration_us - found_us },
+            ],
+        };
+        self.open.record_alike(&record, &known.last);
     }
 }

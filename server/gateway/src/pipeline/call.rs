@@ -105,49 +105,18 @@ impl Told {
     }
 }
 
-/// What a head says that is kept with its call.
-pub(super) struct Saying<'h> {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) version: http::Version,
-    pub(super) host: Option<HeaderValue>,
-    pub(super) user_agent: Option<HeaderValue>,
-    pub(super) origin: Option<HeaderValue>,
-    pub(super) request_id: Option<&'h HeaderValue>,
-    pub(super) traceparent: Option<&'h HeaderValue>,
-    pub(super) told: Told,
-}
-
-impl<'h> Saying<'h> {
-    pub(super) fn of(head: &Parts, fields: &Fields<'h>) -> Self {
-        Self {
-            method: head.method.clone(),
-            uri: head.uri.clone(),
-            version: head.version,
-            // An absolute form and HTTP/2 name the host in the target; it counts (RFC 9112 §3.2.2).
-            host: authority(&head.uri).or_else(|| fields.host.cloned()),
-            user_agent: fields.user_agent.cloned(),
-            origin: fields.origin.cloned(),
-            request_id: fields.request_id,
-            traceparent: fields.traceparent,
-            told: Told::of(fields),
-        }
-    }
-}
-
 impl Call {
-    /// A call that began at this moment of the gateway's clock. It is made where it stays, since it is too large to be moved
-    /// for nothing.
+    /// A call that begins now. It is made where it stays, since it is too large to be moved for nothing.
     pub(super) fn begin(
         worker: &Rc<Worker>,
         connection: &Rc<Connection>,
-        started: u64,
-        saying: Saying<'_>,
+        head: &Parts,
+        fields: &Fields<'_>,
     ) -> Box<Self> {
         let place = Box::new_uninit();
+        let started = worker.shared.clock.now();
         let at_us = worker.unix_us(started);
         let id = worker.ids.call(at_us);
-        let Saying { method, uri, version, host, user_agent, origin, request_id, traceparent, told } = saying;
         let call = Self {
             worker: Rc::clone(worker),
             connection: Rc::clone(connection),
@@ -156,18 +125,19 @@ impl Call {
             id,
             at_us,
             started,
-            request_id: RequestId::of(request_id, id),
-            trace: Trace::of(traceparent, &worker.ids),
-            told,
-            method,
-            uri,
-            host,
-            user_agent,
-            origin,
+            request_id: RequestId::of(fields.request_id, id),
+            trace: Trace::of(fields.traceparent, &worker.ids),
+            told: Told::of(fields),
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            // An absolute form and HTTP/2 name the host in the target; it counts (RFC 9112 §3.2.2).
+            host: authority(&head.uri).or_else(|| fields.host.cloned()),
+            user_agent: fields.user_agent.cloned(),
+            origin: fields.origin.cloned(),
             answered_preflight: false,
-            peer: connection.peer.ip().to_canonical(),
-            client: connection.peer.ip().to_canonical(),
-            version,
+            peer: connection.address(),
+            client: connection.address(),
+            version: head.version,
             words: None,
             api: None,
             route: None,
@@ -349,7 +319,7 @@ fn authority(uri: &Uri) -> Option<HeaderValue> {
 }
 
 /// The value where it is ASCII, looked at in words and not byte by byte as `HeaderValue::to_str` does.
-fn text(value: Option<&HeaderValue>) -> Option<&str> {
+pub(super) fn text(value: Option<&HeaderValue>) -> Option<&str> {
     let bytes = value?.as_bytes();
     if bytes.is_ascii() { str::from_utf8(bytes).ok() } else { None }
 }

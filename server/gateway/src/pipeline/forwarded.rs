@@ -63,7 +63,7 @@ impl Said {
 
 /// Writes what [`add`] adds where nothing was said before.
 pub(super) fn write(connection: &Connection, host: Option<&HeaderValue>, into: &mut BytesMut) {
-    connection.client.said(connection.peer.ip().to_canonical(), host, |said| into.put_slice(&said.lines));
+    connection.client.said(connection.address(), host, |said| into.put_slice(&said.lines));
 }
 
 /// Adds the peer to what a trusted proxy said; what anybody else said is gone already.
@@ -74,7 +74,7 @@ pub(super) fn add(connection: &Connection, host: Option<&HeaderValue>, headers: 
     if let Some(host) = host {
         headers.entry(&X_FORWARDED_HOST).or_insert_with(|| host.clone());
     }
-    let element = client.said(connection.peer.ip().to_canonical(), host, |said| said.element.clone());
+    let element = client.said(connection.address(), host, |said| said.element.clone());
     append(headers, &FORWARDED, element);
 }
 

@@ -3,26 +3,42 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
+use bytes::BytesMut;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use sluice_policies::rate_limit::{Counter, CounterKey, Decision};
 
 use super::failure::{Failure, Kind, Outcome};
 use super::route::Matched;
 use super::{Authorised, Call};
 use crate::compile::{BoundLimit, Counting, Credential, Subscription};
+use crate::http1::fields::write_one;
 use crate::shared::Shared;
 use crate::state::Snapshot;
 
-pub(super) static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-pub(super) static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// What is said of limits: the gateway's where it has some, else the upstream's.
 pub(crate) static RATE_FIELDS: [&HeaderName; 2] = [&RATE_LIMIT, &RATE_LIMIT_POLICY];
 
 /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) of the limit that is nearest to its end.
 #[derive(Clone, Debug)]
 pub(crate) struct RateFields {
-    pub(super) limit: HeaderValue,
-    pub(super) policy: HeaderValue,
+    limit: HeaderValue,
+    policy: HeaderValue,
+}
+
+impl RateFields {
+    /// Adds them to those of an answer.
+    pub(super) fn add(&self, headers: &mut HeaderMap) {
+        headers.insert(RATE_LIMIT.clone(), self.limit.clone());
+        headers.insert(RATE_LIMIT_POLICY.clone(), self.policy.clone());
+    }
+
+    /// Writes them as HTTP/1 does.
+    pub(crate) fn write(&self, into: &mut BytesMut) {
+        write_one(&RATE_LIMIT, self.limit.as_bytes(), into);
+        write_one(&RATE_LIMIT_POLICY, self.policy.as_bytes(), into);
+    }
 }
 
 /// Takes one request from every limit that holds for the call, or none from any.
@@ -30,13 +46,33 @@ pub(super) fn take(snapshot: &Snapshot, call: &mut Call, authorised: &Authorised
     if call.worker.internal {
         return Ok(());
     }
-    let now = call.moment();
+    match allow(&call.worker.shared, snapshot, authorised, call.client, call.moment()) {
+        Ok(rate) => {
+            call.rate = rate;
+            Ok(())
+        }
+        Err((bound, retry_s)) => {
+            call.rate = Some(fields(bound, 0, retry_s));
+            Err(refused(bound, retry_s))
+        }
+    }
+}
+
+/// Takes one request of a client from every limit that holds, and says what is to be told of them. Err: none from any, since this
+/// one is used up for so many seconds.
+pub(super) fn allow<'l>(
+    shared: &Shared,
+    snapshot: &'l Snapshot,
+    authorised: &'l Authorised,
+    client: IpAddr,
+    now: u64,
+) -> Result<Option<RateFields>, (&'l BoundLimit, u64)> {
     let mut taken: Vec<(&BoundLimit, Taken<'_>)> = Vec::new();
     let mut tightest: Option<(&BoundLimit, u64, u64)> = None;
     let (matched, credential) = (&authorised.matched, authorised.credential());
     for bound in all(snapshot, matched, credential, authorised.subscription()) {
-        let subject = || subject(credential, Some(call.client));
-        let Some(counter) = counter(&call.worker.shared, bound, subject) else { continue };
+        let subject = || subject(credential, Some(client));
+        let Some(counter) = counter(shared, bound, subject) else { continue };
         match counter.get().take(&bound.limit, now) {
             Decision::Allowed { remaining, reset_s } => {
                 if tightest.is_none_or(|(_, least, _)| remaining < least) {
@@ -46,13 +82,11 @@ pub(super) fn take(snapshot: &Snapshot, call: &mut Call, authorised: &Authorised
             }
             Decision::Refused { retry_s } => {
                 taken.iter().for_each(|(bound, counter)| counter.get().give_back(&bound.limit));
-                call.rate = Some(fields(bound, 0, retry_s));
-                return Err(refused(bound, retry_s));
+                return Err((bound, retry_s));
             }
         }
     }
-    call.rate = tightest.map(|(bound, remaining, reset_s)| fields(bound, remaining, reset_s));
-    Ok(())
+    Ok(tightest.map(|(bound, remaining, reset_s)| fields(bound, remaining, reset_s)))
 }
 
 /// A counter, held by the limit or looked up.

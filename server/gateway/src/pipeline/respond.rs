@@ -4,7 +4,6 @@ use http::Response;
 use http::header::HeaderMap;
 
 use super::failure::Failure;
-use super::limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::{Call, REQUEST_ID, cors};
 use crate::body::Body;
 use crate::state::Snapshot;
@@ -17,7 +16,7 @@ pub(super) fn finish(
 ) -> Response<Body> {
     call.status = response.status().as_u16();
     match response.body_mut().lead_mut() {
-        Some(lead) => lead.answers(&call.request_id),
+        Some(lead) => lead.answers(call.request_id.clone(), call.rate.take()),
         None => _ = response.headers_mut().insert(REQUEST_ID.clone(), call.request_id.value()),
     }
     common(&call, snapshot, response.headers_mut());
@@ -33,8 +32,7 @@ pub(super) fn with_failure(call: &mut Call, failure: Box<Failure>) -> Response<B
 
 fn common(call: &Call, snapshot: &Snapshot, headers: &mut HeaderMap) {
     if let Some(rate) = &call.rate {
-        headers.insert(RATE_LIMIT.clone(), rate.limit.clone());
-        headers.insert(RATE_LIMIT_POLICY.clone(), rate.policy.clone());
+        rate.add(headers);
     }
     cors::mark(snapshot, call, headers);
 }

@@ -1,5 +1,6 @@
 //! Where finished calls go first: a buffer of each thread, written as they are sent at once, so that no call is kept.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,7 +8,7 @@ use std::thread::Thread;
 
 use parking_lot::Mutex;
 use sluice_contract::calls::Call;
-use sluice_contract::calls::wire::{CallRecord, NoBatch, PackedCalls, Section};
+use sluice_contract::calls::wire::{CallRecord, Likeness, NoBatch, PackedCalls, Section};
 
 use super::rollup::Counted;
 use super::tally::Tally;
@@ -124,7 +125,7 @@ impl Recorder {
 }
 
 impl OfThread {
-    fn push(&self, call: &CallRecord<'_>) {
+    fn push(&self, call: &CallRecord<'_>, alike: Option<&Cell<Option<Likeness>>>) {
         let mut buffer = self.buffer.lock();
         let before = buffer.section.weight();
         if before >= BUFFER_MAX {
@@ -132,7 +133,7 @@ impl OfThread {
             self.all.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let after = buffer.push(call);
+        let after = buffer.push(call, alike);
         drop(buffer);
         if before < COLLECT_AT && after >= COLLECT_AT {
             self.all.wake_collector();
@@ -142,8 +143,16 @@ impl OfThread {
 
 impl Buffer {
     /// Says what it weighs then.
-    fn push(&mut self, call: &CallRecord<'_>) -> usize {
-        let seat = self.section.append(call);
+    fn push(&mut self, call: &CallRecord<'_>, alike: Option<&Cell<Option<Likeness>>>) -> usize {
+        let seat = match alike {
+            None => self.section.append(call),
+            Some(last) => {
+                let mut likeness = last.get();
+                let seat = self.section.append_alike(call, &mut likeness);
+                last.set(likeness);
+                seat
+            }
+        };
         self.counted.count(seat, call);
         self.section.weight()
     }
@@ -159,9 +168,18 @@ impl Buffer {
 
 impl OpenCall {
     /// The call has ended. Call this before the last bytes leave, so that who has seen the answer finds the record.
-    pub fn record(mut self, call: &CallRecord<'_>) {
+    pub fn record(self, call: &CallRecord<'_>) {
+        self.push(call, None);
+    }
+
+    /// The same for one of some calls that are alike, all of one thread: `last` is theirs.
+    pub fn record_alike(self, call: &CallRecord<'_>, last: &Cell<Option<Likeness>>) {
+        self.push(call, Some(last));
+    }
+
+    fn push(mut self, call: &CallRecord<'_>, alike: Option<&Cell<Option<Likeness>>>) {
         if let Some(recorder) = self.recorder.take() {
-            recorder.0.push(call);
+            recorder.0.push(call, alike);
         }
     }
 }

@@ -178,7 +178,7 @@ async fn a_gateway_that_stops_says_so_to_whom_it_knows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_without_a_body_and_with_fields_that_depend_on_the_call_come_again() {
+async fn answers_without_a_body_come_again_and_fields_that_depend_on_the_call_are_found_each_time() {
     let empty = Upstream::new(|_| async { text(200, FRESH, "") }).await;
     let limited = counting(&[("cache-control", "max-age=60"), ("ratelimit", "\"own\";r=7;t=9")]).await;
     let mut rig = rig();
@@ -190,7 +190,7 @@ async fn answers_without_a_body_and_with_fields_that_depend_on_the_call_come_aga
         let seen = rig.get("/acme/limited/a", &[]).await;
         assert_eq!((seen.header("ratelimit"), &seen.body[..]), ("\"own\";r=7;t=9", &b"1"[..]));
     }
-    assert_eq!((empty.count(), limited.count(), repeats(&rig, 8).await), (1, 1, 4));
+    assert_eq!((empty.count(), limited.count(), repeats(&rig, 8).await), (1, 1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

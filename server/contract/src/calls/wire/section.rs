@@ -1,9 +1,11 @@
 //! What a thread of a gateway writes: calls, each context before the first that has it.
 
+use std::net::IpAddr;
+
 use super::bytes::put_number;
 use super::context::{Client, Consumer, Context, Place};
 use super::{CallRecord, NoBatch, read};
-use crate::calls::Call;
+use crate::calls::{CacheOutcome, Call};
 
 /// Contexts of each kind that a thread remembers. One that is forgotten is written again.
 const SLOTS: usize = 256;
@@ -37,16 +39,51 @@ pub struct Seat {
     pub consumer: u32,
 }
 
+/// What the last of some calls found in its section: calls that are alike but for their times, sizes and ids, for how they were
+/// answered and who the client is. The next of them need not look for what it has in common with that one.
+#[derive(Clone, Copy, Debug)]
+pub struct Likeness {
+    section: u64,
+    minute: i64,
+    status: u16,
+    cache: CacheOutcome,
+    client_ip: IpAddr,
+    found: [Found; 3],
+}
+
 impl Section {
     /// Appends a call.
     pub fn append(&mut self, call: &CallRecord<'_>) -> Seat {
+        let found = self.find(call);
+        self.finish(call, found)
+    }
+
+    /// Appends one of some calls that are alike.
+    pub fn append_alike(&mut self, call: &CallRecord<'_>, last: &mut Option<Likeness>) -> Seat {
+        if let Some(last) = last.filter(|last| last.is_of(call) && last.section == self.places.section) {
+            for found in last.found {
+                put_number(&mut self.packed.bytes, u64::from(found.number) + 1);
+            }
+            return self.finish(call, last.found);
+        }
+        let found = self.find(call);
+        *last = Some(Likeness::of(call, self.places.section, found));
+        self.finish(call, found)
+    }
+
+    /// Writes the call's contexts.
+    fn find(&mut self, call: &CallRecord<'_>) -> [Found; 3] {
+        let bytes = &mut self.packed.bytes;
+        [self.places.find(call, bytes), self.consumers.find(call, bytes), self.clients.find(call, bytes)]
+    }
+
+    /// Writes what is the call's own, behind its contexts.
+    fn finish(&mut self, call: &CallRecord<'_>, found: [Found; 3]) -> Seat {
         let PackedCalls { bytes, calls, weight } = &mut self.packed;
-        let place = self.places.find(call, bytes);
-        let consumer = self.consumers.find(call, bytes);
-        let client = self.clients.find(call, bytes);
         call.write(bytes);
         *calls += 1;
-        *weight += call.weight() + place.weight + consumer.weight + client.weight;
+        *weight += call.weight() + found.iter().map(|found| found.weight).sum::<usize>();
+        let [place, consumer, _client] = found;
         Seat { place: place.number, consumer: consumer.number }
     }
 
@@ -68,6 +105,21 @@ impl Section {
         let roomy =
             PackedCalls { bytes: Vec::with_capacity(self.packed.bytes.len()), ..PackedCalls::default() };
         std::mem::replace(&mut self.packed, roomy)
+    }
+}
+
+impl Likeness {
+    fn of(call: &CallRecord<'_>, section: u64, found: [Found; 3]) -> Self {
+        let &CallRecord { status, cache, client_ip, .. } = call;
+        Self { section, minute: call.minute(), status, cache, client_ip, found }
+    }
+
+    /// Of what calls that are alike may differ in, their contexts say this.
+    fn is_of(&self, call: &CallRecord<'_>) -> bool {
+        self.minute == call.minute()
+            && self.status == call.status
+            && self.cache == call.cache
+            && self.client_ip == call.client_ip
     }
 }
 
@@ -109,7 +161,7 @@ struct Slot<T> {
     section: u64,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Found {
     number: u32,
     weight: usize,

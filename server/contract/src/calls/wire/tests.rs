@@ -333,6 +333,43 @@ fn calls_that_have_something_in_common_say_so() {
 }
 
 #[test]
+fn calls_that_are_alike_are_written_as_any_others() {
+    let one = whole();
+    let later = Call { at: one.at + chrono::Duration::seconds(60), duration_us: 9, ..one.clone() };
+    let calls = [
+        one.clone(),
+        Call { bytes_out: 7, path: "/else".to_owned(), ..one.clone() },
+        later.clone(),
+        Call { status: 200, ..later.clone() },
+        Call { cache: CacheOutcome::Hit, ..later.clone() },
+        Call { client_ip: "192.0.2.1".to_owned(), ..later.clone() },
+        later,
+        one,
+    ];
+    let write = |append: &mut dyn FnMut(&mut Section, &CallRecord<'_>) -> Seat| {
+        let mut section = Section::default();
+        // Others come in between, and what was written is taken in the middle.
+        let mut sections = Vec::new();
+        let mut seats = Vec::new();
+        for (i, call) in calls.iter().chain(&calls).enumerate() {
+            let stages: Vec<_> = call.stages.iter().map(Stage::of).collect();
+            seats.push(append(&mut section, &CallRecord::of(call, &stages).unwrap()));
+            section.append(&CallRecord::of(&least(), &[]).unwrap());
+            if i == 10 {
+                sections.push(section.take());
+            }
+        }
+        sections.push(section.take());
+        (sections, seats)
+    };
+    let mut last = None;
+    let alike = write(&mut |section, call| section.append_alike(call, &mut last));
+    assert_eq!(alike, write(&mut |section, call| section.append(call)));
+    let read: Vec<Call> = alike.0.iter().flat_map(|section| section.read().unwrap()).collect();
+    assert_eq!(read.into_iter().step_by(2).collect::<Vec<_>>(), [&calls[..], &calls[..]].concat());
+}
+
+#[test]
 fn a_large_head_is_compressed_and_a_bomb_is_refused() {
     let many = CallBatch { rollups: vec![batch().rollups; 500].concat(), ..batch() };
     let bytes = many.to_wire().unwrap();

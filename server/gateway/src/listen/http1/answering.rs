@@ -17,6 +17,7 @@ use super::head::Said;
 use super::wire::Upgraded;
 use super::{After, Http1, PLAIN, Written};
 use crate::body::Body;
+use crate::cache::Ready;
 use crate::http1::chunked;
 use crate::listen::linger::Linger;
 
@@ -38,14 +39,36 @@ impl Http1 {
         let whole = answer.body_mut().take_whole();
         self.write_head(&mut answer, Manner { keep, ..manner }, delimited);
         self.wire.out().push(whole.unwrap_or_default());
+        Ok(self.departs(keep))
+    }
+
+    /// Writes an answer that is in memory to a request that was read whole, where there is room. Says how many bytes of its body
+    /// are sent.
+    pub(super) fn write_ready(&self, answer: Ready) -> (u64, After) {
+        let Ready { status, lead, mut body } = answer;
+        let manner = Manner { keep: !self.connection.state.stopping.get(), ..PLAIN };
+        let delimited = manner.delimit(status, Some(body.len() as u64));
+        if matches!(delimited, Delimited::Unsent(_)) {
+            body.clear();
+        }
+        let sent = body.len() as u64;
+        let mut out = self.wire.out();
+        manner.write(status, &HeaderMap::new(), Some(&lead), delimited, &[], out.end());
+        out.push(body);
+        drop(out);
+        (sent, self.departs(manner.keep))
+    }
+
+    /// An answer was written whole: what becomes of the connection, which can be used for another request or not.
+    fn departs(&self, keep: bool) -> After {
         if !keep {
-            return Ok(After::Close { still_sending: false });
+            return After::Close { still_sending: false };
         }
         self.connection.used();
         if !self.wire.out().is_full() {
             self.watch.departures.add(&self.wire);
         }
-        Ok(After::NextRequest)
+        After::NextRequest
     }
 
     /// Whether the connection can be used for another request after this answer.
