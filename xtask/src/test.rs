@@ -6,6 +6,7 @@ mod postgres;
 mod tally;
 mod tools;
 
+use std::num::NonZero;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -13,9 +14,13 @@ use clap::Args;
 
 use crate::report::{self, Outcome, Steps};
 use crate::workspace::Workspace;
-use crate::{console, process};
+use crate::{console, environment, process};
 use postgres::Postgres;
 use tally::Tally;
+
+/// How many tests the runner has under way; as many as there are cores unless it is set. Most tests wait for half of their time, for
+/// a database or for a moment to come.
+const THREADS: &str = "RUST_TEST_THREADS";
 
 #[derive(Args)]
 pub struct Options {
@@ -82,6 +87,10 @@ fn rust_tests(
     let mut cargo = process::cargo(&workspace.root);
     cargo.args(["test", "--locked", "--workspace", "--exclude", "sluice-console", "--no-fail-fast"]);
     cargo.env("SLUICE_TEST_POSTGRES", postgres.url());
+    if environment::variable(THREADS).is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        cargo.env(THREADS, (2 * cores).to_string());
+    }
     counted(cargo.args(&options.filter), tally)
 }
 

@@ -2,13 +2,22 @@
 //! `SLUICE_TEST_POSTGRES` names.
 
 use std::fmt;
+use std::path::Path;
 
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use sluice_store::{DatabaseUrl, Store};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use crate::app::TestApp;
+
+/// A migrated SQLite file, of which each test gets a copy: to migrate takes longer than most tests.
+static SQLITE: OnceCell<Vec<u8>> = OnceCell::const_new();
+/// The name of a migrated database on Postgres, for the same.
+static POSTGRES: OnceCell<String> = OnceCell::const_new();
+/// What that is called, with the number of the process behind it.
+const TEMPLATE: &str = "test_template_";
 
 /// A migrated database that goes when it is dropped.
 pub struct TestDatabase {
@@ -37,7 +46,7 @@ impl Drop for EmptyPostgres {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
         let remove = async move {
-            let admin = Database::connect(&server).await.expect("the Postgres of SLUICE_TEST_POSTGRES");
+            let admin = connected(&server).await;
             let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
             admin.execute_unprepared(&drop).await.expect("removing the test's database");
         };
@@ -60,35 +69,87 @@ impl TestDatabase {
     /// A SQLite file of its own.
     pub async fn sqlite() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let url = DatabaseUrl::Sqlite(directory.path().join("sluice.db"));
-        Self::migrated(&url, directory, None).await
+        let file = directory.path().join("sluice.db");
+        std::fs::write(&file, SQLITE.get_or_init(migrated_file).await).expect("a copy of the database");
+        Self::connected(&DatabaseUrl::Sqlite(file), directory, None).await
     }
 
     /// A Postgres database of its own; None when `SLUICE_TEST_POSTGRES` is not set.
     pub async fn postgres() -> Option<Self> {
-        let empty = Self::empty_postgres().await?;
+        let server = postgres_server()?;
+        let template = POSTGRES.get_or_init(|| migrated_on(&server)).await;
+        let own = EmptyPostgres::made(server, Some(template)).await;
         let directory = tempfile::tempdir().expect("a temporary directory");
-        Some(Self::migrated(&DatabaseUrl::Postgres(empty.url.clone()), directory, Some(empty)).await)
+        Some(Self::connected(&DatabaseUrl::Postgres(own.url.clone()), directory, Some(own)).await)
     }
 
     /// A Postgres database without a schema; None when `SLUICE_TEST_POSTGRES` is not set.
     pub async fn empty_postgres() -> Option<EmptyPostgres> {
-        let server = postgres_server()?;
-        let name = format!("test_{}", Uuid::new_v4().simple());
-        let admin = Database::connect(&server).await.expect("the Postgres of SLUICE_TEST_POSTGRES");
-        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database of its own");
-        admin.close().await.expect("closing");
-        let (base, _) = server.rsplit_once('/').expect("SLUICE_TEST_POSTGRES ends with /database");
-        let url = format!("{base}/{name}");
-        Some(EmptyPostgres { url, server, name })
+        Some(EmptyPostgres::made(postgres_server()?, None).await)
     }
 
-    async fn migrated(url: &DatabaseUrl, directory: TempDir, on_server: Option<EmptyPostgres>) -> Self {
+    async fn connected(url: &DatabaseUrl, directory: TempDir, on_server: Option<EmptyPostgres>) -> Self {
         log();
         let store = Store::connect(url).await.expect("connecting");
-        store.migrate().await.expect("migrating");
         Self { store, directory, on_server }
     }
+}
+
+impl EmptyPostgres {
+    /// A copy of a template, or as the server makes it.
+    async fn made(server: String, template: Option<&str>) -> Self {
+        let name = format!("test_{}", Uuid::new_v4().simple());
+        let template = template.map(|name| format!(" TEMPLATE {name}")).unwrap_or_default();
+        let admin = connected(&server).await;
+        let create = format!("CREATE DATABASE {name}{template}");
+        admin.execute_unprepared(&create).await.expect("a database of its own");
+        admin.close().await.expect("closing");
+        let url = database_on(&server, &name);
+        Self { url, server, name }
+    }
+}
+
+async fn migrated_file() -> Vec<u8> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("sluice.db");
+    migrate(&DatabaseUrl::Sqlite(file.clone())).await;
+    assert!(!Path::exists(&file.with_extension("db-wal")), "all of it is in one file");
+    std::fs::read(&file).expect("the migrated file")
+}
+
+/// Takes away what processes have left that have ended.
+async fn migrated_on(server: &str) -> String {
+    let admin = connected(server).await;
+    let made = format!("SELECT datname FROM pg_database WHERE datname LIKE '{TEMPLATE}%'");
+    let made = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, made);
+    for row in admin.query_all_raw(made).await.expect("the databases") {
+        let name: String = row.try_get_by_index(0).expect("a name");
+        let process = name.trim_start_matches(TEMPLATE);
+        if !Path::new("/proc").join(process).exists() {
+            // Another process may be as quick.
+            let _ = admin.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name}")).await;
+        }
+    }
+    let name = format!("{TEMPLATE}{}", std::process::id());
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a template");
+    admin.close().await.expect("closing");
+    migrate(&DatabaseUrl::Postgres(database_on(server, &name))).await;
+    name
+}
+
+async fn migrate(url: &DatabaseUrl) {
+    let store = Store::connect(url).await.expect("connecting");
+    store.migrate().await.expect("migrating");
+    store.close().await.expect("closing");
+}
+
+async fn connected(server: &str) -> DatabaseConnection {
+    Database::connect(server).await.expect("the Postgres of SLUICE_TEST_POSTGRES")
+}
+
+fn database_on(server: &str, name: &str) -> String {
+    let (base, _) = server.rsplit_once('/').expect("SLUICE_TEST_POSTGRES ends with /database");
+    format!("{base}/{name}")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one setting of the tests")]
