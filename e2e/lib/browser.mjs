@@ -64,6 +64,16 @@ export class Person {
     await this.page.waitForFunction(() => !document.querySelector('.skeleton, [aria-busy="true"]'));
   }
 
+  /** Prefers light or dark from now on; the page has changed its colours when this returns. */
+  async prefers(theme) {
+    await this.page.emulateMedia({ colorScheme: theme });
+    await this.page.evaluate(async () => {
+      await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+      const ending = document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity);
+      await Promise.allSettled(ending.map((one) => one.finished));
+    });
+  }
+
   async screenshot(name) {
     await this.page.screenshot({ path: artifact('screenshots', `${name}.png`), fullPage: true });
   }
