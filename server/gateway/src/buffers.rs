@@ -22,7 +22,7 @@ impl Buffers {
         }
     }
 
-    /// Takes one that is empty, unless others hold parts of what was in it.
+    /// Takes one that is empty, unless others hold so much of what was in it that there is no room for the next head.
     pub(crate) fn take_back(&self, buffer: &mut BytesMut) {
         if !buffer.is_empty() || !buffer.try_reclaim(ROOM) {
             return;

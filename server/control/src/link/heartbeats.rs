@@ -65,8 +65,7 @@ impl Heartbeats {
         // In one order everywhere, so that two control planes never wait for each other's rows.
         heard.sort_by_key(|heard| heard.gateway);
         let (held, second_levels) = self.samples(&heard);
-        // These are for the history only, and too many to be written every second.
-        heard.iter_mut().for_each(|heard| heard.heartbeat.cache_routes.clear());
+        heard.iter_mut().for_each(|heard| keep_what_is_current(&mut heard.heartbeat));
         let tx = store.begin().await?;
         gateways::hear(&tx, &heard).await?;
         tx.commit().await?;
@@ -96,7 +95,19 @@ impl Sampled {
                 due.push(heard);
             }
         }
+        // Who is due anyway need not be remembered: gateways come and go.
+        if let Some(now) = due.iter().map(|heard| heard.at).max() {
+            sampled.retain(|_, last| now - *last < SAMPLE_EVERY);
+        }
         due
+    }
+}
+
+/// Leaves what is written every second: routes are for the history only, and no gateway tells of more APIs than it should.
+fn keep_what_is_current(heartbeat: &mut Heartbeat) {
+    heartbeat.cache_routes.clear();
+    if let Some(cache) = &mut heartbeat.cache {
+        cache.apis.truncate(CACHE_APIS_MOST);
     }
 }
 

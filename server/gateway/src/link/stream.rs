@@ -58,6 +58,33 @@ impl JournalStream {
         let line: Bytes = self.buffer.split_to(self.searched + end).freeze();
         self.buffer.advance(1);
         self.searched = 0;
-        Ok(Some(serde_json::from_slice(&line)?))
+        read(&line).map(Some)
+    }
+}
+
+/// A line of the journal. A control plane that is newer may write what this gateway cannot know.
+fn read(line: &[u8]) -> Result<Frame, LinkError> {
+    serde_json::from_slice(line).map_err(|error| {
+        let begins: String = String::from_utf8_lossy(line).chars().take(120).collect();
+        LinkError::Protocol(format!(
+            "a line of its journal cannot be read ({error}); the gateway goes on with what it has until it is as new as \
+             the control plane. The line begins: {begins}"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_newer_control_plane_writes_is_named() {
+        assert!(matches!(read(br#"{"frame":"heartbeat","head":7}"#), Ok(Frame::Heartbeat { head: 7 })));
+        let newer = read(br#"{"frame":"tomorrow","head":7}"#).unwrap_err().to_string();
+        for part in
+            ["unknown variant `tomorrow`", "as new as the control plane", r#"begins: {"frame":"tomorrow""#]
+        {
+            assert!(newer.contains(part), "{newer}");
+        }
     }
 }
