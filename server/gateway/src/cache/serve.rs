@@ -288,10 +288,10 @@ impl Asked<'_> {
 
     /// The answer to a plain request. None when it depends on the call which fields it gets.
     pub(super) fn ready(&self, stored: &Stored, now: u64, second_level: bool) -> Option<Ready> {
-        let lifetime = self.lifetime(stored);
-        let written = stored.written(self.rule, lifetime)?.clone();
+        let (written, lifetime) = self.written(stored)?;
         let age = stored.age(now).as_secs();
         let ttl = lifetime.as_secs() as i64 - age as i64;
+        let written = written.clone();
         let lead = Lead { written, age, ttl, key: stored.digest, second_level, request_id: None, rate: None };
         Some(Ready { status: stored.status, lead, body: stored.body.clone() })
     }
