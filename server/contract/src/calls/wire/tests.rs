@@ -336,26 +336,29 @@ fn calls_that_have_something_in_common_say_so() {
 fn calls_that_are_alike_are_written_as_any_others() {
     let one = whole();
     let later = Call { at: one.at + chrono::Duration::seconds(60), duration_us: 9, ..one.clone() };
+    // Each differs by one thing from the one before.
     let calls = [
         one.clone(),
         Call { bytes_out: 7, path: "/else".to_owned(), ..one.clone() },
         later.clone(),
-        Call { status: 200, ..later.clone() },
         Call { cache: CacheOutcome::Hit, ..later.clone() },
+        later.clone(),
+        Call { status: 200, ..later.clone() },
+        later.clone(),
         Call { client_ip: "192.0.2.1".to_owned(), ..later.clone() },
         later,
         one,
     ];
     let write = |append: &mut dyn FnMut(&mut Section, &CallRecord<'_>) -> Seat| {
         let mut section = Section::default();
-        // Others come in between, and what was written is taken in the middle.
+        // Others come in between, and what was written is taken between two that are alike.
         let mut sections = Vec::new();
         let mut seats = Vec::new();
         for (i, call) in calls.iter().chain(&calls).enumerate() {
             let stages: Vec<_> = call.stages.iter().map(Stage::of).collect();
             seats.push(append(&mut section, &CallRecord::of(call, &stages).unwrap()));
             section.append(&CallRecord::of(&least(), &[]).unwrap());
-            if i == 10 {
+            if i + 1 == calls.len() {
                 sections.push(section.take());
             }
         }
