@@ -67,7 +67,7 @@ describe('a gateway with its cache on disk', { timeout: 300_000 }, () => {
   it('answers after a restart without the upstream, and never with what was purged while it was stopped', async () => {
     const written = async () => (await figures(gateway))('l2_writes_total{result="written"}');
     const kept = Array.from({ length: 8 }, (_, number) => `kept/${number}`);
-    const before = await written();
+    const before = await eventually('what was asked for first is on the disk', written, PATIENT);
     for (const rest of ['purged', ...kept]) assert.match((await ask(gateway, path(rest), key)).cache, /stored/);
     await eventually('all is on the disk', async () => (await written()) === before + kept.length + 1, PATIENT);
 
