@@ -34,7 +34,7 @@ impl Drop for TestDatabase {
     }
 }
 
-/// A Postgres database without anything in it, that goes when it is dropped.
+/// A Postgres database of a test's own, without anything in it unless somebody puts it there; goes when it is dropped.
 pub struct EmptyPostgres {
     pub url: String,
     server: String,
@@ -117,24 +117,25 @@ async fn migrated_file() -> Vec<u8> {
     std::fs::read(&file).expect("the migrated file")
 }
 
-/// Takes away what processes have left that have ended.
+/// Makes the database that tests copy. Takes away what processes have left that have ended.
 async fn migrated_on(server: &str) -> String {
+    let own = format!("{TEMPLATE}{}", std::process::id());
     let admin = connected(server).await;
     let made = format!("SELECT datname FROM pg_database WHERE datname LIKE '{TEMPLATE}%'");
     let made = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, made);
     for row in admin.query_all_raw(made).await.expect("the databases") {
         let name: String = row.try_get_by_index(0).expect("a name");
         let process = name.trim_start_matches(TEMPLATE);
-        if !Path::new("/proc").join(process).exists() {
+        // One with this process's number is of another that had it before.
+        if name == own || !Path::new("/proc").join(process).exists() {
             // Another process may be as quick.
             let _ = admin.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name}")).await;
         }
     }
-    let name = format!("{TEMPLATE}{}", std::process::id());
-    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a template");
+    admin.execute_unprepared(&format!("CREATE DATABASE {own}")).await.expect("a template");
     admin.close().await.expect("closing");
-    migrate(&DatabaseUrl::Postgres(database_on(server, &name))).await;
-    name
+    migrate(&DatabaseUrl::Postgres(database_on(server, &own))).await;
+    own
 }
 
 async fn migrate(url: &DatabaseUrl) {
