@@ -44,9 +44,9 @@ impl Directives {
     fn of_cache_control(headers: &HeaderMap) -> Self {
         let mut found = Self::default();
         for value in headers.get_all(CACHE_CONTROL) {
-            if let Ok(text) = value.to_str() {
-                split(text).for_each(|(name, value)| found.set(name, value));
-            }
+            // A quoted string may have bytes beyond ASCII (RFC 9110 §5.6.4): they make the other directives no less binding.
+            split(&String::from_utf8_lossy(value.as_bytes()))
+                .for_each(|(name, value)| found.set(name, value));
         }
         found
     }
@@ -138,6 +138,14 @@ mod tests {
         assert!(found.private && found.no_cache && !found.no_store);
         assert!(of("x=\"\\\"\", no-store").no_store, "a quote in quotes does not end them");
         assert!(!of("x=\"a, no-store, b\", max-age=5").no_store, "a comma in quotes separates nothing");
+    }
+
+    #[test]
+    fn a_byte_beyond_ascii_takes_no_directive_along() {
+        for line in [&b"no-store, x=\"caf\xc3\xa9\""[..], b"x=\"caf\xe9\", no-store"] {
+            let headers = HeaderMap::from_iter([(CACHE_CONTROL, line.try_into().unwrap())]);
+            assert!(Directives::of_response(&headers).no_store, "{headers:?}");
+        }
     }
 
     #[test]

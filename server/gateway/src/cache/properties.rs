@@ -33,6 +33,7 @@ fn directive() -> impl Strategy<Value = String> {
         "stale-if-error",
         "stale-while-revalidate",
         "x-unknown",
+        "x-\u{e9}",
         "min-fresh",
         "max-stale",
     ]);

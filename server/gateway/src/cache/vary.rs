@@ -13,8 +13,9 @@ type Value = Option<Box<[u8]>>;
 impl Selecting {
     /// What `Vary` of a response and the policy name, taken from the request.
     pub(super) fn new(response: &HeaderMap, policy: &[HeaderName], request: &HeaderMap) -> Self {
-        let listed = response.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
-        let listed = listed.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse().ok());
+        let listed =
+            response.get_all(VARY).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+        let listed = listed.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
         let mut names: Vec<HeaderName> = listed.chain(policy.iter().cloned()).collect();
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
@@ -90,6 +91,12 @@ mod tests {
         assert!(!selecting.matches(&map(&[("accept", "a, b"), ("x-tier", "2")])));
         assert!(!selecting.matches(&map(&[("accept", "a, b"), ("x-tier", "1"), ("x-absent", "")])));
         assert!(!selecting.matches(&map(&[("x-tier", "1")])));
+    }
+
+    #[test]
+    fn a_name_that_is_none_takes_no_other_along() {
+        let vary = HeaderMap::from_iter([(VARY, b"caf\xe9, accept".as_slice().try_into().unwrap())]);
+        assert!(!Selecting::new(&vary, &[], &map(&[("accept", "a")])).matches(&map(&[("accept", "b")])));
     }
 
     #[test]
