@@ -156,6 +156,17 @@ impl Cache {
 
     /// Stores a response instead of those that answer the same requests, unless its owner would take too much.
     pub(super) fn put(&self, hash: u64, stored: Arc<Stored>, account: Arc<Account>) {
+        self.put_instead(hash, None, stored, account);
+    }
+
+    /// The same, instead of what it was made of too, which may have answered more requests.
+    pub(super) fn put_instead(
+        &self,
+        hash: u64,
+        old: Option<&Stored>,
+        stored: Arc<Stored>,
+        account: Arc<Account>,
+    ) {
         self.uncacheable.invalidate(&hash);
         let new = Kept::new(stored, account);
         if new.bytes > self.limits.max_bytes || !self.make_room(&new) {
@@ -164,7 +175,8 @@ impl Cache {
         self.shelves.change(hash, &mut |before| {
             let before = before.map_or(&[][..], |variants| &variants.kept);
             let replaced = |other: &Kept| {
-                other.stored.key == new.stored.key && other.stored.selecting == new.stored.selecting
+                old.is_some_and(|old| std::ptr::eq(old, &*other.stored))
+                    || other.stored.key == new.stored.key && other.stored.selecting == new.stored.selecting
             };
             let mut kept: Vec<Kept> = before.iter().filter(|other| !replaced(other)).cloned().collect();
             kept.push(new.clone());

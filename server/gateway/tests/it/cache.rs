@@ -161,6 +161,31 @@ async fn requests_may_ask_for_more_than_the_cache_has() {
     let upstream = counting(&[("cache-control", "max-age=60"), ("age", "10")]).await;
     let mut rig = Rig::start();
     rig.api("c", upstream.address, cached(json!({})));
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validation_may_bring_other_fields_that_tell_requests_apart() {
+    let upstream = Upstream::new(|request: Request<Incoming>| async move {
+        let kind = request.headers().get("x-kind").map_or("", |kind| kind.to_str().unwrap()).to_owned();
+        let fields = [("cache-control", "max-age=60"), ("etag", "\"a\""), ("vary", "x-kind")];
+        match request.headers().contains_key("if-none-match") {
+            true if kind == "one" => text(304, &fields, ""),
+            true => text(200, &fields, kind),
+            false => text(200, &fields[..2], kind),
+        }
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("v", upstream.address, cached(json!({})));
+    let get = async |kind: &str, said: &str| {
+        rig.get("/acme/v/a", &[("x-kind", kind), ("cache-control", said)]).await
+    };
+    assert_eq!(get("one", "").await.body, "one");
+    assert_eq!(get("two", "").await.body, "one", "nothing says that they differ");
+    assert!(get("one", "no-cache").await.header("cache-status").contains("fwd-status=304"));
+    let two = get("two", "").await;
+    assert!(two.header("cache-status").contains("fwd=vary-miss"), "{two:?}");
+    assert!(get("one", "").await.header("cache-status").contains("hit"));
+}
+
     let get = async |field: &str, value: &str| rig.get("/acme/c/a", &[(field, value)]).await;
     assert_eq!(get("cache-control", "only-if-cached").await.code(), "not_cached");
     assert_eq!(get("x", "y").await.body, "1");

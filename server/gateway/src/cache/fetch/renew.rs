@@ -17,6 +17,7 @@ use crate::cache::labels::{self, Tags};
 use crate::cache::rules::{Audience, Storable};
 use crate::cache::status::{Did, Forward, Kept, say};
 use crate::cache::stored::{Stored, Written, updated_headers};
+use crate::cache::vary::Selecting;
 use crate::pipeline::{Answer, Call};
 
 impl Asked<'_> {
@@ -44,7 +45,7 @@ impl Asked<'_> {
         let fresh = Arc::new(self.renewed(stored, headers, tags, plan, timing));
         let stage = if may_store { Stage::Stored(Arc::clone(&fresh)) } else { Stage::Uncacheable };
         if may_store {
-            self.put(&fresh);
+            self.put(stored, &fresh);
         }
         if let Some(flight) = flight {
             flight.is_now(stage);
@@ -68,7 +69,7 @@ impl Asked<'_> {
         } else {
             self.renewed(stored, stored.headers.clone(), None, stale, timing)
         };
-        self.put(&Arc::new(renewed));
+        self.put(stored, &Arc::new(renewed));
     }
 
     /// A stored response with other fields, and other tags where it has been given some.
@@ -89,9 +90,10 @@ impl Asked<'_> {
             labels: tags.map_or_else(|| stored.labels.clone(), |tags| self.labels_of(tags, audience)),
             status: stored.status,
             initial_age: freshness::initial_age(&headers, self.rule, SystemTime::now(), timing.took),
+            // The upstream may have come to name other fields.
+            selecting: Selecting::new(&headers, &self.rule.vary_headers, &self.headers),
             headers,
             body: stored.body.clone(),
-            selecting: stored.selecting.clone(),
             stamp: timing.stamp,
             arrived: self.now(),
             storable: plan,
@@ -101,7 +103,7 @@ impl Asked<'_> {
         }
     }
 
-    fn put(&self, stored: &Arc<Stored>) {
+    fn put(&self, old: &Stored, new: &Arc<Stored>) {
         let shared = self.keys.shared();
         let key = if *stored.key == *shared.bytes { shared } else { self.keys.own() };
         self.cache().put(key.hash, Arc::clone(stored), self.account());
