@@ -138,7 +138,7 @@ impl Asked<'_> {
         let (mut head, body) = fetched?;
         let timing = self.timing(stamp);
         if let Some(stored) = validating.filter(|_| head.status == StatusCode::NOT_MODIFIED) {
-            return Ok(self.validated(call, &stored, &head, timing, flight));
+            return Ok(self.validated(call, &stored, (&head, why), timing, flight));
         }
         if let Some(stored) = stored.filter(|_| self.head_only && head.status == StatusCode::OK) {
             self.described(&stored, &head, timing);

@@ -290,6 +290,13 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Why what is stored does not answer: it is not fresh, or fresh but not what the request asks for (RFC 9211 §2.2).
+    pub(super) fn why_not(&self, stored: &Stored, now: u64) -> Forward {
+        let validated = stored.storable.no_cache || self.distrust || self.is_too_old(stored, now);
+        let fresh = !validated && stored.age(now) < self.lifetime(stored);
+        if fresh { Forward::Request } else { Forward::Stale }
+    }
+
     /// Whether a stale response may be served at once while a new one is fetched.
     pub(super) fn may_refresh_behind(&self, stored: &Stored, now: u64) -> bool {
         let Storable { no_cache, must_revalidate, while_revalidate, .. } = stored.storable;

@@ -109,7 +109,8 @@ pub(crate) async fn serve(
             Ok(answer)
         }
         Found::Fresh(stored) | Found::Stale(stored) => {
-            without_tags(rule, Box::pin(asked.fetch(call, outbound, Some(stored), Forward::Stale)).await)
+            let why = asked.why_not(&stored, now);
+            without_tags(rule, Box::pin(asked.fetch(call, outbound, Some(stored), why)).await)
         }
         Found::Nothing(why) => without_tags(rule, Box::pin(asked.fetch(call, outbound, None, why)).await),
     }

@@ -143,10 +143,15 @@ async fn stored_responses_are_validated_and_clients_get_304() {
     assert_eq!((again.status.as_u16(), &again.body[..], again.header("x-time")), (200, &b"body"[..], "new"));
     let status = again.header("cache-status");
     assert!(status.starts_with("sluice; fwd=stale; fwd-status=304; stored; key="), "{status}");
+    let insisted = rig.get("/acme/v/a", &[("cache-control", "no-cache")]).await;
+    assert!(
+        insisted.header("cache-status").starts_with("sluice; fwd=request; fwd-status=304"),
+        "{insisted:?}"
+    );
     let same = rig.get("/acme/v/a", &[("if-none-match", "W/\"v1\"")]).await;
     assert_eq!((same.status.as_u16(), same.body.len(), same.header("etag")), (304, 0, "\"v1\""));
-    let outcomes: Vec<_> = rig.calls(3).await.iter().map(|call| call.cache).collect();
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == CacheOutcome::Revalidated).count(), 2);
+    let outcomes: Vec<_> = rig.calls(4).await.iter().map(|call| call.cache).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == CacheOutcome::Revalidated).count(), 3);
 
     let fresh = counting(&[("cache-control", "max-age=60"), ("etag", "\"f\"")]).await;
     rig.api("f", fresh.address, cached(json!({})));
@@ -737,3 +742,4 @@ async fn a_call_is_recorded_with_why_the_upstream_was_asked() {
         assert_eq!(call.cache, *wanted, "{method} {path} {headers:?}");
     }
 }
+        (Method::GET, "/acme/c/a", vec![("cache-control", "min-fresh=90")], CacheOutcome::Request),

@@ -210,7 +210,7 @@ async fn callers_are_told_the_key_by_which_people_find_what_they_were_answered_w
             "sluice; hit; ttl=",
             "sluice; hit; ttl=",
             "sluice; fwd=uri-miss; stored",
-            "sluice; fwd=stale; fwd-status=304; stored",
+            "sluice; fwd=request; fwd-status=304; stored",
         ]
     );
     // What was validated has the hits that it had before.

@@ -26,7 +26,7 @@ impl Asked<'_> {
         &self,
         call: &mut Call,
         stored: &Stored,
-        head: &response::Parts,
+        (head, why): (&response::Parts, Forward),
         timing: Timing,
         flight: Option<Flight>,
     ) -> Answer {
@@ -53,7 +53,7 @@ impl Asked<'_> {
         let mut head = self.head(&fresh, self.now());
         let status = Some(StatusCode::NOT_MODIFIED.as_u16());
         let kept = if may_store { Kept::Yes(fresh.digest) } else { Kept::No };
-        say(&mut head.headers, Did::Forwarded { why: Forward::Stale, status, kept });
+        say(&mut head.headers, Did::Forwarded { why, status, kept });
         self.conditioned(Answer::new(head, Origin::of(fresh.body.clone())))
     }
 
@@ -105,8 +105,8 @@ impl Asked<'_> {
 
     fn put(&self, old: &Stored, new: &Arc<Stored>) {
         let shared = self.keys.shared();
-        let key = if *stored.key == *shared.bytes { shared } else { self.keys.own() };
-        self.cache().put(key.hash, Arc::clone(stored), self.account());
-        self.share(stored);
+        let key = if *new.key == *shared.bytes { shared } else { self.keys.own() };
+        self.cache().put_instead(key.hash, Some(old), Arc::clone(new), self.account());
+        self.share(new);
     }
 }
