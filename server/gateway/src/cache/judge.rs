@@ -313,9 +313,11 @@ impl<'a> Asked<'a> {
     /// that it sends where somebody has said so (RFC 5861 §4).
     pub(super) fn may_replace(&self, stored: &Stored, fetched: &Outcome<(response::Parts, Fetched)>) -> bool {
         let Storable { no_cache, must_revalidate, if_error, .. } = stored.storable;
+        // The caller may accept more than the upstream and the policy offer.
+        let asked = self.directives.stale_if_error.map(Duration::from_secs);
         let most = match fetched {
-            Ok((head, _)) if matches!(head.status.as_u16(), 500 | 502 | 503 | 504) => if_error,
-            Err(failure) if failure.kind.is_upstream_down() => Some(if_error.unwrap_or(MAX_STALE)),
+            Ok((head, _)) if matches!(head.status.as_u16(), 500 | 502 | 503 | 504) => if_error.max(asked),
+            Err(failure) if failure.kind.is_upstream_down() => Some(if_error.unwrap_or(MAX_STALE)).max(asked),
             _ => None,
         };
         let forbidden = no_cache || must_revalidate || self.directives.no_cache || self.distrust;

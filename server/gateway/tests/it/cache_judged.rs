@@ -93,6 +93,10 @@ async fn what_is_stored_stands_in_for_an_error_where_neither_side_forbids_it() {
         ("max-age=100, stale-if-error=60, must-revalidate", "105", "", 500, false),
         ("max-age=100, stale-if-error=60, no-cache", "105", "", 500, false),
         ("max-age=100", "105", "", 500, false),
+        ("max-age=100", "105", "stale-if-error=60", 500, true),
+        ("max-age=100", "165", "stale-if-error=60", 500, false),
+        ("max-age=100, stale-if-error=2", "105", "stale-if-error=60", 500, true),
+        ("max-age=100, must-revalidate", "105", "stale-if-error=60", 500, false),
     ] {
         let (rig, _upstream) = stored((said, age), then).await;
         let seen = ask(&rig, directives).await;
