@@ -5,9 +5,11 @@ use std::ops::Range;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{
-    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use http::{HeaderMap, Method, StatusCode, response};
+
+use super::freshness::date;
 
 /// A part that a client asks for.
 #[derive(Clone, Debug)]
@@ -71,8 +73,11 @@ impl Wanted {
         if condition.as_bytes().starts_with(b"W/") {
             return false;
         }
-        let validator = if condition.as_bytes().starts_with(b"\"") { ETAG } else { LAST_MODIFIED };
-        stored.get(validator) == Some(condition)
+        if condition.as_bytes().starts_with(b"\"") {
+            return stored.get(ETAG) == Some(condition);
+        }
+        // What was made in the second of its last change may have changed again in that second (§8.8.2.2).
+        stored.get(LAST_MODIFIED) == Some(condition) && date(stored, &LAST_MODIFIED) < date(stored, &DATE)
     }
 }
 
@@ -264,17 +269,18 @@ mod tests {
 
     #[test]
     fn a_part_of_another_response_is_not_served() {
-        let stored: HeaderMap = [
-            (ETAG, HeaderValue::from_static("\"a\"")),
-            (LAST_MODIFIED, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT")),
-        ]
-        .into_iter()
-        .collect();
-        let meant = |condition: &'static str| {
-            let condition = Some(HeaderValue::from_static(condition));
-            Wanted { range: HeaderValue::from_static("bytes=0-0"), condition }.is_still_meant(&stored)
+        let (changed, later) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT");
+        let made = |date: &'static str| -> HeaderMap {
+            let fields = [(ETAG, "\"a\""), (LAST_MODIFIED, changed), (DATE, date)];
+            fields.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
         };
-        assert!(meant("\"a\"") && meant("Sun, 06 Nov 1994 08:49:37 GMT"));
-        assert!(!meant("\"b\"") && !meant("W/\"a\"") && !meant("Sun, 06 Nov 1994 08:49:38 GMT"));
+        let meant = |stored: &HeaderMap, condition: &'static str| {
+            let condition = Some(HeaderValue::from_static(condition));
+            Wanted { range: HeaderValue::from_static("bytes=0-0"), condition }.is_still_meant(stored)
+        };
+        let stored = made(later);
+        assert!(meant(&stored, "\"a\"") && meant(&stored, changed));
+        assert!(!meant(&stored, "\"b\"") && !meant(&stored, "W/\"a\"") && !meant(&stored, later));
+        assert!(!meant(&made(changed), changed), "it may have changed again in that second");
     }
 }
