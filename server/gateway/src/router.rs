@@ -43,6 +43,8 @@ struct Search<'r> {
     headers: &'r HeaderMap,
     /// Methods of routes that match but for the method.
     others: Vec<Method>,
+    /// Whatever the headers are, all routes are looked for: these.
+    all: Option<Vec<usize>>,
 }
 
 impl Router {
@@ -65,7 +67,7 @@ impl Router {
     /// Finds the route of a normalised path below the API's base (it starts with a slash).
     pub fn find(&self, routes: &[Route], path: &str, method: &Method, headers: &HeaderMap) -> Found {
         let Some(path) = path.strip_prefix('/') else { return Found::Nothing };
-        let mut search = Search { router: self, routes, method, headers, others: Vec::new() };
+        let mut search = Search { router: self, routes, method, headers, others: Vec::new(), all: None };
         if let Some(route) = search.below(0, path) {
             return Found::Route(route);
         }
@@ -76,6 +78,15 @@ impl Router {
         others.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         others.dedup();
         Found::OtherMethods(others)
+    }
+
+    /// The routes that requests with this method for a path may find, by their headers.
+    pub fn all(&self, routes: &[Route], path: &str, method: &Method) -> Vec<usize> {
+        let Some(path) = path.strip_prefix('/') else { return Vec::new() };
+        let (headers, all) = (&HeaderMap::new(), Some(Vec::new()));
+        let mut search = Search { router: self, routes, method, headers, others: Vec::new(), all };
+        search.below(0, path);
+        search.all.unwrap_or_default()
     }
 
     fn child(&mut self, node: usize, segment: &Segment) -> usize {
@@ -154,11 +165,15 @@ impl Search<'_> {
     fn end(&mut self, node: usize) -> Option<usize> {
         let ends = &self.router.nodes[node].ends;
         let routes = self.routes;
-        let matching = || ends.iter().copied().filter(|&index| has_headers(&routes[index], self.headers));
-        let with = |method: &Method| {
-            matching()
-                .find(|&index| routes[index].methods.is_empty() || routes[index].methods.contains(method))
+        let takes = |index: usize, method: &Method| {
+            routes[index].methods.is_empty() || routes[index].methods.contains(method)
         };
+        if let Some(all) = &mut self.all {
+            all.extend(ends.iter().copied().filter(|&index| takes(index, self.method)));
+            return None;
+        }
+        let matching = || ends.iter().copied().filter(|&index| has_headers(&routes[index], self.headers));
+        let with = |method: &Method| matching().find(|&index| takes(index, method));
         let found = with(self.method);
         // RFC 9110 §9.3.2: what can be got can be asked for its head.
         let found = if found.is_none() && self.method == Method::HEAD { with(&Method::GET) } else { found };

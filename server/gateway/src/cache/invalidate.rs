@@ -16,8 +16,7 @@ pub(crate) fn invalidate(call: &Call, authorised: &Authorised, status: StatusCod
     }
     forget(call, authorised, &authorised.matched.path, call.query());
     for name in [LOCATION, CONTENT_LOCATION] {
-        let named = response.get(name).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
-        if let Some(uri) = named {
+        if let Some(uri) = response.get(name).and_then(|value| named(authorised, value)) {
             for path in same_host(call, authorised, &uri) {
                 forget(call, authorised, &path, uri.query());
             }
@@ -25,11 +24,28 @@ pub(crate) fn invalidate(call: &Call, authorised: &Authorised, status: StatusCod
     }
 }
 
+/// What a field names, by itself or seen from the URL that was asked for (RFC 3986 §5.2). None: nothing else than that.
+pub(super) fn named(authorised: &Authorised, value: &HeaderValue) -> Option<Uri> {
+    let reference = value.to_str().ok()?.split('#').next().filter(|text| !text.is_empty())?;
+    let path = &*authorised.matched.path;
+    let absolute = if reference.starts_with("//") {
+        format!("http:{reference}")
+    } else if reference.starts_with('/') || reference.contains("://") {
+        reference.to_owned()
+    } else if reference.starts_with('?') {
+        format!("{path}{reference}")
+    } else {
+        let (folder, _) = path.rsplit_once('/')?;
+        format!("{folder}/{reference}")
+    };
+    absolute.parse().ok()
+}
+
 /// Forgets a URL as it stands, and by what belongs to the key of it.
 fn forget(call: &Call, authorised: &Authorised, path: &str, query: Option<&str>) {
     let api = &authorised.matched.api;
-    let rules = [authorised.cache_rule(), key::rule_of(api, path)];
-    let mut keys: Vec<_> = rules.into_iter().flatten().map(|rule| rule.query_key(query)).collect();
+    let rules = authorised.cache_rule().into_iter().chain(key::rules_of(api, path));
+    let mut keys: Vec<_> = rules.map(|rule| rule.query_key(query)).collect();
     if keys.is_empty() {
         return;
     }
@@ -44,23 +60,29 @@ fn forget(call: &Call, authorised: &Authorised, path: &str, query: Option<&str>)
 
 /// Its path below the API's base, when the URI is on the host that the client or the gateway asked.
 pub(super) fn same_host(call: &Call, authorised: &Authorised, uri: &Uri) -> Vec<String> {
+    let upstream = authorised.matched.route().upstream.as_ref();
+    let targets = || upstream.iter().flat_map(|upstream| &upstream.targets);
     if let Some(authority) = uri.authority() {
         let client = call.host.as_ref().is_some_and(|host| is_same(host, authority));
-        let upstream = authorised.matched.route().upstream.as_ref();
-        let target = upstream.is_some_and(|upstream| {
-            upstream.targets.iter().any(|target| is_same(&target.authority, authority))
-        });
-        if !client && !target {
+        if !client && !targets().any(|target| is_same(&target.authority, authority)) {
             return Vec::new();
         }
     }
     let Ok(whole) = path::normalise(uri.path()) else { return Vec::new() };
     let api = &authorised.matched.api;
     let base = format!("/{}/{}", api.tenant_slug, api.slug);
-    // The upstream may name it in its own space or in the gateway's: both are forgotten.
-    let below = whole.strip_prefix(base.as_str()).map(|rest| if rest.is_empty() { "/" } else { rest });
-    let below = below.filter(|rest| rest.starts_with('/'));
-    [Some(&*whole), below].into_iter().flatten().map(str::to_owned).collect()
+    // The upstream may name it in its own space or in the gateway's: all are forgotten.
+    let bases = targets().map(|target| &*target.base_path).chain([&*base, ""]);
+    let mut paths: Vec<_> = bases.filter_map(|base| below(&whole, base)).map(str::to_owned).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// What is left of a path below a base.
+fn below<'p>(path: &'p str, base: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(base)?;
+    Some(if rest.is_empty() { "/" } else { rest }).filter(|rest| rest.starts_with('/'))
 }
 
 /// Hosts have no case (RFC 3986 §6.2.2.1).

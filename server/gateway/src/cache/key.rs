@@ -14,7 +14,6 @@ use sluice_contract::ids::{ApiId, ApplicationId};
 use sluice_policies::cache::{CacheRule, Separate};
 
 use crate::compile::Api;
-use crate::router::Found;
 pub(super) use read::{Parts, application_of, read, route};
 
 /// The same in every thread, different in every process, so that nobody outside can aim at a bucket.
@@ -255,24 +254,25 @@ fn identity(who: Who<'_>, headers: &HeaderMap, separate: Separate) -> Option<Dig
     Some(hash.finalize().into())
 }
 
-/// Path and query of the URLs that a purge of `path` (`/items?page=2`) covers: as it stands, and by the query rule of the route
-/// that answers it.
+/// Path and query of the URLs that a purge of `path` (`/items?page=2`) covers: as it stands, and by the query rules of the routes
+/// that may answer it.
 pub fn purged_urls(api: Option<&Api>, target: &str) -> Vec<(String, String)> {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let Ok(path) = crate::pipeline::path::normalise(path) else { return Vec::new() };
-    let mut urls = vec![(path.to_string(), query.unwrap_or_default().to_owned())];
-    if let Some(rule) = api.and_then(|api| rule_of(api, &path)) {
-        urls.push((path.to_string(), rule.query_key(query).into_owned()));
-    }
-    urls.dedup();
-    urls
+    let as_it_stands = query.unwrap_or_default().to_owned();
+    let rules = api.into_iter().flat_map(|api| rules_of(api, &path));
+    let mut queries: Vec<String> = rules.map(|rule| rule.query_key(query).into_owned()).collect();
+    queries.push(as_it_stands);
+    queries.sort();
+    queries.dedup();
+    queries.into_iter().map(|query| (path.to_string(), query)).collect()
 }
 
-/// By which responses to `GET` of a path below the API's base are stored; None: they are not.
-pub(super) fn rule_of<'a>(api: &'a Api, path: &str) -> Option<&'a CacheRule> {
-    let found = api.router.find(&api.routes, path, &http::Method::GET, &http::HeaderMap::new());
-    let Found::Route(index) = found else { return None };
-    api.routes[index].policies.cache.as_ref()
+/// By which responses to `GET` of a path below the API's base are stored, whatever headers the request had.
+pub(super) fn rules_of<'a>(api: &'a Api, path: &str) -> impl Iterator<Item = &'a CacheRule> {
+    let path = crate::pipeline::path::for_matching(path);
+    let routes = api.router.all(&api.routes, &path, &http::Method::GET);
+    routes.into_iter().filter_map(|index| api.routes[index].policies.cache.as_ref())
 }
 
 #[cfg(test)]

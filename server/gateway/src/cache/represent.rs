@@ -1,12 +1,12 @@
 //! Responses to changes that are what their URL stands for from now on: they may take the place of what is stored.
 
 use http::header::{CONTENT_LOCATION, ETAG, EXPIRES, LOCATION};
-use http::{Method, StatusCode, Uri, response};
+use http::{Method, StatusCode, response};
 use sluice_policies::cache::{CacheRule, WriteThrough};
 
 use super::directives::Directives;
 use super::fetch::{Timing, said};
-use super::invalidate::same_host;
+use super::invalidate::{self, same_host};
 use super::judge::Asked;
 use super::status::Forward;
 use crate::pipeline::{Answer, Authorised, Call, Fetched};
@@ -27,8 +27,7 @@ pub(super) fn does(
 ) -> bool {
     let named = head.headers.get(CONTENT_LOCATION);
     let names_own = || {
-        let named = named.and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
-        named.is_some_and(|uri| {
+        named.and_then(|value| invalidate::named(authorised, value)).is_some_and(|uri| {
             let same_query = uri.query().unwrap_or_default() == call.query().unwrap_or_default();
             same_query
                 && same_host(call, authorised, &uri).iter().any(|path| **path == *authorised.matched.path)

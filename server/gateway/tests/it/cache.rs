@@ -162,11 +162,6 @@ async fn stored_responses_are_validated_and_clients_get_304() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_may_ask_for_more_than_the_cache_has() {
-    let upstream = counting(&[("cache-control", "max-age=60"), ("age", "10")]).await;
-    let mut rig = Rig::start();
-    rig.api("c", upstream.address, cached(json!({})));
-#[tokio::test(flavor = "multi_thread")]
 async fn a_validation_may_bring_other_fields_that_tell_requests_apart() {
     let upstream = Upstream::new(|request: Request<Incoming>| async move {
         let kind = request.headers().get("x-kind").map_or("", |kind| kind.to_str().unwrap()).to_owned();
@@ -191,6 +186,11 @@ async fn a_validation_may_bring_other_fields_that_tell_requests_apart() {
     assert!(get("one", "").await.header("cache-status").contains("hit"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_may_ask_for_more_than_the_cache_has() {
+    let upstream = counting(&[("cache-control", "max-age=60"), ("age", "10")]).await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(json!({})));
     let get = async |field: &str, value: &str| rig.get("/acme/c/a", &[(field, value)]).await;
     assert_eq!(get("cache-control", "only-if-cached").await.code(), "not_cached");
     assert_eq!(get("x", "y").await.body, "1");
@@ -502,6 +502,7 @@ async fn what_is_forgotten_is_what_a_change_names_on_the_same_host() {
     let mut rig = Rig::start();
     rig.api("u", upstream.address, cached(json!({})));
     let target = format!("http://{}/b", upstream.address);
+    let network_path = format!("//{}/b#top", upstream.address);
     for (method, named, own_forgotten, named_forgotten) in [
         (Method::POST, "", true, false),
         (Method::OPTIONS, "/b", false, false),
@@ -510,6 +511,11 @@ async fn what_is_forgotten_is_what_a_change_names_on_the_same_host() {
         (Method::POST, "/acme/ub", true, false),
         (Method::POST, "http://GATEWAY.test/acme/u/b", true, true),
         (Method::POST, &target, true, true),
+        (Method::POST, &network_path, true, true),
+        (Method::POST, "b", true, true),
+        (Method::POST, "x/../b", true, true),
+        (Method::POST, "?b", true, false),
+        (Method::POST, "//elsewhere.test/b", true, false),
         (Method::POST, "http://elsewhere.test/b", true, false),
         (Method::POST, "http://elsewhere.test/acme/u/b", true, false),
     ] {
@@ -522,6 +528,16 @@ async fn what_is_forgotten_is_what_a_change_names_on_the_same_host() {
     let root = rig.get("/acme/u", &[]).await.body;
     rig.send(Method::POST, "/acme/u/a", &[("x-named", "/acme/u")], "").await;
     assert_ne!(rig.get("/acme/u", &[]).await.body, root, "the API's base itself");
+    let below =
+        json!([{ "name": "main", "targets": [{ "url": format!("http://{}/v1/", upstream.address) }] }]);
+    let mut settings = cached(json!({}));
+    settings["upstreams"] = below;
+    rig.api("below", upstream.address, settings);
+    for (named, forgotten) in [("/v1/b", true), ("/v1b", false), ("/v2/b", false)] {
+        let before = rig.get("/acme/below/b", &[]).await.body;
+        rig.send(Method::POST, "/acme/below/a", &[("x-named", named)], "").await;
+        assert_eq!(rig.get("/acme/below/b", &[]).await.body != before, forgotten, "{named}");
+    }
 }
 
 /// Which headers the request carried that what is stored was got by is not known of a change.
@@ -533,7 +549,7 @@ async fn a_change_forgets_the_url_as_it_stands_beside_what_belongs_to_the_key_of
     let with_query = json!([{ "type": "cache", "settings": {} }]);
     let routes = json!({ "routes": [
         { "id": "two", "path": "/{*path}", "headers": [{ "name": "x-two" }], "policies": with_query },
-        { "id": "one", "path": "/{*path}", "policies": without_query },
+        { "id": "one", "path": "/{*path}", "policies": without_query.clone() },
     ] });
     rig.api("h", upstream.address, routes);
     let get = async |headers: &[(&str, &str)]| rig.get("/acme/h/a?x=1", headers).await.body;
@@ -542,6 +558,16 @@ async fn a_change_forgets_the_url_as_it_stands_beside_what_belongs_to_the_key_of
     rig.send(Method::PUT, "/acme/h/a?x=1", &[], "x").await;
     assert_ne!(get(&[]).await, one);
     assert_ne!(get(&[("x-two", "")]).await, two);
+    let routes = json!({ "routes": [
+        { "id": "two", "path": "/{*path}", "methods": ["GET"], "headers": [{ "name": "x-two" }], "policies": without_query },
+        { "id": "one", "path": "/{*path}" },
+    ] });
+    rig.api("only", upstream.address, routes);
+    let get = async || rig.get("/acme/only//a?x=1", &[("x-two", "")]).await.body;
+    let before = get().await;
+    assert_eq!(get().await, before);
+    rig.send(Method::PUT, "/acme/only//a?y=2", &[], "x").await;
+    assert_ne!(get().await, before, "whatever headers it was got by");
 }
 
 /// Each operation is a route of its own, and the policy is attached to that which reads.
@@ -722,6 +748,7 @@ async fn a_call_is_recorded_with_why_the_upstream_was_asked() {
         (Method::GET, "/acme/c/a", vec![], CacheOutcome::Hit),
         (Method::GET, "/acme/c/a", vec![("x-kind", "other")], CacheOutcome::VaryMiss),
         (Method::GET, "/acme/c/a", vec![("cache-control", "no-cache")], CacheOutcome::Request),
+        (Method::GET, "/acme/c/a", vec![("cache-control", "min-fresh=90")], CacheOutcome::Request),
         (Method::GET, "/acme/c/a", vec![("cache-control", "no-store")], CacheOutcome::Bypass),
         (Method::GET, "/acme/c/b", vec![("cache-control", "only-if-cached")], CacheOutcome::Miss),
         (Method::GET, "/acme/c/stale", vec![], CacheOutcome::Miss),
@@ -742,4 +769,3 @@ async fn a_call_is_recorded_with_why_the_upstream_was_asked() {
         assert_eq!(call.cache, *wanted, "{method} {path} {headers:?}");
     }
 }
-        (Method::GET, "/acme/c/a", vec![("cache-control", "min-fresh=90")], CacheOutcome::Request),
