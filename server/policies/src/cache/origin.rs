@@ -58,8 +58,9 @@ impl TtlRule {
         }
         problems.extend(status_problems(statuses, &format!("{pointer}/statuses")));
         for (i, method) in methods.iter().enumerate() {
-            if !matches!(method.as_str(), "GET" | "HEAD" | "POST") {
-                let message = format!("Responses to `{method}` are not stored: only to GET, HEAD and POST.");
+            // What HEAD is answered with is stored for GET.
+            if !matches!(method.as_str(), "GET" | "POST") {
+                let message = format!("Responses to `{method}` are not stored: only to GET and POST.");
                 problems.push(FieldProblem::new(format!("{pointer}/methods/{i}"), "invalid_method", message));
             }
         }

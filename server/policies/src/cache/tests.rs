@@ -83,11 +83,11 @@ fn what_cannot_be_stored_or_bounded_is_refused() {
         ["/settings/ttl_s", "/settings/min_ttl_s", "/settings/jitter_percent", "/settings/statuses/1"]
     );
     let rules = serde_json::json!({ "ttl_rules": [
-        { "statuses": [304], "methods": ["PUT"], "content_types": ["json", "a/b c", "image/*"], "ttl_s": 31_536_001 },
+        { "statuses": [304], "methods": ["PUT", "GET", "HEAD", "POST"], "content_types": ["json", "a/b c", "image/*"], "ttl_s": 31_536_001 },
     ] });
     let problems = crate::validate("cache", PolicyScope::Api, &rules);
     let pointers: Vec<_> = problems.iter().map(|p| p.pointer.as_str()).collect();
-    let expected = ["ttl_s", "statuses/0", "methods/0", "content_types/0", "content_types/1"]
+    let expected = ["ttl_s", "statuses/0", "methods/0", "methods/2", "content_types/0", "content_types/1"]
         .map(|at| format!("/settings/ttl_rules/0/{at}"));
     assert_eq!(pointers, expected);
 }
