@@ -116,6 +116,7 @@ export const reusing = [
     section: '4.2', level: 'MUST NOT', says: 'let local time zones count; other zones than GMT SHOULD be invalid',
     tests: { 'a date of another zone has expired': async (given) => void (await given({ expires: at(36_000).replace('GMT', 'CET') }).isNotReused()) },
   },
+  { section: '4.2', level: 'MUST', says: 'keep an `Expires` that its clock cannot hold as the nearest time before it', because: 'the clock of a gateway is finer than dates are' },
   {
     section: '4.2.1', level: 'MUST', says: 'take `s-maxage` before `max-age` before `Expires` before a guess',
     tests: {

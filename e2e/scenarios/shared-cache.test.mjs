@@ -134,7 +134,7 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
 
     await ada.open(`/gateways/${(await read(two)).id}`);
     await panel('Second level of the cache').getByText('up', { exact: true }).waitFor();
-    for (const text of ['Hit ratio', 'Queue', 'Server\'s memory']) await panel('Second level of the cache').getByText(text).waitFor();
+    for (const text of ['Hit ratio', 'Queue', 'Server\'s memory', 'Server\'s hits', 'Server\'s evictions', 'Server\'s operations', 'kB/s in and out', 'Server\'s CPU time']) await panel('Second level of the cache').getByText(text).waitFor();
     const history = await eventually('a sample is taken', async () => {
       const { points } = await fleet.scene.admin.get(`${fleet.scene.base}/gateways/${(await read(two)).id}/second-level`);
       return points.find(({ did }) => did?.hits > 0 && did.answer_us > 0);
