@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use sluice_contract::calls::CacheOutcome;
 use sluice_contract::ids::IncarnationId;
 
 use super::conditional::Conditions;
@@ -41,8 +40,7 @@ impl Asked<'_> {
         if let Some(flight) = flight {
             flight.is_now(Stage::Stored(Arc::clone(&stored)));
         }
-        let fresh = stored.age(now) <= self.lifetime(&stored);
-        call.cache = if fresh { CacheOutcome::Hit } else { CacheOutcome::Stale };
+        call.cache = self.outcome(&stored, now);
         Some(Shared::Usable(Box::new(self.answer_from(&stored, now, true, HeaderMap::new()))))
     }
 
@@ -52,13 +50,10 @@ impl Asked<'_> {
         self.cache().second_level()?;
         self.headers.clone_from(headers);
         self.conditions = Conditions::take(&mut self.headers);
-        if let Some(Shared::Usable(answer)) = self.second_level(call, None).await {
-            return Some(*answer);
+        match self.second_level(call, None).await {
+            Some(Shared::Usable(answer)) => Some(*answer),
+            Some(Shared::Stale(_)) | None => None,
         }
-        // The request goes on as it came.
-        self.headers = HeaderMap::new();
-        self.conditions = Conditions::default();
-        None
     }
 
     async fn take_over(&self) -> Option<Arc<Stored>> {
