@@ -21,7 +21,6 @@ use sluice_contract::link::SecondLevelDisk;
 use tokio::sync::Semaphore;
 
 use super::Location;
-use super::era::Era;
 use super::seal::Seal;
 use super::server::{Failure, Found, Wrote};
 use super::settings::SecondLevelSettings;
@@ -172,10 +171,6 @@ impl Disk {
         Err(Failure::Refused("the disk did not take it".to_owned()))
     }
 
-    pub(super) fn begin(&self, location: &Location, era: &Era) {
-        self.0.changes.begin(location, *era);
-    }
-
     /// Reads something there, past what is in memory of it.
     pub(super) async fn ping(&self) -> Result<(), Failure> {
         let open = Arc::clone(&self.0);
@@ -271,4 +266,64 @@ impl EvictionPicker for Evicted {
 
 fn key(location: &Location, field: &[u8]) -> Vec<u8> {
     [&location.0[..], field].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_contract::ids::{ApiId, EnvironmentId, IncarnationId};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const FIELD: &[u8] = &[7; 32];
+
+    /// The smallest there is, with a place in it.
+    async fn smallest() -> (TempDir, Disk, Location) {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = SecondLevelSettings::new(vec![format!("disk:{}", folder.path().display())]);
+        let settings = SecondLevelSettings { disk_max_bytes: 64 << 20, ..settings };
+        let disk = Disk::open(&settings, folder.path()).await.unwrap();
+        (folder, disk, Location::new(EnvironmentId::generate(), ApiId::generate(), "/", b""))
+    }
+
+    async fn write(disk: &Disk, location: &Location, value: &[u8]) -> Result<Wrote, Failure> {
+        let incarnation = IncarnationId::generate();
+        let origin = Origin { incarnation, position: 1, boot: 1, at: 1, begun_ms: 1, made_ms: 1 };
+        disk.write(location, &[(FIELD, value)], 60, &origin).await
+    }
+
+    async fn length(disk: &Disk, location: &Location) -> Option<usize> {
+        disk.read(location, &[FIELD]).await.unwrap().values.remove(0).map(|value| value.len())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_largest_value_finds_room_and_a_larger_one_is_refused_at_once() {
+        let (_folder, disk, location) = smallest().await;
+        let largest = BUFFER - PAGE - AROUND - HEAD;
+        let refused = write(&disk, &location, &vec![1; largest + 1]).await;
+        assert!(matches!(refused, Err(Failure::TooLarge)), "{refused:?}");
+        assert_eq!(length(&disk, &location).await, None);
+        assert_eq!(write(&disk, &location, &vec![1; largest]).await.unwrap(), Wrote::Done);
+        assert_eq!(length(&disk, &location).await, Some(largest));
+        disk.close().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_disk_that_took_nothing_is_left_alone_for_a_while() {
+        let (_folder, disk, location) = smallest().await;
+        *disk.0.refused.lock() = Some(Instant::now());
+        assert!(matches!(write(&disk, &location, b"x").await, Err(Failure::Refused(_))));
+        *disk.0.refused.lock() = Instant::now().checked_sub(REST);
+        assert_eq!(write(&disk, &location, b"x").await.unwrap(), Wrote::Done);
+        disk.close().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_folder_that_cannot_be_read_any_more_does_not_answer() {
+        let (folder, disk, location) = smallest().await;
+        assert_eq!(write(&disk, &location, b"x").await.unwrap(), Wrote::Done);
+        disk.ping().await.unwrap();
+        folder.close().unwrap();
+        assert!(matches!(disk.ping().await, Err(Failure::Lost(_))));
+    }
 }
