@@ -385,3 +385,6 @@ fn variant(base: &Field, selecting: &Selecting) -> Field {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests;

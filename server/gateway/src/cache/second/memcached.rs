@@ -227,3 +227,34 @@ fn refused(reply: Reply) -> Failure {
         Reply::Values(_) | Reply::Figures(_) => "it answers another question".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sluice_contract::ids::{ApiId, EnvironmentId, IncarnationId};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_larger_than_the_largest_item_is_not_even_sent() {
+        let nobody = SecondLevelSettings::new(vec!["memcached://127.0.0.1:1".to_owned()]);
+        let memcached = Memcached::new(&nobody).unwrap();
+        let location = Location::new(EnvironmentId::generate(), ApiId::generate(), "/", b"");
+        let incarnation = IncarnationId::generate();
+        let origin = Origin { incarnation, position: 1, boot: 1, at: 1, begun_ms: 1, made_ms: 1 };
+        for (size, is_sent) in [(USUAL_LARGEST - AROUND, true), (USUAL_LARGEST - AROUND + 1, false)] {
+            let fields: [(&[u8], &[u8]); 2] = [(b"a", b"small"), (b"b", &vec![0; size])];
+            let failure = memcached.write(&location, &fields, 60, &origin).await.unwrap_err();
+            assert_eq!(matches!(failure, Failure::Lost(_)), is_sent, "{failure}");
+            assert_eq!(matches!(failure, Failure::TooLarge), !is_sent, "{failure}");
+        }
+    }
+
+    #[test]
+    fn only_stored_is_stored_and_too_large_is_told_from_other_refusals() {
+        let refused = |text: &str| stored(Reply::Refused(text.into())).unwrap_err();
+        assert!(stored(Reply::Line("STORED".into())).is_ok());
+        assert!(matches!(stored(Reply::Line("NOT_STORED".into())), Err(Failure::Refused(_))));
+        assert!(matches!(refused("SERVER_ERROR object too large for cache"), Failure::TooLarge));
+        assert!(matches!(refused("SERVER_ERROR out of memory storing object"), Failure::Refused(_)));
+    }
+}

@@ -127,7 +127,8 @@ mod tests {
             for seal in seals() {
                 let framed = seal.close(b"here", payload.clone()).unwrap();
                 prop_assert_eq!(seal.open(b"here", &framed), Ok(payload.clone()));
-                prop_assert!(seal.open(b"there", &framed).is_err());
+                prop_assert!(seal.open(b"else", &framed).is_err());
+                prop_assert!(seal.open(b"elsewhere", &framed).is_err());
             }
         }
 
@@ -164,5 +165,46 @@ mod tests {
         assert_eq!(encrypting.open(b"here", &plain.close(b"here", small).unwrap()), Err(Unusable::Key));
         assert_eq!(Seal::new(Some(&[8; 32]), 64).open(b"here", &encrypted), Err(Unusable::Damaged));
         assert_eq!(plain.open(b"here", &[VERSION + 1, 0]), Err(Unusable::Version));
+    }
+
+    #[test]
+    fn only_what_is_long_enough_and_becomes_shorter_is_compressed() {
+        let [seal, ..] = seals();
+        let flags = |payload: Vec<u8>| seal.close(b"here", payload).unwrap()[1];
+        assert_eq!((flags(vec![b'x'; 64]), flags(vec![b'x'; 65])), (0, COMPRESSED));
+        let random: Vec<u8> = (0..4_u8).flat_map(|number| Sha256::digest([number])).collect();
+        assert_eq!(flags(random), 0);
+    }
+
+    #[test]
+    fn what_would_unpack_to_more_than_any_value_has_is_refused() {
+        let [seal, ..] = seals();
+        let opened = |size: usize| {
+            let framed = seal.close(b"here", vec![0; size]).unwrap();
+            assert!(framed.len() < size / 100);
+            seal.open(b"here", &framed).map(|payload| payload.len())
+        };
+        assert_eq!((opened(MOST), opened(MOST + 1)), (Ok(MOST), Err(Unusable::Damaged)));
+    }
+
+    #[test]
+    fn a_check_is_of_the_head_the_place_and_the_payload_and_of_where_each_ends() {
+        let whole = check(b"ab", [VERSION, 0], b"c");
+        for other in [
+            check(b"ab", [VERSION, COMPRESSED], b"c"),
+            check(b"xb", [VERSION, 0], b"c"),
+            check(b"ab", [VERSION, 0], b"x"),
+            check(b"a", [VERSION, 0], b"bc"),
+        ] {
+            assert_ne!(other, whole);
+        }
+    }
+
+    #[test]
+    fn a_flag_that_is_not_known_is_of_another_version() {
+        let [_, plain, _] = seals();
+        let flags = ENCRYPTED << 1;
+        let framed = [&[VERSION, flags][..], &check(b"here", [VERSION, flags], b"x"), b"x"].concat();
+        assert_eq!(plain.open(b"here", &framed), Err(Unusable::Version));
     }
 }
