@@ -114,6 +114,10 @@ async fn an_unsafe_method_and_purges_of_another_life_keep_old_copies_from_being_
     .await;
     restore(&mut connection);
     assert_eq!(a.get("/acme/s/a", &[]).await.body, "3", "the method is newer than the copy");
+    written(&a, 2).await;
+    // From here on nothing tells that the URL has changed.
+    let eras: Vec<Vec<u8>> = connection.keys("changed:*").unwrap();
+    assert_eq!(connection.del(eras), Ok(1));
 
     // A gateway that has just begun knows of no purge before: what is older is not believed.
     restore(&mut connection);
@@ -123,6 +127,7 @@ async fn an_unsafe_method_and_purges_of_another_life_keep_old_copies_from_being_
     late.shared.know_purges_from(100);
     assert_eq!(late.get("/acme/s/a", &[]).await.body, "4");
     assert_eq!(health(&late).outdated, 1);
+    written(&late, 1).await;
     // Nor is what belongs to another journal, or another environment.
     restore(&mut connection);
     let mut restored = Fleet { incarnation: IncarnationId::generate(), ..Fleet::new() };
@@ -131,6 +136,7 @@ async fn an_unsafe_method_and_purges_of_another_life_keep_old_copies_from_being_
     other.adopt(&a, "s", api);
     other.api("s", upstream.address, cached(json!({})));
     assert_eq!(other.get("/acme/s/a", &[]).await.body, "5");
+    written(&other, 1).await;
     let mut elsewhere = Fleet { incarnation: fleet.incarnation, ..Fleet::new() }.gateway(&settings);
     elsewhere.adopt(&a, "s", api);
     elsewhere.api("s", upstream.address, cached(json!({})));
@@ -223,6 +229,43 @@ async fn wrong_data_is_a_miss_and_is_counted() {
         assert_eq!((health(&c).errors, health(&c).state), (1, SecondLevelState::Up));
         let _: () = connection.flushall().unwrap();
     }
+
+    // Something says when the URL has changed that cannot be read: nothing of it is believed.
+    let first = a.get("/acme/w/era", &[]).await.body;
+    written(&a, 5).await;
+    for location in connection.keys::<_, Vec<String>>("sluice:*").unwrap() {
+        let _: () = connection.set(format!("changed:{{{location}}}"), "nonsense").unwrap();
+    }
+    let mut b = fleet.gateway(&settings);
+    b.adopt(&a, "w", api);
+    b.api("w", upstream.address, cached(json!({})));
+    assert_ne!(b.get("/acme/w/era", &[]).await.body, first);
+    assert_eq!((health(&b).misses, health(&b).damaged), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_a_url_expire_and_past_the_most_of_them_all_go() {
+    let redis = Server::redis(&[]).await;
+    let upstream = counting().await;
+    let mut a = Fleet::new().gateway(&Fleet::patient(redis.url()));
+    a.api("s", upstream.address, cached(json!({})));
+    a.get("/acme/s/a", &[]).await;
+    written(&a, 1).await;
+    let mut connection = redis.client();
+    let locations: Vec<Vec<u8>> = connection.keys("sluice:*").unwrap();
+    let [location] = &locations[..] else { panic!("one URL") };
+    let seconds: i64 = connection.ttl(location).unwrap();
+    assert!((50..=60).contains(&seconds), "{seconds}");
+    // One short of the most.
+    for number in 1..255 {
+        let _: () = connection.hset(location, number, "x").unwrap();
+    }
+    a.get("/acme/s/a", &[("authorization", "ann")]).await;
+    written(&a, 2).await;
+    assert_eq!(connection.hlen(location), Ok(256));
+    a.get("/acme/s/a", &[("authorization", "bob")]).await;
+    written(&a, 3).await;
+    assert_eq!(connection.exists(location), Ok(false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -478,7 +478,7 @@ impl Drop for Small {
 async fn a_disk_that_is_full_takes_nothing_fails_no_call_and_is_used_again_when_there_is_room() {
     let Some(small) = Small::new(6 << 20) else { return };
     let lives = Lives::on(&small.0.path().join("cache"), large().await);
-    let (rig, _) = lives.first().await;
+    let (rig, api) = lives.first().await;
     let mut number = 0;
     eventually("it is full", || {
         let from = number;
@@ -493,6 +493,12 @@ async fn a_disk_that_is_full_takes_nothing_fails_no_call_and_is_used_again_when_
     .await;
     assert_eq!(health(&rig).state, SecondLevelState::Up, "what it has is read still");
     ask(&rig, 0..number).await;
+    assert_eq!(copy(&rig, api, "/0").await, CopyState::Fresh);
+    eventually("what is fetched anew takes the old one's place even if it finds none", || async {
+        rig.get("/acme/d/0", &[("cache-control", "no-cache")]).await;
+        copy(&rig, api, "/0").await == CopyState::Absent
+    })
+    .await;
     small.resize("size=64m");
     let before = health(&rig).written;
     eventually("it is used again", || {

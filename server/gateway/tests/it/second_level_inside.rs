@@ -4,11 +4,14 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::json;
-use sluice_contract::ids::ApiId;
+use sluice_contract::ids::{ApiId, WarmJobId};
 use sluice_contract::journal::{Change, Purge, PurgeScope};
 use sluice_contract::link::SecondLevelState;
+use sluice_contract::questions::{Ask, Reply};
 use sluice_contract::rest::cache::{CopyState, SecondLevelCopy};
+use sluice_contract::warming::{AsCallers, Pace, WarmAnswer, WarmAsk, WarmJob};
 use sluice_gateway::cache::SecondLevelSettings;
+use sluice_gateway::questions::answer;
 
 use crate::cache_explained::explain;
 use crate::cache_inside::look_up;
@@ -198,4 +201,39 @@ async fn of_many_copies_the_first_are_looked_at_and_without_a_second_level_none(
     alone.get("/acme/k/a", &[]).await;
     let told = look_up(&alone, api, "/a", alone.tenant).await;
     assert_eq!((told.entries.len(), told.asked, &told.entries[0].copy), (1, None, &None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_warming_takes_from_another_gateways_copies_is_told_as_taken_over() {
+    for server in each_kind().await {
+        let upstream = counting().await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (a, api) = join(&fleet, &settings, None, &upstream);
+        a.get("/acme/k/a", &[]).await;
+        written(&a, 1).await;
+        let (b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        let address = Some("http://gateway.test".to_owned());
+        let warm = WarmJob {
+            api,
+            position: 0,
+            targets: vec!["/a".to_owned()],
+            as_callers: AsCallers { address, headers: Vec::new() },
+            renew_s: 0,
+            pace: Pace { per_second: 1_000, concurrency: 1 },
+            within_ms: 20_000,
+        };
+        let job = WarmJobId::generate();
+        let ask = |what| answer(&b.shared, b.tenant, Ask::Warm { job, what });
+        ask(WarmAsk::Begin(Box::new(warm))).await;
+        eventually("it is taken over", || async {
+            let Reply::Warm { answer: WarmAnswer::Done(report) } = ask(WarmAsk::Look).await else {
+                return false;
+            };
+            assert_eq!((report.taken_over, report.done()), (1, 1), "{report:?}");
+            true
+        })
+        .await;
+        assert_eq!(upstream.count(), 1);
+    }
 }

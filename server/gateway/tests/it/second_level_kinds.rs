@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::json;
+use sluice_contract::calls::CacheOutcome;
 use sluice_contract::ids::ApiId;
-use sluice_contract::journal::PurgeScope;
+use sluice_contract::journal::{Change, Purge, PurgeScope};
 use sluice_contract::link::SecondLevelState;
 use sluice_gateway::cache::SecondLevelSettings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -177,12 +178,13 @@ async fn heads_parts_and_conditions_are_answered_from_what_another_gateway_has_f
         a.get("/acme/k/a", &[]).await;
         written(&a, 1).await;
         type Asked<'a> = (Method, &'a [(&'a str, &'a str)], u16, &'a str);
-        let requests: [Asked<'_>; 5] = [
+        let requests: [Asked<'_>; 6] = [
             (Method::HEAD, &[], 200, ""),
             (Method::GET, &[("range", "bytes=2-4")], 206, "234"),
             (Method::GET, &[("range", "bytes=7-")], 206, "789"),
             (Method::GET, &[("cache-control", "only-if-cached")], 200, "0123456789"),
             (Method::GET, &[("if-none-match", "\"e\"")], 304, ""),
+            (Method::GET, &[("cache-control", "only-if-cached"), ("if-none-match", "\"e\"")], 304, ""),
         ];
         for (method, headers, status, body) in requests {
             // One that has nothing in memory.
@@ -202,6 +204,111 @@ async fn heads_parts_and_conditions_are_answered_from_what_another_gateway_has_f
         assert!(part.header("cache-status").contains("fwd=bypass") && upstream.count() == 2);
         assert_eq!(rig.send(Method::HEAD, "/acme/k/b", &[], "").await.status.as_u16(), 200);
         assert_eq!(upstream.count(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_upstream_has_confirmed_is_handed_on_anew() {
+    for server in each_kind().await {
+        let upstream = Upstream::new(|request| async move {
+            match request.headers().contains_key("if-none-match") {
+                false => text(200, &[("cache-control", "max-age=60"), ("etag", "\"e\"")], "x"),
+                true => text(304, &[("cache-control", "max-age=600"), ("etag", "\"e\"")], ""),
+            }
+        })
+        .await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (a, api) = join(&fleet, &settings, None, &upstream);
+        a.get("/acme/k/a", &[]).await;
+        written(&a, 1).await;
+        assert_eq!(a.get("/acme/k/a", &[("cache-control", "no-cache")]).await.body, "x");
+        written(&a, 2).await;
+        let (b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        let seen = b.get("/acme/k/a", &[]).await;
+        assert!(is_shared(&seen) && seen.body == "x", "{seen:?}");
+        assert_eq!((seen.header("cache-control"), upstream.count()), ("max-age=600", 2));
+    }
+}
+
+fn soft(scope: PurgeScope) -> Change {
+    let Change::Purge(hard) = purge(scope) else { panic!("no purge") };
+    Change::Purge(Purge { soft: true, ..hard })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_a_copy_of_another_gateway_answers_is_recorded_as_a_hit_or_as_stale() {
+    for server in each_kind().await {
+        let upstream = counting().await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (a, api) = join(&fleet, &settings, None, &upstream);
+        a.get("/acme/k/a", &[]).await;
+        written(&a, 1).await;
+        for (purged, outcome) in [(false, CacheOutcome::Hit), (true, CacheOutcome::Stale)] {
+            let (mut rig, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+            if purged {
+                rig.apply(soft(PurgeScope::Api { api }));
+            }
+            assert!(is_shared(&rig.get("/acme/k/a", &[("cache-control", "max-stale")]).await));
+            assert_eq!(rig.calls(1).await[0].cache, outcome);
+        }
+        assert_eq!(upstream.count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_behind_a_stale_answer_takes_what_another_gateway_has_fetched_meanwhile() {
+    for server in each_kind().await {
+        let count = Arc::new(AtomicUsize::new(0));
+        let upstream = Upstream::new(move |_| {
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            let fields = [("cache-control", "max-age=60, stale-while-revalidate=60")];
+            async move { text(200, &fields, number.to_string()) }
+        })
+        .await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (mut a, api) = join(&fleet, &settings, None, &upstream);
+        let (mut b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        assert_eq!(a.get("/acme/k/a", &[]).await.body, "1");
+        let purge = soft(PurgeScope::Api { api });
+        a.apply(purge.clone());
+        b.apply(purge);
+        assert_eq!(b.get("/acme/k/a", &[("cache-control", "no-cache")]).await.body, "2");
+        written(&b, 1).await;
+        let stale = a.get("/acme/k/a", &[]).await;
+        assert!(stale.body == "1" && stale.header("cache-status").contains("hit"), "{stale:?}");
+        eventually("the next is there", || async { a.get("/acme/k/a", &[]).await.body == "2" }).await;
+        assert_eq!(upstream.count(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_are_made_of_what_another_gateway_has_fetched_where_the_policy_asks_and_a_url_names_it() {
+    for server in each_kind().await {
+        let upstream = counting().await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let [with, without] = [true, false]
+            .map(|make_etags| cached(json!({ "make_etags": make_etags, "post_max_body_bytes": 10 })));
+        let mut a = fleet.gateway(&settings);
+        let api = a.api("k", upstream.address, with.clone());
+        a.get("/acme/k/a", &[]).await;
+        a.send(Method::POST, "/acme/k/a", &[], "question").await;
+        written(&a, 2).await;
+        let tag = a.get("/acme/k/a", &[]).await.header("etag").to_owned();
+        assert!(tag.starts_with("\"sluice-"), "{tag}");
+        for (definition, expected) in [(with, &*tag), (without, "")] {
+            let mut rig = fleet.gateway(&settings);
+            rig.adopt(&a, "k", api);
+            rig.api("k", upstream.address, definition);
+            let seen = rig.get("/acme/k/a", &[]).await;
+            assert_eq!((is_shared(&seen), seen.header("etag")), (true, expected));
+            let answer = rig.send(Method::POST, "/acme/k/a", &[], "question").await;
+            assert_eq!((is_shared(&answer), answer.header("etag")), (true, ""));
+        }
+        assert_eq!(upstream.count(), 2);
     }
 }
 
@@ -247,6 +354,8 @@ async fn a_fetch_that_was_under_way_when_another_gateway_changed_the_url_is_not_
         assert_eq!(old.body, "0", "it began before");
         eventually("its end has been dealt with", || async { health(&a).written + health(&a).outdated == 1 })
             .await;
+        let is_redis = server.url().starts_with("redis");
+        assert_eq!(health(&a).written, u64::from(is_redis), "only Redis takes it, for nobody");
         let seen = c.get("/acme/k/a", &[]).await;
         assert_eq!((&seen.body[..], is_shared(&seen)), (&b"1"[..], false));
         // Who has changed it knows when by its own clock, and what it fetches now is shared with itself at once.
@@ -420,6 +529,9 @@ async fn a_server_that_is_slow_frozen_or_gone_fails_no_call_and_comes_back() {
         delay.store(200, Ordering::SeqCst);
         tripped().await;
         assert!(quickest.replace(Duration::MAX) < Duration::from_millis(150), "no more than the budget");
+        // It is looked several times meanwhile whether it answers in time.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(health(&rig).state, SecondLevelState::Tripped, "it does answer, but too late");
         delay.store(0, Ordering::SeqCst);
         up().await;
         server.signal("-STOP");
