@@ -30,7 +30,7 @@ pub(super) fn named(authorised: &Authorised, value: &HeaderValue) -> Option<Uri>
     let path = &*authorised.matched.path;
     let absolute = if reference.starts_with("//") {
         format!("http:{reference}")
-    } else if reference.starts_with('/') || reference.contains("://") {
+    } else if reference.starts_with('/') || has_scheme(reference) {
         reference.to_owned()
     } else if reference.starts_with('?') {
         format!("{path}{reference}")
@@ -39,6 +39,11 @@ pub(super) fn named(authorised: &Authorised, value: &HeaderValue) -> Option<Uri>
         format!("{folder}/{reference}")
     };
     absolute.parse().ok()
+}
+
+/// Only before the path: a query may name a URL.
+fn has_scheme(reference: &str) -> bool {
+    reference.split_once("://").is_some_and(|(scheme, _)| !scheme.contains(['/', '?']))
 }
 
 /// Forgets a URL as it stands, and by what belongs to the key of it.
