@@ -383,6 +383,8 @@ mod tests {
         holding(&ledger, "least", few, 0);
         holding(&ledger, "small", few, 1);
         ledger.of(few, "a", "nothing came yet");
+        ledger.of(owner(), "b", "nothing came yet");
+        assert_eq!(ledger.held().len(), 3, "APIs of which nothing came yet are not told");
         let told = ledger.held_by_route();
         let of =
             |owner: Owner| told[&owner.api].iter().map(|held| (&*held.route, held.bytes)).collect::<Vec<_>>();
@@ -409,6 +411,7 @@ mod tests {
             let owner = Owner { api: ApiId::generate(), ..owner };
             (0..10).for_each(|i| drop(holding(&ledger, &format!("{}{api} {i}", "\"".repeat(500)), owner, 1)));
         }
+        assert_eq!(ledger.held().len(), CACHE_APIS_MOST, "no more APIs are told than can be heard");
         let heartbeat = serde_json::to_vec(&(ledger.held(), ledger.held_by_route())).unwrap();
         assert!(
             (100_000..1 << 20).contains(&heartbeat.len()),
@@ -439,5 +442,40 @@ mod tests {
         let used: Vec<_> = (0..ROUTES).map(|route| of(format!("used {route}"))).collect();
         assert!(Arc::ptr_eq(&of("one more".to_owned()), &of("another".to_owned())));
         assert!(!Arc::ptr_eq(&used[0], &used[1]));
+    }
+
+    fn coming(hash: u64) -> Arc<Variants> {
+        Variants::new(hash, Vec::new())
+    }
+
+    #[test]
+    fn keys_that_have_left_take_no_memory_and_those_that_are_there_keep_their_order() {
+        let ledger = Ledger::default();
+        let api = Arc::clone(&ledger.of(owner(), "a", "r").api);
+        let there: Vec<_> = (0..5).map(coming).collect();
+        there.iter().for_each(|variants| api.push(variants));
+        let replaced: Vec<_> = (5..500).map(coming).collect();
+        for variants in &replaced {
+            variants.gone.store(true, Ordering::Relaxed);
+            api.push(variants);
+        }
+        (500..1_000).for_each(|hash| api.push(&coming(hash)));
+        assert!(api.keys.lock().len() < 100, "{}", api.keys.lock().len());
+        api.push(&replaced[0]);
+        let order: Vec<_> = std::iter::from_fn(|| api.pop()).map(|variants| variants.hash).collect();
+        assert_eq!(order, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_key_that_was_asked_for_is_spared_once_and_not_when_all_were() {
+        let ledger = Ledger::default();
+        let api = Arc::clone(&ledger.of(owner(), "a", "r").api);
+        let all: Vec<_> = (0..20).map(coming).collect();
+        for variants in &all {
+            variants.is_used();
+            api.push(variants);
+        }
+        assert_eq!(api.pop().unwrap().hash, 16, "sparing ends");
+        assert_eq!(api.pop().unwrap().hash, 0, "those that were spared are used no more");
     }
 }

@@ -137,3 +137,32 @@ impl Line {
         mixed(self.drawn)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_forgets_those_that_have_left_and_takes_each_that_is_there_once() {
+        for choice in [Choice::First, Choice::ByLot] {
+            let mut line = Line::default();
+            let there: Vec<_> = (0..50).map(|hash| Variants::new(hash, Vec::new())).collect();
+            there.iter().for_each(|variants| line.push(variants));
+            let replaced = Variants::new(50, Vec::new());
+            replaced.gone.store(true, std::sync::atomic::Ordering::Relaxed);
+            for _ in 0..1_000 {
+                line.push(&replaced);
+                line.stored -= 1;
+                line.push(&Variants::new(51, Vec::new()));
+                line.stored -= 1;
+            }
+            assert!(line.waiting.len() <= 64 + 2 * 52, "{}", line.waiting.len());
+            let taken: Vec<_> =
+                std::iter::from_fn(|| line.take(choice)).map(|variants| variants.hash).collect();
+            let mut all = taken.clone();
+            all.sort_unstable();
+            assert!(all.iter().copied().eq(0..50), "{taken:?}");
+            assert_eq!(taken == all, choice == Choice::First, "{choice:?}: {taken:?}");
+        }
+    }
+}
