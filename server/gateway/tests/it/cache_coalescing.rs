@@ -9,6 +9,8 @@ use http::Request;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use serde_json::json;
+use sluice_contract::ids::PurgeId;
+use sluice_contract::journal::{Change, Purge, PurgeScope};
 use tokio::sync::Semaphore;
 
 use crate::support::{Rig, Upstream, exchange, text};
@@ -197,6 +199,104 @@ async fn who_misses_together_reads_along_though_nobody_knows_how_long_the_body_w
         assert_eq!(rig.shared.cache.entries(), u64::from(fits));
         assert_eq!(rig.shared.cache.health().arriving.bytes, 0);
     }
+}
+
+/// Answers when it is let, with what was asked for and how many have asked; in pieces what is below `/pieces`.
+async fn varying() -> (Upstream, Arc<Semaphore>) {
+    let (gate, count) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let opened = Arc::clone(&gate);
+    let upstream = Upstream::new(move |request: Request<hyper::body::Incoming>| {
+        let (gate, number) = (Arc::clone(&opened), count.fetch_add(1, Ordering::SeqCst) + 1);
+        let wanted = request.headers()["accept"].to_str().unwrap().to_owned();
+        let in_pieces = request.uri().path().starts_with("/pieces");
+        async move {
+            gate.acquire().await.unwrap().forget();
+            let fields = [("cache-control", "max-age=60"), ("vary", "accept")];
+            let mut answer = text(200, &fields, format!("{wanted}{number}"));
+            if in_pieces {
+                let pieces = [wanted, number.to_string()].map(|piece| Ok(Frame::data(Bytes::from(piece))));
+                let slow = futures_util::StreamExt::then(futures_util::stream::iter(pieces), async |piece| {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    piece
+                });
+                *answer.body_mut() = StreamBody::new(Box::pin(slow)).boxed();
+            }
+            answer
+        }
+    })
+    .await;
+    (upstream, gate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_what_is_not_for_him_or_was_purged_meanwhile_asks_for_himself() {
+    for path in ["/whole", "/pieces"] {
+        for (second, purged, expected) in [("a", false, "a1"), ("b", false, "b2"), ("a", true, "a2")] {
+            let (upstream, gate) = varying().await;
+            let mut rig = Rig::start();
+            let api = rig.api("co", upstream.address, cached());
+            let address = rig.address();
+            let ask = |accept: &'static str| {
+                tokio::spawn(async move {
+                    let request = Request::get(format!("/acme/co{path}")).header("host", "gateway.test");
+                    let request = request.header("accept", accept).body(http_body_util::Full::default());
+                    let answer = exchange(address, request.unwrap()).await.into_body();
+                    answer.collect().await.unwrap().to_bytes()
+                })
+            };
+            let first = ask("a");
+            until("the first has asked", || upstream.count() == 1).await;
+            if purged {
+                let scope = PurgeScope::Api { api };
+                let tenant = Some(rig.tenant);
+                rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope, tenant, soft: false }));
+            }
+            let second = ask(second);
+            until("both are there", || open(&rig) >= 2).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert_eq!(upstream.count(), 1, "the second waits");
+            gate.add_permits(2);
+            assert_eq!(first.await.unwrap(), "a1");
+            assert_eq!(second.await.unwrap(), expected, "{path}, purged: {purged}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_along_gets_no_cookie_of_who_asked_first() {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let upstream = Upstream::new(move |_| {
+        let gate = Arc::clone(&opened);
+        let pieces = futures_util::stream::iter(["a", "b"]);
+        let pieces = futures_util::StreamExt::then(pieces, move |piece| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                Ok::<_, std::io::Error>(Frame::data(Bytes::from(piece)))
+            }
+        });
+        let response = http::Response::builder()
+            .header("cache-control", "public, max-age=60")
+            .header("set-cookie", "session=first")
+            .body(StreamBody::new(Box::pin(pieces)).boxed())
+            .unwrap();
+        async move { response }
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("co", upstream.address, cached());
+    let ask = async || {
+        let request = Request::get("/acme/co/a").header("host", "gateway.test");
+        exchange(rig.address(), request.body(http_body_util::Full::default()).unwrap()).await
+    };
+    let (first, second) = (ask().await, ask().await);
+    gate.add_permits(2);
+    for (answer, cookies) in [(first, 1), (second, 0)] {
+        assert_eq!(answer.headers().get_all("set-cookie").iter().count(), cookies);
+        assert_eq!(answer.collect().await.unwrap().to_bytes(), "ab");
+    }
+    assert_eq!(upstream.count(), 1);
 }
 
 /// A key whose last body was too large for the store is remembered: its requests go to the upstream side by side.

@@ -1,6 +1,7 @@
 //! Who may have how much of the cache's memory, and why responses leave it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -302,4 +303,50 @@ async fn a_slow_reader_holds_up_nothing_once_the_response_is_stored() {
     tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut read)).await.unwrap().unwrap();
     let head = read.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     assert!(read.len() - head == BODY && read[head..].iter().all(|byte| *byte == b'x'), "{}", read.len());
+}
+
+/// Sends pieces of 64 KiB without end, and counts them.
+async fn endless() -> (Upstream, Arc<AtomicUsize>) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let upstream = Upstream::new(move |_| {
+        let count = Arc::clone(&count);
+        let pieces = futures_util::stream::repeat_with(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(&[b'x'; PIECE])))
+        });
+        let response = http::Response::builder().header("cache-control", "max-age=600");
+        let response = response.body(StreamBody::new(pieces).boxed()).unwrap();
+        async move { response }
+    })
+    .await;
+    (upstream, sent)
+}
+
+const PIECE: usize = 64 << 10;
+const LARGE: usize = 32 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_comes_as_fast_as_it_is_read_and_ends_with_its_reader() {
+    let (upstream, sent) = endless().await;
+    let mut rig = rig(CacheLimits { max_bytes: 64 << 20, ..limits(Eviction::Lru, 100, 100) });
+    let settings = json!({ "max_body_bytes": 2 * PIECE });
+    rig.api("a", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+    let rests = async || {
+        let before = sent.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        before > 0 && sent.load(Ordering::SeqCst) == before
+    };
+    let mut client = tokio::net::TcpStream::connect(rig.address()).await.unwrap();
+    client.write_all(b"GET /acme/a/x HTTP/1.1\r\nhost: gateway.test\r\n\r\n").await.unwrap();
+    eventually("the upstream is held back", rests).await;
+    let held = sent.load(Ordering::SeqCst);
+    assert!(held * PIECE < LARGE, "what is held is in the buffers of connections: {held}");
+    let mut some = vec![0; held * PIECE + LARGE];
+    let read = tokio::time::timeout(Duration::from_secs(30), client.read_exact(&mut some));
+    read.await.expect("it goes on as it is read").unwrap();
+    eventually("the upstream is held back again", rests).await;
+    drop(client);
+    eventually("the upstream sends no more", rests).await;
+    assert_eq!((rig.shared.cache.entries(), rig.shared.cache.health().arriving.bytes), (0, 0));
 }
