@@ -75,6 +75,50 @@ async fn a_question_in_a_body_is_answered_from_the_cache_where_the_policy_says_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_a_post_without_conditions_and_ranges_asks_by_its_body() {
+    let none = ("x-own", "1");
+    for (method, field, asks) in [
+        (Method::POST, none, true),
+        (Method::PUT, none, false),
+        (Method::PATCH, none, false),
+        (Method::POST, ("if-none-match", "\"a\""), false),
+        (Method::POST, ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT"), false),
+        (Method::POST, ("range", "bytes=0-1"), false),
+    ] {
+        let upstream = counting().await;
+        let mut rig = Rig::start();
+        rig.api("q", upstream.address, cached(json!({ "post_max_body_bytes": 16 })));
+        for _ in 0..2 {
+            rig.send(method.clone(), "/acme/q/search", &[field], "who?").await;
+        }
+        assert_eq!(upstream.count(), if asks { 1 } else { 2 }, "{method} {field:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_change_nothing_and_other_methods_do_where_questions_are_stored() {
+    for (method, body, changes) in [
+        (Method::POST, "who?", false),
+        (Method::POST, "a question of more than sixteen bytes", false),
+        (Method::PUT, "who?", true),
+        (Method::DELETE, "", true),
+    ] {
+        let upstream = counting().await;
+        let mut rig = Rig::start();
+        rig.api(
+            "q",
+            upstream.address,
+            cached(json!({ "post_max_body_bytes": 16, "write_through": "always" })),
+        );
+        assert_eq!(rig.get("/acme/q/a", &[]).await.body, "1:");
+        let answer = rig.send(method.clone(), "/acme/q/a", &[], body).await;
+        let stored = answer.header("cache-status").starts_with("sluice; fwd=method; stored");
+        assert_eq!(stored, method == Method::PUT, "{method} {body}");
+        assert_eq!(rig.get("/acme/q/a", &[]).await.body != "1:", changes, "{method} {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_to_questions_live_as_long_as_the_policy_says_of_post() {
     let upstream = Upstream::new(|_| async { text(200, &[], "x") }).await;
     let mut rig = Rig::start();

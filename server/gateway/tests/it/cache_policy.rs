@@ -55,6 +55,18 @@ async fn times_to_live_hold_by_status_and_content_type() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_keeps_its_status() {
+    let errors = json!({ "ttl_rules": [{ "statuses": [404, 503], "ttl_s": 60 }] });
+    for status in [404, 503] {
+        let (rig, upstream) = rig(&[], errors.clone()).await;
+        for fields in [&[][..], &[], &[("cache-control", "max-age=100")]] {
+            assert_eq!(rig.get(&format!("/acme/c/{status}"), fields).await.status.as_u16(), status);
+        }
+        assert_eq!(upstream.count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_honours_overrides_or_ignores_the_upstream() {
     let of = |origin: &str| json!({ "ttl_s": 60, "origin": origin });
     for (said, honour, override_, ignore) in [
@@ -74,6 +86,7 @@ async fn nothing_older_than_the_oldest_is_served_whatever_has_become_of_the_upst
     for (settings, expected) in [
         (json!({ "stale_while_revalidate_s": 60, "stale_if_error_s": 60 }), 200),
         (json!({ "stale_while_revalidate_s": 60, "stale_if_error_s": 60, "oldest_s": 1 }), 503),
+        (json!({ "stale_while_revalidate_s": 60, "stale_if_error_s": 60, "oldest_s": 30 }), 200),
     ] {
         let count = Arc::new(AtomicUsize::new(0));
         let upstream = Upstream::new(move |_| {
@@ -100,6 +113,10 @@ async fn strong_consistency_goes_past_the_store_wholly() {
     let asked = rig.get("/acme/c/a", &[("cache-control", "only-if-cached")]).await;
     assert_eq!((asked.status.as_u16(), upstream.count()), (200, 3));
     assert_eq!(rig.shared.cache.entries(), 0);
+    let questions = json!({ "strong_consistency": true, "post_max_body_bytes": 16 });
+    let (rig, _upstream) = self::rig(&[("cache-control", "max-age=60")], questions).await;
+    let asked = rig.send(Method::POST, "/acme/c/a", &[], "who?").await;
+    assert_eq!(asked.header("cache-status"), "sluice; fwd=method", "no question is read for the store");
 }
 
 #[tokio::test(flavor = "multi_thread")]

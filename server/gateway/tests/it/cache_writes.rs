@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::{Method, Request};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use sluice_contract::ids::PurgeId;
+use sluice_contract::journal::{Change, Purge, PurgeScope};
+use tokio::sync::Semaphore;
 
-use crate::support::{Rig, Upstream, text};
+use crate::support::{Rig, Upstream, eventually, exchange, text};
 
 /// A gateway with `/acme/c`, whose upstream counts in its body and answers changes as the path says: `/{status}/{named}`.
 async fn rig(settings: Value) -> (Rig, Upstream) {
@@ -167,4 +170,58 @@ async fn what_must_not_be_stored_is_not_stored_of_a_change_either() {
     let change = rig.send(Method::PUT, "/acme/c/200/own", &[], "x").await;
     assert_eq!(change.header("cache-status"), "sluice; fwd=method; detail=forbidden:pattern");
     assert_eq!(rig.shared.cache.entries(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_change_is_not_stored_where_the_request_forbids_it_or_nothing_is_heard() {
+    const NO_STORE: (&str, &str) = ("cache-control", "no-store");
+    for (settings, field, heard, expected) in [
+        (json!({}), ("x-own", "1"), true, true),
+        (json!({}), NO_STORE, true, false),
+        (json!({ "strong_consistency": true }), ("x-own", "1"), true, false),
+        (json!({}), ("x-own", "1"), false, false),
+    ] {
+        let mut whole = json!({ "write_through": "always" });
+        whole.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let (rig, _upstream) = rig(whole).await;
+        rig.shared.switches.link_stale.store(!heard, Ordering::Relaxed);
+        let change = rig.send(Method::PUT, "/acme/c/200/own", &[field], "x").await;
+        let stored = change.header("cache-status").contains("; stored");
+        assert_eq!(stored, expected, "{settings} {field:?}, heard: {heard}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_change_that_was_purged_while_it_was_made_is_not_stored() {
+    for purged in [false, true] {
+        let gate = Arc::new(Semaphore::new(0));
+        let opened = Arc::clone(&gate);
+        let upstream = Upstream::new(move |_| {
+            let gate = Arc::clone(&opened);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                text(200, &[("cache-control", "max-age=60")], "x")
+            }
+        })
+        .await;
+        let mut rig = Rig::start();
+        let settings = json!({ "write_through": "always" });
+        let api = rig.api(
+            "c",
+            upstream.address,
+            json!({ "policies": [{ "type": "cache", "settings": settings }] }),
+        );
+        let request = http::Request::put("/acme/c/a").header("host", "gateway.test");
+        let request = request.body(http_body_util::Full::from("x")).unwrap();
+        let change = tokio::spawn(exchange(rig.address(), request));
+        eventually("the change is on its way", async || upstream.count() == 1).await;
+        if purged {
+            let scope = PurgeScope::Api { api };
+            let tenant = Some(rig.tenant);
+            rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope, tenant, soft: false }));
+        }
+        gate.add_permits(1);
+        let status = change.await.unwrap().headers()["cache-status"].to_str().unwrap().to_owned();
+        assert_eq!(status.contains("; stored"), !purged, "{status}");
+    }
 }
