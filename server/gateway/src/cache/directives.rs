@@ -132,6 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn a_backslash_behind_another_does_not_keep_a_quote_open() {
+        assert!(of(r#"a="\\", no-store"#).no_store);
+        assert!(!of(r#"a="\", no-store"#).no_store);
+    }
+
+    #[test]
+    fn numbers_that_are_too_large_are_the_largest() {
+        for text in ["max-age=2147483648", "max-age=99999999999999999999999"] {
+            assert_eq!(of(text).max_age, Some(MAX_DELTA));
+        }
+    }
+
+    #[test]
     fn directives_are_read_whatever_their_case_spacing_and_quotes() {
         let found = of(" Max-Age=60 ,S-MAXAGE=\"30\", private=\"set-cookie, x\",, unknown=a,no-cache=\"a\"");
         assert_eq!((found.max_age, found.s_maxage), (Some(60), Some(30)));

@@ -154,6 +154,16 @@ mod tests {
     const MINUTE_LATER: &str = "Sun, 06 Nov 1994 08:50:37 GMT";
 
     #[test]
+    fn several_dates_of_expiry_are_none_and_a_targeted_field_leaves_none_to_the_old_way() {
+        let minute = ("expires", MINUTE_LATER);
+        let date = ("date", DATE_AT);
+        let said = |pairs: &[(&'static str, &str)]| seconds(pairs, Cache::default());
+        assert_eq!(said(&[date, minute]), Some(60));
+        assert_eq!(said(&[date, minute, minute]), Some(0));
+        assert_eq!(said(&[date, minute, ("cdn-cache-control", "must-revalidate")]), None);
+    }
+
+    #[test]
     fn what_is_meant_for_shared_caches_comes_before_what_is_meant_for_all() {
         let plain = Cache::default;
         let with = |ttl| Cache { ttl_s: Some(ttl), ..Cache::default() };

@@ -218,6 +218,7 @@ mod tests {
             ("/a/", "/a/"),
             ("/a/b", "/a/b/c/d"),
             ("/a//", "/a//b"),
+            ("/a//b", "/a//b/c"),
         ] {
             assert!(covers(prefix, path), "{prefix} covers {path}");
         }

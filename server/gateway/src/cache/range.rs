@@ -185,6 +185,13 @@ mod tests {
     }
 
     #[test]
+    fn a_range_means_something_to_get_alone() {
+        let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static("bytes=0-1"))]);
+        let is_wanted = |method| Wanted::of(&method, &headers).is_some();
+        assert_eq!([Method::GET, Method::HEAD, Method::POST].map(is_wanted), [true, false, false]);
+    }
+
+    #[test]
     fn ranges_of_bytes_are_understood_and_everything_else_ignored() {
         for (text, expected) in [
             ("bytes=0-0", "0..1"),

@@ -145,6 +145,15 @@ mod tests {
     }
 
     #[test]
+    fn what_asks_for_validation_is_stored_where_it_can_be_validated() {
+        let is_stored =
+            |field| decide(&[("cache-control", "no-cache"), field], false, Cache::default()).is_some();
+        assert!(is_stored(("etag", "\"a\"")));
+        assert!(is_stored(("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")));
+        assert!(!is_stored(("x-own", "1")));
+    }
+
+    #[test]
     fn callers_are_kept_apart_unless_somebody_says_otherwise() {
         use Audience::{Anonymous, Caller, Everyone};
         assert_eq!(audience_of("max-age=5", false, false), Some(Anonymous));

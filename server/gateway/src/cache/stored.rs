@@ -305,6 +305,7 @@ mod tests {
             CacheRule::compile(settings).unwrap()
         };
         assert_eq!(updated_headers(&stored, &confirmed, &rule(false)), expected);
+        assert_eq!(updated_headers(&stored, &map(&[("age", "3")]), &rule(false))["age"], "3");
         let with_cookies = updated_headers(&stored, &confirmed, &rule(true));
         assert_eq!(with_cookies["set-cookie"], "a=1");
     }

@@ -91,6 +91,9 @@ mod tests {
         assert!(!selecting.matches(&map(&[("accept", "a, b"), ("x-tier", "2")])));
         assert!(!selecting.matches(&map(&[("accept", "a, b"), ("x-tier", "1"), ("x-absent", "")])));
         assert!(!selecting.matches(&map(&[("x-tier", "1")])));
+        assert!(!selecting.matches(&map(&[("accept", "A, b"), ("x-tier", "1")])), "case may matter here");
+        let turned = map(&[("vary", "x-absent, accept-language, accept, accept")]);
+        assert_eq!(selecting, Selecting::new(&turned, &policy, &asked), "in any order, and once");
     }
 
     #[test]

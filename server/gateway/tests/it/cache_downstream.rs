@@ -16,15 +16,18 @@ use crate::support::{Rig, Seen, Upstream, text};
 
 type Fields = &'static [(&'static str, &'static str)];
 
-/// A gateway with `/acme/c`, whose upstream says these fields and `0123456789`, and the requests that reached it.
+/// A gateway with `/acme/c`, whose upstream says these fields and `0123456789` (of `/{status}` with that status; of `/other` turned
+/// round), and the requests that reached it.
 async fn rig(fields: Fields, settings: Value) -> (Rig, Upstream, Arc<Mutex<Vec<HeaderMap>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&asked);
     let upstream = Upstream::new(move |request: Request<Incoming>| {
         seen.lock().push(request.headers().clone());
         let in_pieces = request.uri().path().starts_with("/pieces");
+        let status = request.uri().path().trim_matches('/').parse().unwrap_or(200);
+        let body = if request.uri().path() == "/other" { "9876543210" } else { "0123456789" };
         async move {
-            let mut answer = text(200, fields, "0123456789");
+            let mut answer = text(status, fields, if status == 304 { "" } else { body });
             if in_pieces {
                 let pieces =
                     ["0123", "456", "789"].map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes()))));
@@ -87,13 +90,16 @@ async fn a_response_without_a_validator_gets_a_tag_that_conditions_and_ranges_un
 async fn a_made_tag_is_of_the_bytes_and_their_coding_and_the_same_wherever_it_is_made() {
     let encoded: Fields = &[("cache-control", "max-age=60"), ("content-encoding", "gzip")];
     let mut tags = Vec::new();
-    for (fields, path) in [(FRESH, "/acme/c/a"), (FRESH, "/acme/c/pieces"), (encoded, "/acme/c/a")] {
+    for (fields, path) in
+        [(FRESH, "/acme/c/a"), (FRESH, "/acme/c/pieces"), (encoded, "/acme/c/a"), (FRESH, "/acme/c/other")]
+    {
         let (rig, _upstream, _) = rig(fields, json!({ "make_etags": true })).await;
         rig.get(path, &[]).await;
         tags.push(rig.get(path, &[]).await.header("etag").to_owned());
     }
     assert_eq!(tags[0], tags[1], "in one piece and in several");
     assert_ne!(tags[0], tags[2], "another coding is another representation");
+    assert_ne!(tags[0], tags[3], "and so are other bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,6 +138,24 @@ async fn the_upstream_is_never_asked_about_a_tag_that_was_made() {
     let other = [("cache-control", "no-store"), ("if-none-match", "\"sluice-1\", \"own\"")];
     rig.get("/acme/c/a", &other).await;
     assert_eq!(asked.lock()[4]["if-none-match"], "\"own\"", "the caller's other tags are its own matter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_version_that_only_gateways_know_is_fetched_whole_and_another_s_is_the_upstream_s_matter()
+{
+    let part = |tag| [("range", "bytes=0-1"), ("if-range", tag)];
+    for (make, tag, whole) in
+        [(true, "\"sluice-1\"", true), (true, "\"own\"", false), (false, "\"sluice-1\"", false)]
+    {
+        let (rig, _upstream, asked) = rig(FRESH, json!({ "make_etags": make })).await;
+        let answer = rig.get("/acme/c/a", &part(tag)).await;
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 10));
+        assert_eq!(answer.header("cache-status").contains("; stored"), whole, "{make} {tag}");
+        assert_eq!(asked.lock()[0].contains_key("if-range"), !whole, "{make} {tag}");
+    }
+    let (rig, _upstream, asked) = rig(FRESH, json!({})).await;
+    rig.get("/acme/c/a", &[("cache-control", "no-store"), ("if-none-match", "\"sluice-1\"")]).await;
+    assert_eq!(asked.lock()[0]["if-none-match"], "\"sluice-1\"", "nobody here makes such tags");
 }
 
 /// What browsers and CDNs are told, and how old the answer is.
@@ -174,6 +198,27 @@ async fn browsers_and_cdns_are_told_what_the_policy_says_on_misses_and_hits_alik
             assert_eq!((part.status.as_u16(), told(&part)), (206, expected), "{settings}");
             assert_eq!(upstream.count(), 2);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_to_be_validated_each_time_is_fresh_for_nobody() {
+    let strict: Fields = &[("cache-control", "no-cache, max-age=60"), ("etag", "\"a\"")];
+    let (rig, _upstream, _) = rig(strict, json!({ "browsers": set("max-age=300", true) })).await;
+    assert_eq!(rig.get("/acme/c/a", &[]).await.header("cache-control"), "max-age=0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_past_the_store_is_told_the_same() {
+    let (rig, _upstream, _) = rig(LOUD, json!({ "browsers": set("max-age=7", false) })).await;
+    for (path, fields) in [
+        ("/acme/c/a", [("cache-control", "no-store")]),
+        ("/acme/c/206", [("range", "bytes=0-9")]),
+        ("/acme/c/304", [("cache-control", "no-store")]),
+    ] {
+        let answer = rig.get(path, &fields).await;
+        assert_eq!(answer.header("cache-status"), "sluice; fwd=bypass", "{path}");
+        assert_eq!(told(&answer)[0], "max-age=7", "{path}");
     }
 }
 

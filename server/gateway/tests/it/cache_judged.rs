@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::Method;
+use http::{Method, Request};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
+use sluice_contract::calls::CacheOutcome;
 
 use crate::support::{Rig, Seen, Upstream, text};
 
@@ -116,4 +118,117 @@ async fn what_is_stored_stands_in_for_an_upstream_that_is_gone_and_for_none_that
         rig.shared.switches.link_stale.store(!heard, Ordering::Relaxed);
         assert_eq!(ask(&rig, "").await.status.as_u16(), status, "{address}, heard: {heard}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_recorded_and_said_as_it_was() {
+    const BEHIND: &str = "max-age=100, stale-while-revalidate=60";
+    const IF_ERROR: &str = "max-age=100, stale-if-error=60";
+    for (said, age, directives, then, recorded, status) in [
+        ("max-age=100", "5", "", 200, CacheOutcome::Hit, "sluice; hit"),
+        ("max-age=100", "105", "max-stale", 200, CacheOutcome::Stale, "sluice; hit"),
+        (BEHIND, "105", "", 200, CacheOutcome::Stale, "sluice; hit"),
+        (IF_ERROR, "105", "", 500, CacheOutcome::Stale, "sluice; hit"),
+        ("max-age=100", "105", "", 304, CacheOutcome::Revalidated, "sluice; fwd=stale; fwd-status=304"),
+        ("max-age=100", "105", "", 404, CacheOutcome::Expired, "sluice; fwd=stale"),
+        ("max-age=100", "5", "no-cache", 200, CacheOutcome::Request, "sluice; fwd=request"),
+        ("max-age=100", "5", "no-store", 200, CacheOutcome::Bypass, "sluice; fwd=bypass"),
+    ] {
+        let (rig, _upstream) = stored((said, age), then).await;
+        let case = format!("{said}, {age} s old, asked with `{directives}`, {then}");
+        let answer = ask(&rig, directives).await;
+        assert!(answer.header("cache-status").starts_with(status), "{case}: {answer:?}");
+        let calls = rig.calls(2).await;
+        assert!(calls.iter().any(|call| call.cache == recorded), "{case}: {calls:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_head_renews_what_it_describes_and_makes_stale_what_it_does_not() {
+    for (age, status, tag, answers) in [
+        ("105", 200, "\"e\"", true),
+        ("105", 404, "\"e\"", false),
+        ("5", 200, "\"e\"", true),
+        ("5", 200, "\"f\"", false),
+        ("5", 404, "\"f\"", true),
+    ] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let upstream = Upstream::new(move |request: Request<Incoming>| {
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            let fields = move |age, tag| [("cache-control", "max-age=100"), ("age", age), ("etag", tag)];
+            async move {
+                match *request.method() {
+                    Method::HEAD => text(status, &fields("0", tag), "1"),
+                    _ if number == 1 => text(200, &fields(age, "\"e\""), "1"),
+                    _ => text(200, &[], "2"),
+                }
+            }
+        })
+        .await;
+        let mut rig = Rig::start();
+        rig.api("c", upstream.address, cached(json!({})));
+        ask(&rig, "").await;
+        let head = rig.send(Method::HEAD, "/acme/c/a", &[("cache-control", "no-cache")], "").await;
+        assert_eq!((head.status.as_u16(), upstream.count()), (status, 2));
+        assert_eq!(ask(&rig, "").await.body == "1", answers, "{age} s old, HEAD says {status} and {tag}");
+    }
+}
+
+/// A gateway with a stored response that is stale and has a tag, a date and a field, whose upstream confirms it with these fields.
+async fn confirmed(fields: &'static [(&'static str, &'static str)], settings: Value) -> (Rig, Upstream) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::new(move |_| {
+        let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            let stored =
+                [("cache-control", "max-age=100"), ("age", "105"), ("etag", "\"e\""), ("x-own", "1")];
+            if first { text(200, &stored, "1") } else { text(304, fields, "") }
+        }
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(settings));
+    (rig, upstream)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_confirmed_takes_the_fields_of_its_own_version_and_is_stored_again_where_that_may_be() {
+    for (fields, own, again) in [
+        (&[("etag", "\"e\""), ("cache-control", "max-age=100"), ("x-own", "2")][..], "2", true),
+        (&[("cache-control", "max-age=100"), ("x-own", "2")], "2", true),
+        // Of another version: nothing says that this one is fresh for longer.
+        (&[("etag", "\"f\""), ("cache-control", "max-age=200"), ("x-own", "2")], "1", true),
+        (&[("etag", "\"e\""), ("cache-control", "no-store"), ("x-own", "2")], "2", false),
+    ] {
+        let (rig, upstream) = confirmed(fields, json!({})).await;
+        ask(&rig, "").await;
+        let answer = ask(&rig, "").await;
+        let case = format!("{fields:?}: {answer:?}");
+        assert_eq!((&answer.body[..], answer.header("x-own")), (&b"1"[..], own), "{case}");
+        assert_eq!(answer.header("cache-status").contains("; stored"), again, "{case}");
+        assert_eq!(upstream.count(), 2);
+        ask(&rig, "").await;
+        assert_eq!(upstream.count(), if again { 2 } else { 3 }, "{case}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_confirmed_stays_whose_it_was() {
+    const CONFIRMS: &[(&str, &str)] = &[("cache-control", "max-age=100")];
+    const SHARES: &[(&str, &str)] = &[("cache-control", "public, max-age=100")];
+    let get = async |rig: &Rig, who: &'static str| rig.get("/acme/c/a", &[("authorization", who)]).await;
+    // One caller's own copy.
+    let (rig, upstream) = confirmed(CONFIRMS, json!({})).await;
+    get(&rig, "one").await;
+    get(&rig, "one").await;
+    assert!(get(&rig, "one").await.header("cache-status").contains("hit"), "it is fresh for him again");
+    assert_eq!(upstream.count(), 2);
+    get(&rig, "two").await;
+    assert_eq!(upstream.count(), 3, "and nobody else's");
+    // Everybody's, which one caller's request has confirmed.
+    let (rig, upstream) = confirmed(SHARES, json!({ "shared": true, "confirmed": ["shared"] })).await;
+    for who in ["one", "one", "two"] {
+        assert_eq!(get(&rig, who).await.body, "1");
+    }
+    assert_eq!(upstream.count(), 2);
 }

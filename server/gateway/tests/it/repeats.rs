@@ -76,6 +76,8 @@ async fn a_head_that_comes_again_is_answered_and_recorded_like_the_first() {
         }
         ids.push(seen.header("x-request-id").to_owned());
     }
+    let told = crate::cache_inside::look_up(&rig, api, "/a?x=1", rig.tenant).await;
+    assert_eq!(told.entries[0].hits, Some(4), "whoever looks it up is told of all");
     let calls = rig.calls(5).await;
     let (first, repeated): (Vec<_>, Vec<_>) = calls.iter().partition(|call| !is_repeat(call));
     assert_eq!((first.len(), repeated.len()), (2, 3), "{calls:?}");

@@ -228,14 +228,16 @@ async fn what_callers_send_tells_stored_responses_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_will_be_stale_too_soon_is_fetched_anew() {
-    let upstream = fresh().await;
-    let mut rig = Rig::start();
-    let api = rig.api("warm", upstream.address, cached(json!({})));
-    assert_eq!(warm(&rig, job(api, &["/a"])).await.stored, 1);
-    assert_eq!(warm(&rig, WarmJob { renew_s: 10, ..job(api, &["/a"]) }).await.held, 1);
-    let renewed = warm(&rig, WarmJob { renew_s: 600, ..job(api, &["/a"]) }).await;
-    assert_eq!((renewed.stored, upstream.count()), (1, 2), "{renewed:?}");
+async fn what_will_be_stale_too_soon_is_fetched_anew_whatever_callers_may_ask_for() {
+    for settings in [json!({}), json!({ "caller_directives": "ignore" })] {
+        let upstream = fresh().await;
+        let mut rig = Rig::start();
+        let api = rig.api("warm", upstream.address, cached(settings));
+        assert_eq!(warm(&rig, job(api, &["/a"])).await.stored, 1);
+        assert_eq!(warm(&rig, WarmJob { renew_s: 10, ..job(api, &["/a"]) }).await.held, 1);
+        let renewed = warm(&rig, WarmJob { renew_s: 600, ..job(api, &["/a"]) }).await;
+        assert_eq!((renewed.stored, upstream.count()), (1, 2), "{renewed:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -252,13 +252,17 @@ fn a_key_says_its_api_and_its_url_and_what_differs_is_named_differently() {
 }
 
 #[test]
-fn the_same_words_in_another_field_are_another_caller() {
-    let caller = |name: http::HeaderName| {
-        let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("x"))]);
+fn the_same_words_in_another_field_or_cut_elsewhere_are_another_caller() {
+    let caller = |lines: &[(http::HeaderName, &'static str)]| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(name, HeaderValue::from_static(value));
+        }
         let who = Who { personal: true, ..Who::default() };
         Keys::new(&get(&headers), who, &rule(Cache::default())).caller().unwrap().bytes.to_vec()
     };
-    assert_ne!(caller(AUTHORIZATION), caller(COOKIE));
+    assert_ne!(caller(&[(AUTHORIZATION, "x")]), caller(&[(COOKIE, "x")]));
+    assert_ne!(caller(&[(COOKIE, "a"), (COOKIE, "bc")]), caller(&[(COOKIE, "ab"), (COOKIE, "c")]));
 }
 
 #[test]
