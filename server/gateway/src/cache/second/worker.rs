@@ -309,3 +309,34 @@ fn pack(seal: &Seal, location: &Location, stored: &Stored, origin: Origin) -> Op
 fn place(location: &Location, field: &Field) -> Vec<u8> {
     [&location.0[..], field].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use futures_util::FutureExt as _;
+    use sluice_contract::ids::{ApiId, EnvironmentId};
+    use tokio::net::TcpListener;
+    use tokio::sync::oneshot;
+
+    use super::super::nodes::Nodes;
+    use super::super::stats::Stats;
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_asked_for_whoever_has_stopped_waiting() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings =
+            SecondLevelSettings::new(vec![format!("memcached://{}", listener.local_addr().unwrap())]);
+        let nodes = Nodes::new(settings.names());
+        let state = State { nodes, stats: Stats::default(), queued: AtomicU64::new(0) };
+        let server = Server::new(&settings).await.unwrap();
+        let mut worker = Worker::new(server, &settings, Arc::new(state));
+        let location = || Location::new(EnvironmentId::generate(), ApiId::generate(), "/", b"");
+        let (reply, headers) = (oneshot::channel().0, HeaderMap::new());
+        worker.answer(Question::Call { location: location(), fields: vec![[0; 32]], headers, reply }).await;
+        let (reply, headers) = (oneshot::channel().0, HeaderMap::new());
+        worker.answer(Question::Look { location: location(), field: [0; 32], headers, reply }).await;
+        assert!(listener.accept().now_or_never().is_none());
+    }
+}
