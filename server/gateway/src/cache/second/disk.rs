@@ -318,6 +318,30 @@ mod tests {
         disk.close().await.unwrap();
     }
 
+    /// How many files of the folder this process has open.
+    fn open_files(folder: &TempDir) -> usize {
+        let all = std::fs::read_dir("/proc/self/fd").unwrap();
+        let files = all.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+        files.filter(|file| file.starts_with(folder.path().join("sluice-cache-values"))).count()
+    }
+
+    #[test]
+    fn files_stay_open_for_what_may_still_be_written_unless_the_folder_was_closed_in_order() {
+        for closed in [true, false] {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let folder = runtime.block_on(async {
+                let (folder, disk, _) = smallest().await;
+                if closed {
+                    disk.close().await.unwrap();
+                }
+                assert!(open_files(&folder) > 0);
+                folder
+            });
+            drop(runtime);
+            assert_eq!(open_files(&folder) == 0, closed);
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_folder_that_cannot_be_read_any_more_does_not_answer() {
         let (folder, disk, location) = smallest().await;

@@ -231,14 +231,20 @@ fn refused(reply: Reply) -> Failure {
 #[cfg(test)]
 mod tests {
     use sluice_contract::ids::{ApiId, EnvironmentId, IncarnationId};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     use super::*;
 
+    fn at(address: &str) -> (Memcached, Location) {
+        let settings = SecondLevelSettings::new(vec![format!("memcached://{address}")]);
+        let location = Location::new(EnvironmentId::generate(), ApiId::generate(), "/", b"");
+        (Memcached::new(&settings).unwrap(), location)
+    }
+
     #[tokio::test]
     async fn what_is_larger_than_the_largest_item_is_not_even_sent() {
-        let nobody = SecondLevelSettings::new(vec!["memcached://127.0.0.1:1".to_owned()]);
-        let memcached = Memcached::new(&nobody).unwrap();
-        let location = Location::new(EnvironmentId::generate(), ApiId::generate(), "/", b"");
+        let (memcached, location) = at("127.0.0.1:1");
         let incarnation = IncarnationId::generate();
         let origin = Origin { incarnation, position: 1, boot: 1, at: 1, begun_ms: 1, made_ms: 1 };
         for (size, is_sent) in [(USUAL_LARGEST - AROUND, true), (USUAL_LARGEST - AROUND + 1, false)] {
@@ -247,6 +253,25 @@ mod tests {
             assert_eq!(matches!(failure, Failure::Lost(_)), is_sent, "{failure}");
             assert_eq!(matches!(failure, Failure::TooLarge), !is_sent, "{failure}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_says_something_else_neither_answers_nor_forgets() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (memcached, location) = at(&listener.local_addr().unwrap().to_string());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let says_ok = async move {
+                    let mut asked = [0; 512];
+                    while let Ok(1..) = stream.read(&mut asked).await {
+                        stream.write_all(b"OK\r\n").await.unwrap();
+                    }
+                };
+                tokio::spawn(says_ok);
+            }
+        });
+        assert!(matches!(memcached.ping(0).await, Err(Failure::Refused(_))));
+        assert!(matches!(memcached.forget(&location).await, Err(Failure::Refused(_))));
     }
 
     #[test]
