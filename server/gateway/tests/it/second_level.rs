@@ -9,6 +9,7 @@ use sluice_contract::ids::IncarnationId;
 use sluice_contract::journal::PurgeScope;
 use sluice_contract::link::{SecondLevelHealth, SecondLevelState};
 use sluice_gateway::cache::SecondLevelSettings;
+use tempfile::TempDir;
 
 use crate::shared_cache::{Fleet, Server, cached, counting, health, is_shared, purge, written};
 use crate::support::{Rig, Upstream, eventually, text};
@@ -402,25 +403,72 @@ async fn a_cluster_is_asked_where_each_url_stands() {
     .await;
 }
 
+/// A certificate of a test's servers.
+struct Certified {
+    folder: TempDir,
+    pem: String,
+}
+
+impl Certified {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        std::fs::write(folder.path().join("cert.pem"), cert.pem()).unwrap();
+        std::fs::write(folder.path().join("key.pem"), signing_key.serialize_pem()).unwrap();
+        Self { folder, pem: cert.pem() }
+    }
+
+    /// A Redis that speaks nothing else.
+    async fn redis(&self, arguments: &[&str]) -> Server {
+        let address = crate::support::nobody().await;
+        let port = address.port().to_string();
+        let file = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
+        let (certificate, key) = (file("cert.pem"), file("key.pem"));
+        let tls = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"];
+        let files =
+            ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &certificate];
+        Server::redis_on(address, &[&tls[..], &files, arguments].concat()).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_with_tls_is_used_by_who_trusts_its_certificate() {
+    let certified = Certified::new();
+    let folder = certified.folder.path().to_str().unwrap();
+    let redis = certified.redis(&["--cluster-enabled", "yes", "--tls-cluster", "yes", "--dir", folder]).await;
+    let url = format!("rediss://{}", redis.address);
+    let root_cert = Some(certified.pem.clone().into_bytes());
+    let trusting = redis::TlsCertificates { client_tls: None, root_cert: root_cert.clone() };
+    let mut connection = redis::Client::build_with_tls(&*url, trusting).unwrap().get_connection().unwrap();
+    redis::cmd("CLUSTER").arg(&["ADDSLOTSRANGE", "0", "16383"]).exec(&mut connection).unwrap();
+    eventually("all slots are served", || {
+        let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut connection).unwrap();
+        async move { info.contains("cluster_state:ok") }
+    })
+    .await;
+    let upstream = counting().await;
+    // Two names make it a cluster.
+    let settings =
+        SecondLevelSettings { urls: vec![url.clone(), url], ca: root_cert, ..Fleet::patient(String::new()) };
+    let mut a = Fleet::new().gateway(&settings);
+    a.api("c", upstream.address, cached(json!({})));
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    eventually("responses are written", || async {
+        let number = number.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        a.get(&format!("/acme/c/{number}"), &[]).await;
+        health(&a).written > 0
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_with_password_and_tls_is_used_by_who_knows_both_and_by_nobody_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let file = |name: &str, text: String| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let (certificate, key) = (file("cert.pem", cert.pem()), file("key.pem", signing_key.serialize_pem()));
-    let address = crate::support::nobody().await;
-    let port = address.port().to_string();
-    let tls = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no", "--requirepass", "secret"];
-    let files = ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &certificate];
-    let _redis = Server::redis_on(address, &[&tls[..], &files].concat()).await;
+    let certified = Certified::new();
+    let redis = certified.redis(&["--requirepass", "secret"]).await;
     let with = |user: &str, ca: bool| SecondLevelSettings {
-        ca: ca.then(|| cert.pem().into_bytes()),
-        ..Fleet::patient(format!("rediss://{user}@{address}"))
+        ca: ca.then(|| certified.pem.clone().into_bytes()),
+        ..Fleet::patient(format!("rediss://{user}@{}", redis.address))
     };
     let upstream = counting().await;
     let fleet = Fleet::new();
