@@ -149,13 +149,13 @@ fn PlotArea(
 fn axes(plot: Plot, data: &ChartData, format: fn(f64) -> String) -> impl IntoView + use<> {
     let width = plot.places.pixels;
     let base = plot.scale.y(0.0);
-    let lines = plot.scale.ticks().into_iter().map(|tick| {
+    let lines = plot.scale.labels(format).into_iter().map(|(tick, text)| {
         let y = plot.scale.y(tick);
         let class = if tick == 0.0 { "base-line" } else { "grid-line" };
         view! {
             <line class=class x1="0" x2=width y1=y y2=y />
             <text x="-8" y=y + 3.5 text-anchor="end">
-                {format(tick)}
+                {text}
             </text>
         }
     });

@@ -21,7 +21,21 @@ impl Linear {
         self.pixels * (1.0 - value / self.top)
     }
 
-    pub(super) fn ticks(&self) -> Vec<f64> {
+    /// Where lines stand and what they are called; of those that would be called the same, the last, and of nothing the first.
+    pub(super) fn labels(&self, format: impl Fn(f64) -> String) -> Vec<(f64, String)> {
+        let mut labels: Vec<(f64, String)> = Vec::new();
+        for tick in self.ticks() {
+            let text = format(tick);
+            match labels.last_mut() {
+                Some((0.0, zero)) if *zero == text => {}
+                Some((last, same)) if *same == text => *last = tick,
+                _ => labels.push((tick, text)),
+            }
+        }
+        labels
+    }
+
+    fn ticks(&self) -> Vec<f64> {
         let step = nice_step(self.top / 4.0);
         let count = (self.top / step).round() as u32;
         (0..=count).map(|i| f64::from(i) * step).collect()
@@ -123,6 +137,17 @@ mod tests {
             assert!((3..=8).contains(&ticks.len()), "{max}: {ticks:?}");
             assert!((scale.y(top)).abs() < 1e-9 && (scale.y(0.0) - 100.0).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn no_two_lines_are_called_the_same() {
+        let whole = |max| {
+            let labels = Linear::covering(max, 100.0).labels(|value| format!("{value:.0}"));
+            labels.into_iter().map(|(at, text)| format!("{at} {text}")).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(whole(0.0), "0 0, 1 1");
+        assert_eq!(whole(2.0), "0 0, 1 1, 2 2");
+        assert_eq!(whole(8.0), "0 0, 2 2, 4 4, 6 6, 8 8");
     }
 
     #[test]
