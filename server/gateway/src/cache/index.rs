@@ -211,3 +211,53 @@ impl<'e> FromIterator<&'e Entry> for Amount {
         entries.into_iter().fold(Self::default(), Self::and)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::cache::account::{Ledger, Owner};
+    use crate::cache::purges::Stamp;
+    use crate::cache::rules::Audience;
+    use crate::cache::shelves::Kept;
+
+    /// A key's only response, which has one tag and names a URL of the path `/`.
+    fn response(owner: Owner, hash: u64, url: u64) -> std::sync::Arc<Variants> {
+        let stamp = Stamp { position: 1, at: 1 };
+        let mut stored = Stored::for_tests(HeaderMap::new(), Bytes::new(), stamp, Audience::Everyone);
+        stored.key = owner.api.0.as_bytes()[..].into();
+        stored.labels.tags = [7].into();
+        stored.labels.url = url;
+        Variants::new(hash, vec![Kept::new(Arc::new(stored), Ledger::default().of(owner, "a", "r"))])
+    }
+
+    #[test]
+    fn every_key_is_found_by_what_covers_it_until_it_leaves_and_nothing_of_it_stays() {
+        const MANY: u64 = 3 * TOGETHER as u64;
+        let index = Index::default();
+        let owner = Owner { api: ApiId::generate(), tenant: sluice_contract::ids::TenantId::generate() };
+        let all: Vec<_> = (0..MANY).map(|hash| response(owner, hash, hash % 2)).collect();
+        all.iter().for_each(|variants| index.arrive(variants));
+        let found = |covered: &Covered| {
+            let mut hashes = Vec::new();
+            let amount = index.each(owner.api, covered, |some| hashes.extend_from_slice(some));
+            assert_eq!(amount.entries, hashes.len() as u64);
+            amount.entries
+        };
+        let by_each = || [Covered::All, Covered::Tag(7), Covered::Url("/".into(), 1)].map(|by| found(&by));
+        assert_eq!(by_each(), [MANY, MANY, MANY / 2]);
+        // Another takes the place of the first, which leaves after that.
+        let newer = response(owner, 1, 1);
+        index.arrive(&newer);
+        index.leave(&all[1]);
+        assert_eq!(by_each(), [MANY, MANY, MANY / 2]);
+        all.iter().filter(|variants| variants.hash != 1).for_each(|variants| index.leave(variants));
+        assert_eq!(by_each(), [1, 1, 1]);
+        index.leave(&newer);
+        let of_api = index.of(owner.api);
+        let of_api = of_api.lock();
+        assert!(of_api.paths.is_empty() && of_api.tags.is_empty());
+    }
+}

@@ -222,9 +222,15 @@ mod tests {
         ] {
             assert!(covers(prefix, path), "{prefix} covers {path}");
         }
-        for (prefix, path) in
-            [("/a", "/"), ("/a", "/ab"), ("/a/", "/a"), ("/a/b", "/a"), ("/b", "/a/b"), ("/a/b", "/ab")]
-        {
+        for (prefix, path) in [
+            ("/a", "/"),
+            ("/a", "/ab"),
+            ("/a/", "/a"),
+            ("/a/b", "/a"),
+            ("/b", "/a/b"),
+            ("/a/b", "/ab"),
+            ("/a//b", "/a//c"),
+        ] {
             assert!(!covers(prefix, path), "{prefix} does not cover {path}");
         }
     }

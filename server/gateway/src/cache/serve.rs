@@ -368,3 +368,23 @@ impl Lead {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_told_apart_by_what_they_say_and_how_however_it_is_cut() {
+        let of = |types: &[&'static str], pieces: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            types.iter().for_each(|kind| _ = headers.append(CONTENT_TYPE, kind.parse().unwrap()));
+            body_digest(&headers, pieces.iter().copied())
+        };
+        let whole = of(&["a/b"], &[b"who?"]);
+        assert_eq!(of(&["a/b"], &[b"wh", b"", b"o?"]), whole);
+        assert_ne!(of(&["a/b"], &[b"what?"]), whole);
+        assert_ne!(of(&["a/c"], &[b"who?"]), whole);
+        assert_ne!(of(&[], &[b"who?"]), whole);
+        assert_ne!(of(&["a", "bc"], &[]), of(&["ab", "c"], &[]));
+    }
+}

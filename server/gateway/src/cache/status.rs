@@ -172,3 +172,25 @@ impl CacheStatus {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_read_from_what_callers_are_told() {
+        let of = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            lines.iter().for_each(|line| _ = headers.append(&CACHE_STATUS, HeaderValue::from_static(line)));
+            CacheStatus::of(&headers, None)
+        };
+        let hit = |second_level| Some(CacheStatus::Hit { second_level });
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["other; hit"]), None, "another cache's");
+        assert_eq!(of(&["other; hit", "sluice; fwd=uri-miss"]), Some(CacheStatus::Passed));
+        assert_eq!(of(&["sluice; hit; ttl=5; key=\"a\""]), hit(false));
+        assert_eq!(of(&["sluice; hit; ttl=5; key=\"a\"; detail=L2"]), hit(true));
+        assert_eq!(of(&["sluice; fwd=uri-miss; collapsed; key=\"a\""]), hit(false));
+        assert_eq!(of(&["sluice; fwd=uri-miss; stored; key=\"a\""]), Some(CacheStatus::Stored));
+    }
+}

@@ -306,6 +306,8 @@ mod tests {
         };
         assert_eq!(updated_headers(&stored, &confirmed, &rule(false)), expected);
         assert_eq!(updated_headers(&stored, &map(&[("age", "3")]), &rule(false))["age"], "3");
+        let untagged = map(&[("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+        assert_eq!(updated_headers(&untagged, &map(&[("etag", "\"b\"")]), &rule(false))["etag"], "\"b\"");
         let with_cookies = updated_headers(&stored, &confirmed, &rule(true));
         assert_eq!(with_cookies["set-cookie"], "a=1");
     }

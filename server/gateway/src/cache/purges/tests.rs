@@ -68,6 +68,30 @@ fn many_purged_urls_fold_into_one_stamp_that_covers_them() {
         assert!(!good(&purges, url, stamp(url, url)), "{url}");
     }
     assert!(good(&purges, 0, stamp(most + 2, most + 2)));
+    // Those that only this gateway knows of hold for what others have fetched before, too.
+    let purges = ApiPurges::default();
+    (0..=most).for_each(|url| purges.label(Label::Url(url), Strength::Hard, stamp(0, url + 1)));
+    assert_eq!(purges.verdict_on_foreign(&url(0), stamp(5, 1)), Verdict::Gone);
+}
+
+#[test]
+fn what_begins_anew_covers_apis_of_which_nothing_was_purged() {
+    let purges = Purges::default();
+    let api = purges.of(ApiId::generate());
+    purges.begin_anew(stamp(1, 100));
+    assert!(!good(&api, 1, stamp(1, 100)) && good(&api, 1, stamp(1, 101)));
+}
+
+#[test]
+fn old_purges_are_forgotten_the_soft_ones_too() {
+    let purges = Purges::default();
+    let api = purges.of(ApiId::generate());
+    for (url, at) in [(1, 99), (2, 100)] {
+        api.label(Label::Url(url), Strength::Hard, stamp(1, at));
+        api.label(Label::Url(url), Strength::Soft, stamp(1, at));
+    }
+    purges.drop_before(100);
+    assert_eq!((api.hard.len(), api.soft.len()), (1, 1));
 }
 
 #[test]

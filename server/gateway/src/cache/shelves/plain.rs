@@ -143,6 +143,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_replaced_again_and_again_stands_in_line_a_few_times_only() {
+        let plain = Plain::new(Choice::First, 1 << 20, Arc::default());
+        for _ in 0..1_000 {
+            plain.change(1, &mut |_| Change::Keep(Variants::new(1, Vec::new())));
+        }
+        let line = plain.line.lock();
+        assert_eq!(line.stored, 1);
+        assert!(line.waiting.len() < 100, "{}", line.waiting.len());
+    }
+
+    #[test]
     fn the_line_forgets_those_that_have_left_and_takes_each_that_is_there_once() {
         for choice in [Choice::First, Choice::ByLot] {
             let mut line = Line::default();
