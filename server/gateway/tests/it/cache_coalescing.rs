@@ -291,6 +291,8 @@ async fn who_reads_along_gets_no_cookie_of_who_asked_first() {
         exchange(rig.address(), request.body(http_body_util::Full::default()).unwrap()).await
     };
     let (first, second) = (ask().await, ask().await);
+    let said = first.headers()["cache-status"].to_str().unwrap();
+    assert!(said.starts_with("sluice; fwd=uri-miss; stored; key="), "{said}");
     gate.add_permits(2);
     for (answer, cookies) in [(first, 1), (second, 0)] {
         assert_eq!(answer.headers().get_all("set-cookie").iter().count(), cookies);
@@ -328,5 +330,6 @@ async fn requests_for_what_was_too_large_do_not_wait_for_one_another_the_next_ti
         for seen in asked {
             assert_eq!(seen.body.len(), 1_000, "announced: {announced}");
         }
+        assert_eq!(rig.shared.cache.entries(), 0);
     }
 }

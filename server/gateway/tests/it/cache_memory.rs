@@ -15,7 +15,7 @@ use sluice_gateway::cache::{CacheLimits, Eviction, Shares};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
 
-use crate::support::{Rig, Start, Upstream, eventually, text};
+use crate::support::{Rig, Start, Upstream, eventually, exchange, text};
 
 const SIZE: usize = 20_000;
 /// Responses that have room, about.
@@ -305,12 +305,12 @@ async fn a_slow_reader_holds_up_nothing_once_the_response_is_stored() {
     assert!(read.len() - head == BODY && read[head..].iter().all(|byte| *byte == b'x'), "{}", read.len());
 }
 
-/// Sends pieces of 64 KiB without end, and counts them.
+/// Sends pieces of 64 KiB without end, and counts them. Whoever sends has the counter, too.
 async fn endless() -> (Upstream, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&sent);
+    let count = Arc::downgrade(&sent);
     let upstream = Upstream::new(move |_| {
-        let count = Arc::clone(&count);
+        let count = count.upgrade().unwrap();
         let pieces = futures_util::stream::repeat_with(move || {
             count.fetch_add(1, Ordering::SeqCst);
             Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(&[b'x'; PIECE])))
@@ -346,7 +346,53 @@ async fn what_is_too_large_comes_as_fast_as_it_is_read_and_ends_with_its_reader(
     let read = tokio::time::timeout(Duration::from_secs(30), client.read_exact(&mut some));
     read.await.expect("it goes on as it is read").unwrap();
     eventually("the upstream is held back again", rests).await;
+    let arriving = || rig.shared.cache.health().arriving.bytes;
+    assert_eq!(arriving(), 0, "what goes by takes no room of what is stored");
+    assert_eq!(Arc::strong_count(&sent), 2);
     drop(client);
-    eventually("the upstream sends no more", rests).await;
-    assert_eq!((rig.shared.cache.entries(), rig.shared.cache.health().arriving.bytes), (0, 0));
+    eventually("the upstream is let go", async || Arc::strong_count(&sent) == 1).await;
+    assert_eq!((rig.shared.cache.entries(), arriving()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_readers_of_what_is_too_large_each_gets_all_of_it_however_far_apart_they_read() {
+    const PIECES: usize = 12;
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let upstream = Upstream::new(move |_| {
+        let gate = Arc::clone(&opened);
+        let pieces = futures_util::StreamExt::then(futures_util::stream::iter(0..PIECES), move |number| {
+            let gate = Arc::clone(&gate);
+            async move {
+                if number == 1 {
+                    gate.acquire().await.unwrap().forget();
+                }
+                Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![number as u8; 1 << 20])))
+            }
+        });
+        let response = http::Response::builder().header("cache-control", "max-age=600");
+        let response = response.body(StreamBody::new(Box::pin(pieces)).boxed()).unwrap();
+        async move { response }
+    })
+    .await;
+    let mut rig = rig(CacheLimits { max_bytes: 64 << 20, ..limits(Eviction::Lru, 100, 100) });
+    let settings = json!({ "max_body_bytes": 8 << 20 });
+    rig.api("a", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+    let ask = async || {
+        let request = http::Request::get("/acme/a/x").header("host", "gateway.test");
+        exchange(rig.address(), request.body(http_body_util::Full::default()).unwrap()).await.into_body()
+    };
+    let (mut quick, slow) = (ask().await, ask().await);
+    gate.add_permits(1);
+    let mut read = Vec::new();
+    while read.len() < 8 << 20 {
+        read.extend_from_slice(&quick.frame().await.unwrap().unwrap().into_data().unwrap());
+    }
+    let (rest, all) = tokio::join!(quick.collect(), slow.collect());
+    read.extend_from_slice(&rest.unwrap().to_bytes());
+    for body in [read.into(), all.unwrap().to_bytes()] {
+        assert_eq!(body.len(), PIECES << 20);
+        assert!(body.iter().enumerate().all(|(at, byte)| *byte as usize == at >> 20));
+    }
+    assert_eq!((upstream.count(), rig.shared.cache.entries()), (1, 0));
 }

@@ -142,6 +142,32 @@ async fn a_purge_of_an_application_covers_what_was_stored_for_it_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_validated_and_tagged_anew_is_still_covered_by_whose_it_is() {
+    for shared in [false, true] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let upstream = Upstream::new(move |_| {
+            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                let stale = [("cache-control", "max-age=60"), ("age", "65"), ("etag", "\"e\"")];
+                let anew = [("cache-control", "max-age=60"), ("surrogate-key", "new")];
+                if first { text(200, &stale, "x") } else { text(304, &anew, "") }
+            }
+        })
+        .await;
+        let mut rig = Rig::start();
+        let settings = json!({ "shared": shared });
+        let policies = json!([{ "type": "cache", "settings": settings }]);
+        let api = rig.api("a", upstream.address, json!({ "access": "subscription", "policies": policies }));
+        let application = rig.key("one", &[api]).application;
+        let get = async |rig: &Rig| is_hit(&rig.get("/acme/a/x", &[("x-api-key", "one")]).await);
+        assert_eq!([get(&rig).await, get(&rig).await, get(&rig).await], [false, false, true]);
+        let change = purge(&rig, PurgeScope::Application { application }, false);
+        rig.apply(change);
+        assert_eq!(get(&rig).await, shared, "shared: {shared}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tags_stay_between_upstream_and_cache_unless_the_policy_passes_them_on() {
     let upstream = tagging().await;
     let mut rig = Rig::start();
