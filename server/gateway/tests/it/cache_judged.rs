@@ -118,6 +118,11 @@ async fn what_is_stored_stands_in_for_an_upstream_that_is_gone_and_for_none_that
         rig.shared.switches.link_stale.store(!heard, Ordering::Relaxed);
         assert_eq!(ask(&rig, "").await.status.as_u16(), status, "{address}, heard: {heard}");
     }
+    for (directives, status) in [("", 502), ("stale-if-error=60", 200), ("stale-if-error=2", 502)] {
+        let (mut rig, _upstream) = stored(("max-age=100, stale-if-error=1", "105"), 200).await;
+        rig.api("c", gone, cached(json!({})));
+        assert_eq!(ask(&rig, directives).await.status.as_u16(), status, "`{directives}`");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,6 +137,7 @@ async fn what_was_done_is_recorded_and_said_as_it_was() {
         ("max-age=100", "105", "", 304, CacheOutcome::Revalidated, "sluice; fwd=stale; fwd-status=304"),
         ("max-age=100", "105", "", 404, CacheOutcome::Expired, "sluice; fwd=stale"),
         ("max-age=100", "5", "no-cache", 200, CacheOutcome::Request, "sluice; fwd=request"),
+        ("max-age=100, no-cache", "5", "", 404, CacheOutcome::Expired, "sluice; fwd=stale"),
         ("max-age=100", "5", "no-store", 200, CacheOutcome::Bypass, "sluice; fwd=bypass"),
     ] {
         let (rig, _upstream) = stored((said, age), then).await;

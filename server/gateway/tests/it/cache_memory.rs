@@ -324,6 +324,7 @@ async fn endless() -> (Upstream, Arc<AtomicUsize>) {
 }
 
 const PIECE: usize = 64 << 10;
+const LONG: usize = 4 << 20;
 const LARGE: usize = 32 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -356,7 +357,7 @@ async fn what_is_too_large_comes_as_fast_as_it_is_read_and_ends_with_its_reader(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_readers_of_what_is_too_large_each_gets_all_of_it_however_far_apart_they_read() {
-    const PIECES: usize = 12;
+    const PIECES: usize = 10;
     let gate = Arc::new(Semaphore::new(0));
     let opened = Arc::clone(&gate);
     let upstream = Upstream::new(move |_| {
@@ -367,7 +368,7 @@ async fn of_two_readers_of_what_is_too_large_each_gets_all_of_it_however_far_apa
                 if number == 1 {
                     gate.acquire().await.unwrap().forget();
                 }
-                Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![number as u8; 1 << 20])))
+                Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![number as u8; LONG])))
             }
         });
         let response = http::Response::builder().header("cache-control", "max-age=600");
@@ -375,8 +376,9 @@ async fn of_two_readers_of_what_is_too_large_each_gets_all_of_it_however_far_apa
         async move { response }
     })
     .await;
-    let mut rig = rig(CacheLimits { max_bytes: 64 << 20, ..limits(Eviction::Lru, 100, 100) });
-    let settings = json!({ "max_body_bytes": 8 << 20 });
+    let mut rig = rig(CacheLimits { max_bytes: 256 << 20, ..limits(Eviction::Lru, 100, 100) });
+    // More than the buffers of a connection take that nobody reads.
+    let settings = json!({ "max_body_bytes": 6 * LONG });
     rig.api("a", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
     let ask = async || {
         let request = http::Request::get("/acme/a/x").header("host", "gateway.test");
@@ -385,14 +387,14 @@ async fn of_two_readers_of_what_is_too_large_each_gets_all_of_it_however_far_apa
     let (mut quick, slow) = (ask().await, ask().await);
     gate.add_permits(1);
     let mut read = Vec::new();
-    while read.len() < 8 << 20 {
+    while read.len() < 6 * LONG {
         read.extend_from_slice(&quick.frame().await.unwrap().unwrap().into_data().unwrap());
     }
     let (rest, all) = tokio::join!(quick.collect(), slow.collect());
     read.extend_from_slice(&rest.unwrap().to_bytes());
     for body in [read.into(), all.unwrap().to_bytes()] {
-        assert_eq!(body.len(), PIECES << 20);
-        assert!(body.iter().enumerate().all(|(at, byte)| *byte as usize == at >> 20));
+        assert_eq!(body.len(), PIECES * LONG);
+        assert!(body.iter().enumerate().all(|(at, byte)| *byte as usize == at / LONG));
     }
     assert_eq!((upstream.count(), rig.shared.cache.entries()), (1, 0));
 }
