@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn numbers_that_are_too_large_are_the_largest() {
-        for text in ["max-age=2147483648", "max-age=99999999999999999999999"] {
+        for text in ["max-age=2147483649", "max-age=99999999999999999999999"] {
             assert_eq!(of(text).max_age, Some(MAX_DELTA));
         }
     }

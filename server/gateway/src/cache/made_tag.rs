@@ -120,6 +120,12 @@ mod tests {
         assert_ne!(tag(&[("content-encoding", "gzip")], b"a"), Some(plain));
         assert_eq!(tag(&[("content-encoding", "GZIP")], b"a"), tag(&[("content-encoding", "gzip")], b"a"));
         assert_ne!(tag(&[("content-encoding", "br")], b"a"), tag(&[("content-encoding", "gzip")], b"a"));
+        let of_lines = |codings: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            codings.iter().for_each(|it| _ = headers.append(CONTENT_ENCODING, HeaderValue::from_static(it)));
+            Making::begin(StatusCode::OK, &headers).unwrap().of(b"a")
+        };
+        assert_ne!(of_lines(&["a", "b"]), of_lines(&["ab"]));
         let mut pieces = Making::begin(StatusCode::OK, &HeaderMap::new()).unwrap();
         pieces.add(b"");
         b"abc".chunks(1).for_each(|piece| pieces.add(piece));

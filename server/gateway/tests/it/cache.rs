@@ -525,6 +525,9 @@ async fn what_is_forgotten_is_what_a_change_names_on_the_same_host() {
         let now = (rig.get("/acme/u/a", &[]).await.body, rig.get("/acme/u/b", &[]).await.body);
         assert_eq!((now.0 != own, now.1 != other), (own_forgotten, named_forgotten), "{method} {named}");
     }
+    let page = rig.get("/acme/u/a?page=2", &[]).await.body;
+    rig.send(Method::POST, "/acme/u/a", &[("x-named", "?page=2")], "").await;
+    assert_ne!(rig.get("/acme/u/a?page=2", &[]).await.body, page, "another query of the same path");
     let root = rig.get("/acme/u", &[]).await.body;
     rig.send(Method::POST, "/acme/u/a", &[("x-named", "/acme/u")], "").await;
     assert_ne!(rig.get("/acme/u", &[]).await.body, root, "the API's base itself");

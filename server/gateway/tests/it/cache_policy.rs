@@ -104,6 +104,15 @@ async fn nothing_older_than_the_oldest_is_served_whatever_has_become_of_the_upst
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_for_the_policy_is_fetched_for_its_age_and_not_for_the_request() {
+    let fields: Fields = &[("cache-control", "max-age=100"), ("age", "5")];
+    let (rig, _upstream) = rig(fields, json!({ "oldest_s": 3 })).await;
+    rig.get("/acme/c/a", &[]).await;
+    let answer = rig.get("/acme/c/a", &[]).await;
+    assert!(answer.header("cache-status").starts_with("sluice; fwd=stale"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strong_consistency_goes_past_the_store_wholly() {
     let (rig, upstream) =
         rig(&[("cache-control", "max-age=60")], json!({ "strong_consistency": true })).await;

@@ -163,6 +163,28 @@ fn only_so_many_variants(cache: &Cache) {
 }
 
 #[test]
+fn what_is_made_of_a_response_takes_its_place_and_that_of_no_other() {
+    let cache = Cache::new(CacheLimits::new(1 << 20));
+    let account = account(&cache, TenantId::generate());
+    let of = |number: usize, arrived| {
+        let mut stored = response(b"k", 0, HeaderMap::new());
+        let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from(number))]);
+        (stored.selecting, stored.arrived) = (Selecting::of_request(&[ACCEPT], &accept), arrived);
+        Arc::new(stored)
+    };
+    let (one, two) = (of(1, 1), of(2, 2));
+    cache.put(1, Arc::clone(&one), Arc::clone(&account));
+    cache.put(1, two, Arc::clone(&account));
+    // Of the first, for other requests.
+    cache.put_instead(1, Some(&one), of(3, 3), account);
+    let found = |number: usize| {
+        let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from(number))]);
+        cache.get(1, b"k", &accept).unwrap().map(|stored| stored.arrived)
+    };
+    assert_eq!([1, 2, 3].map(found), [None, Some(2), Some(3)]);
+}
+
+#[test]
 fn who_has_to_make_room_gives_what_is_oldest_now_and_not_what_was_replaced() {
     let cache = Cache::new(CacheLimits::new(100_000));
     let (mine, theirs) = (account(&cache, TenantId::generate()), account(&cache, TenantId::generate()));
