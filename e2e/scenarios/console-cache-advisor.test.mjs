@@ -172,7 +172,7 @@ for (const database of databases) {
       const prices = await eventually('all are counted', async () => {
         const found = await adviceOf('prices');
         last = found.achieved?.calls;
-        return last >= CALLS && found;
+        return last >= CALLS && found.achieved.memory_bytes !== null && found;
       }, PATIENCE).catch((error) => assert.fail(`${error.message}; counted: ${last}`));
       const { predicted, achieved } = prices;
       assert.equal(achieved.calls, CALLS);
@@ -181,7 +181,8 @@ for (const database of databases) {
       await look();
       const shown = line('prices').locator('dd');
       await shown.filter({ hasText: `${percent(predicted.hit_ratio)} of calls for 5 s` }).waitFor();
-      await shown.filter({ hasText: `${percent(achieved.hit_ratio)} of calls ${CALLS} calls since` }).waitFor();
+      const kept = shown.filter({ hasText: `${percent(achieved.hit_ratio)} of calls ${CALLS} calls since` });
+      await kept.filter({ hasText: / at most \d.* of memory, / }).waitFor();
       await picture('achieved');
       stage.assertQuiet(['412']);
     });

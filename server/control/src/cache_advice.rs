@@ -175,10 +175,13 @@ async fn achieved(
     };
     let covered = sum(|outcome| outcome.is_cacheable() || outcome == CacheOutcome::Bypass);
     let spared = sum(|outcome| outcome.is_hit() && outcome != CacheOutcome::Revalidated);
-    Ok(totals.saved_us.checked_div(covered).map(|saved_us_per_call| CacheAchieved {
+    let Some(saved_us_per_call) = totals.saved_us.checked_div(covered) else { return Ok(None) };
+    let memory = app.telemetry.memory(tenant, &query).await?;
+    Ok(Some(CacheAchieved {
         since: from,
         calls: covered,
         hit_ratio: spared as f64 / covered as f64,
+        memory_bytes: memory.points.iter().filter_map(|(_, held)| held.held).map(|(_, bytes)| bytes).max(),
         saved_us_per_call,
     }))
 }

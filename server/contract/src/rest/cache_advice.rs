@@ -95,6 +95,9 @@ pub struct CacheAchieved {
     pub calls: u64,
     /// Those of them that did not reach the upstream, 0 to 1: a response that the upstream has only confirmed is none.
     pub hit_ratio: f64,
+    /// The most bytes that all gateways held of the route at once, as far as they were noted; what is stale is among them. Absent
+    /// where nothing was.
+    pub memory_bytes: Option<u64>,
     /// Time saved by an average call, in microseconds.
     pub saved_us_per_call: u64,
 }

@@ -3,10 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sluice_contract::calls::{CacheOutcome, CacheSign, Call};
-use sluice_contract::ids::{ApiId, ApplicationId};
+use sluice_contract::ids::{ApiId, ApplicationId, BootId, GatewayId};
+use sluice_contract::link::CacheEvictions;
 use sluice_contract::rest::apis::Api;
 use sluice_contract::rest::cache_advice::{CacheAdvice, CacheRisk, RouteAdvice};
 use sluice_contract::rest::users::Role;
+use sluice_store::telemetry::MemorySample;
 use sluice_testkit::calls::call;
 use sluice_testkit::{TestApp, each_database};
 
@@ -212,6 +214,28 @@ async fn a_policy_that_is_advised_is_made_in_the_draft_and_shown_beside_what_it_
         let achieved = of(&found, "prices").achieved.unwrap();
         assert_eq!((achieved.calls, achieved.since), (10, predicted.made_at));
         assert!((achieved.hit_ratio - 0.6).abs() < 1e-9, "{achieved:?}");
+        assert_eq!(achieved.memory_bytes, None, "no gateway has said what it holds");
+
+        let held = |gateway, route: &str, minutes: i64, bytes| MemorySample {
+            at: predicted.made_at + TimeDelta::minutes(minutes),
+            gateway,
+            boot: BootId::generate(),
+            tenant: app.tenant,
+            api: api.id,
+            route: Some(route.to_owned()),
+            entries: 1,
+            bytes,
+            evictions: CacheEvictions::default(),
+        };
+        let (one, two) = (GatewayId::generate(), GatewayId::generate());
+        let samples =
+            [held(one, "prices", 0, 300), held(two, "prices", 0, 500), held(one, "search", 0, 9_000)];
+        app.app.telemetry.note_memory(&samples).await.unwrap();
+        app.app.telemetry.note_memory(&[held(one, "prices", 10, 100)]).await.unwrap();
+        let later = format!("to={}", (Utc::now() + TimeDelta::minutes(12)).format("%Y-%m-%dT%H:%M:%SZ"));
+        let found = advice(&app, api.id, &later).await;
+        let most = of(&found, "prices").achieved.unwrap().memory_bytes;
+        assert_eq!(most, Some(800), "of both together, at the time when they held most");
     })
     .await;
 }

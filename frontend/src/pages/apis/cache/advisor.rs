@@ -170,10 +170,13 @@ fn comparison(advice: &RouteAdvice) -> AnyView {
         view! { <dt>"Predicted"</dt> <dd><strong>{hits}</strong> " " {more}</dd> }
     });
     let achieved = match advice.achieved {
-        Some(CacheAchieved { since, calls, hit_ratio, saved_us_per_call }) => {
+        Some(CacheAchieved { since, calls, hit_ratio, memory_bytes, saved_us_per_call }) => {
             let hits = format!("{} of calls", format::percent(hit_ratio));
+            let memory = memory_bytes
+                .map(|most| format!("at most {} of memory, ", format::bytes(most)))
+                .unwrap_or_default();
             let more = format!(
-                "{} since {}, {} saved by an average call",
+                "{} since {}, {memory}{} saved by an average call",
                 format::plural(calls as usize, "call", "calls"),
                 format::date_time(since),
                 format::micros(saved_us_per_call)
