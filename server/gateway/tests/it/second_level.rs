@@ -295,7 +295,8 @@ async fn a_server_that_is_frozen_full_or_gone_fails_no_call_and_comes_back() {
     let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").query(&mut connection).unwrap();
     ask(&rig, 3).await;
     eventually("writes are refused", || async { health(&rig).refused > 0 }).await;
-    assert_ne!(health(&rig).state, SecondLevelState::Tripped, "a full server still answers");
+    // It may have been late for a moment, but not because it is full.
+    eventually("it answers still", || async { health(&rig).state == SecondLevelState::Up }).await;
     let _: () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("0").query(&mut connection).unwrap();
 
     redis.signal("-STOP");
