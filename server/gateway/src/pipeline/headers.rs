@@ -13,7 +13,7 @@ pub(super) fn strip_request(headers: &mut HeaderMap, trusted: bool) {
     remove(headers, |name| {
         is_for_one_hop(name)
             // The gateway answers the expectation itself, when it begins to read the body (RFC 9110 §10.1.1).
-            || matches!(name, "te" | "expect" | "http2-settings")
+            || matches!(name, "expect" | "http2-settings")
             // Said anew for each hop.
             || matches!(name, "x-request-id" | "traceparent")
             || (!trusted
@@ -37,7 +37,7 @@ pub(super) fn strip_response(headers: &mut HeaderMap) {
 }
 
 fn is_for_one_hop(name: &str) -> bool {
-    matches!(name, "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade")
+    matches!(name, "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade")
 }
 
 /// Removes the fields of these names, and those that `Connection` names. One look at each field that is there: asking
@@ -145,6 +145,21 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, ["authorization", "te", "x-kept"]);
         assert_eq!(headers["te"], "trailers");
+    }
+
+    #[test]
+    fn fields_for_one_hop_of_a_response_end_here_named_or_not() {
+        let mut headers = map(&[
+            ("keep-alive", "timeout=5"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-connection", "close"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("x-kept", "1"),
+        ]);
+        strip_response(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
     }
 
     #[test]
