@@ -22,7 +22,7 @@ const HOST = 'cache.example.com';
 // the suite takes an error without that count, which is what `rfc9111.test.mjs` checks (§4.2.4).
 const OWN_ANSWER = 'the fixture takes any answer that the origin did not send, a 502 too, for a stored one';
 
-const NO_PARTS = 'four fixtures announce six bytes and send five; one completes a part that has no validator, which §3.4 forbids';
+const NO_PARTS = 'parts are not stored; four of these announce six bytes and send five, and one has no validator, without which §3.4 forbids to complete it';
 
 /** What this version asks for: later ones, and the RFC, have an `Age` that cannot be read ignored. */
 const POLICY = { heuristic: true, store_set_cookie: true, unreadable_age_is_old: true, confirmed: ['store_set_cookie'] };
