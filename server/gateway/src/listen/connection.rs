@@ -3,13 +3,11 @@
 use std::cell::{Cell, OnceCell};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::{Rc, Weak};
-use std::task::Poll;
-
-use http::{HeaderMap, StatusCode};
-use tokio::sync::Notify;
+use std::task::{Context, Poll, Waker};
 
 use super::http1::Wire;
 use crate::pipeline::Client;
+use http::{HeaderMap, StatusCode};
 
 /// A client connection, as its requests see it.
 pub struct Connection {
@@ -38,7 +36,9 @@ pub(super) struct ConnectionState {
     /// The gateway stops: calls in flight may finish.
     pub(super) stopping: Cell<bool>,
     /// The watch wants the connection closed, at once or when its calls are done.
-    pub(super) close: Notify,
+    close: Cell<bool>,
+    /// Wakes the connection.
+    owner: Cell<Option<Waker>>,
 }
 
 impl Connection {
@@ -63,11 +63,6 @@ impl Connection {
         Busy { state: Rc::clone(&self.state), tick: Rc::clone(&self.tick) }
     }
 
-    /// A call was answered at once.
-    pub(super) fn used(&self) {
-        self.state.used_at.set(self.tick.get());
-    }
-
     /// Sends the client an interim response, if it speaks HTTP/1. The answer to the same request has not begun.
     pub(crate) fn say_before_the_answer(&self, status: StatusCode, fields: &HeaderMap) {
         if let Some(wire) = self.wire.get().and_then(Weak::upgrade) {
@@ -90,6 +85,29 @@ impl Drop for Busy {
 }
 
 impl ConnectionState {
+    /// Has the connection closed.
+    pub(super) fn close(&self) {
+        self.close.set(true);
+        self.wake();
+    }
+
+    /// Wakes the connection, if it waits.
+    pub(super) fn wake(&self) {
+        if let Some(owner) = self.owner.take() {
+            owner.wake();
+        }
+    }
+
+    /// Waits until the connection is to be closed. Meanwhile it can be woken.
+    pub(super) fn poll_close(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.close.take() {
+            return Poll::Ready(());
+        }
+        let known = self.owner.take().filter(|owner| owner.will_wake(context.waker()));
+        self.owner.set(Some(known.unwrap_or_else(|| context.waker().clone())));
+        Poll::Pending
+    }
+
     /// Notes since when the client has not taken anything.
     pub(super) fn note<T>(&self, tick: &Cell<u64>, written: Poll<T>) -> Poll<T> {
         match (written.is_pending(), self.blocked_since.get()) {
@@ -98,5 +116,41 @@ impl ConnectionState {
             _ => {}
         }
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_waits_is_woken_and_told_once_that_the_connection_is_to_be_closed() {
+        let (state, [before, after]) =
+            (ConnectionState::default(), [(); 2].map(|()| Arc::<Woken>::default()));
+        let poll =
+            |woken: &Arc<Woken>| state.poll_close(&mut Context::from_waker(&Waker::from(Arc::clone(woken))));
+        let woken = || (before.0.load(Ordering::Relaxed), after.0.load(Ordering::Relaxed));
+        assert!(poll(&before).is_pending() && poll(&after).is_pending());
+        state.wake();
+        assert_eq!((woken(), poll(&after)), ((0, 1), Poll::Pending), "nobody closes it");
+        state.close();
+        assert_eq!((woken(), poll(&after)), ((0, 2), Poll::Ready(())));
+        assert!(poll(&after).is_pending(), "once");
+        state.close();
+        state.close();
+        assert_eq!((woken(), poll(&before)), ((0, 3), Poll::Ready(())), "before anybody waits");
     }
 }

@@ -14,6 +14,7 @@ mod violation;
 mod wire;
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -31,7 +32,7 @@ pub use violation::Violation;
 pub(super) use wire::Wire;
 pub(crate) use wire::{Http1Body, Upgraded};
 
-use super::connection::Connection;
+use super::connection::{Connection, ConnectionState};
 use super::watch::Watch;
 use crate::body::{Body, ClientStream};
 use crate::pipeline::{Arrived, Seen, answer, answer_again};
@@ -42,9 +43,12 @@ pub(super) struct Http1 {
     worker: Rc<Worker>,
     watch: Rc<Watch>,
     connection: Rc<Connection>,
+    /// The connection's.
+    state: Rc<ConnectionState>,
+    /// Who is connected.
+    address: IpAddr,
     wire: Rc<Wire>,
     lines: Lines,
-    limits: HeadLimits,
 }
 
 /// A request that the pipeline may answer.
@@ -94,15 +98,17 @@ impl Http1 {
         first: BytesMut,
         limits: HeadLimits,
     ) -> Self {
-        let wire = Rc::new(Wire::new(tcp, first, Rc::clone(&worker.buffers)));
+        let (state, tick) = (Rc::clone(&connection.state), Rc::clone(&watch.tick));
+        let wire = Rc::new(Wire::new(tcp, first, Rc::clone(&worker.buffers), Rc::clone(&state), tick));
         let _ = connection.wire.set(Rc::downgrade(&wire));
         Self {
             worker: Rc::clone(worker),
             watch: Rc::clone(watch),
             wire,
+            state,
+            address: connection.address(),
             connection,
             lines: Lines::new(limits, Rc::clone(&watch.line_ends)),
-            limits,
         }
     }
 
@@ -112,9 +118,9 @@ impl Http1 {
     }
 
     /// Serves until the client or the gateway ends it.
-    pub(super) async fn serve(mut self) {
+    pub(super) async fn serve(&mut self) {
         loop {
-            if self.wire.out().is_full() && self.flush().await.is_err() {
+            if self.wire.out().is_full() && Box::pin(self.flush()).await.is_err() {
                 return;
             }
             let after = match self.hear() {
@@ -126,28 +132,27 @@ impl Http1 {
             };
             match after {
                 After::NextRequest => {}
-                After::Close { still_sending } => return self.close(still_sending).await,
+                After::Close { still_sending } => return Box::pin(self.close(still_sending)).await,
                 After::Gone => return,
             }
         }
         // A client that asks no more may still wait for its answers.
-        let _ = self.flush().await;
+        let _ = Box::pin(self.flush()).await;
     }
 
     /// Waits for more of a request. False when there will be none.
     async fn more_arrives(&self) -> bool {
-        let (state, tick) = (&self.connection.state, &self.watch.tick);
         let is_idle = self.wire.inbox().bytes().is_empty();
-        if is_idle && state.stopping.get() {
+        if is_idle && self.state.stopping.get() {
             return false;
         }
-        matches!(poll_fn(|context| self.wire.poll_next(state, tick, context)).await, Ok(1..))
+        matches!(poll_fn(|context| self.wire.poll_next(context)).await, Ok(1..))
     }
 
     /// Takes the request whose head has arrived, in order or not, and answers it where its head is understood: nothing of
     /// that has to wait, so nothing of it takes memory of the connection's own.
     fn hear(&mut self) -> Heard {
-        let head_since = &self.connection.state.head_since;
+        let head_since = &self.state.head_since;
         let mut inbox = self.wire.inbox();
         inbox.skip_empty_lines();
         let bytes = inbox.bytes();
@@ -165,9 +170,7 @@ impl Http1 {
                 if let Seen::Understood(known) = &seen
                     && !self.lines.are_too_many()
                     && let Some(after) =
-                        answer_again(&self.worker, self.connection.address(), known, |answer| {
-                            self.write_ready(answer)
-                        })
+                        answer_again(&self.worker, self.address, known, |answer| self.write_ready(answer))
                 {
                     inbox.skip_head(length);
                     self.lines.begin();
@@ -211,7 +214,7 @@ impl Http1 {
 
     /// A request in the place of one that is refused for its head.
     fn refused(&self, head: &[u8], violation: Violation) -> Asked {
-        let head = refused::believed(head, self.limits.bytes);
+        let head = refused::believed(head, self.lines.most_bytes());
         let to_head = head.method == Method::HEAD;
         let body = ClientStream::Http1(Wire::nothing(&self.wire));
         let arrived =
@@ -257,11 +260,10 @@ impl Http1 {
     /// While an answer is waited for: what was said before it leaves. Ready when the client has gone, which takes its call with
     /// it.
     fn poll_waiting(&self, context: &mut Context<'_>) -> Poll<()> {
-        if self.wire.is_behind() {
-            let flushed = self.wire.poll_flush(&self.connection.state, &self.watch.tick, context);
-            if let Poll::Ready(Err(_)) = flushed {
-                return Poll::Ready(());
-            }
+        if self.wire.is_behind()
+            && let Poll::Ready(Err(_)) = self.wire.poll_flush(context)
+        {
+            return Poll::Ready(());
         }
         self.wire.poll_gone(context)
     }

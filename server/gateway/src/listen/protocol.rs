@@ -1,10 +1,12 @@
 //! Serves one connection: HTTP/1.1, or HTTP/2 when the client begins with its preface (RFC 9113 §3.3).
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -31,25 +33,30 @@ const HEADERS_TO_REFUSE: u32 = 64 << 10;
 pub(super) async fn serve(worker: Rc<Worker>, watch: Rc<Watch>, mut tcp: TcpStream, peer: SocketAddr) {
     let state = Rc::new(ConnectionState::default());
     watch.add(Rc::clone(&state));
-    let stats = Open::count(&worker);
+    let open = Open::count(&worker);
     let _ = tcp.set_nodelay(true);
     let first = tokio::select! {
         first = first_bytes(&mut tcp) => first,
-        () = state.close.notified() => return state.ended.set(true),
+        () = poll_fn(|context| state.poll_close(context)) => return state.ended.set(true),
     };
     if let Ok((first, http2)) = first {
         let connection = Rc::new(Connection::new(peer, Rc::clone(&state), Rc::clone(&watch.tick)));
-        if http2 {
-            state.head_since.set(0);
-            let stream = WatchedStream::new(tcp, first, Rc::clone(&state), Rc::clone(&watch.tick));
-            serve_http2(&worker, stream, &state, connection).await;
-        } else {
-            let http1 = Http1::new(&worker, &watch, connection, tcp, first, head_limits(&worker));
-            serve_http1(http1, &state).await;
+        if !http2 {
+            let mut http1 = Http1::new(&worker, &watch, connection, tcp, first, head_limits(&worker));
+            // A task of its own is a small one: of a connection that has rested all that a request wakes has to be fetched.
+            tokio::task::spawn_local(async move {
+                serve_http1(&mut http1, &state).await;
+                state.ended.set(true);
+                drop(open);
+            });
+            return;
         }
+        state.head_since.set(0);
+        let stream = WatchedStream::new(tcp, first, Rc::clone(&state), Rc::clone(&watch.tick));
+        serve_http2(&worker, stream, &state, connection).await;
     }
     state.ended.set(true);
-    drop(stats);
+    drop(open);
 }
 
 /// Reads until the protocol is clear.
@@ -70,23 +77,23 @@ fn head_limits(worker: &Worker) -> HeadLimits {
     HeadLimits { bytes: limits.header_bytes as usize, fields: limits.header_count as usize }
 }
 
-async fn serve_http1(http1: Http1, state: &ConnectionState) {
+async fn serve_http1(http1: &mut Http1, state: &ConnectionState) {
     let wire = http1.wire();
     let mut serving = std::pin::pin!(http1.serve());
     let mut finishing = false;
-    loop {
-        tokio::select! {
-            biased;
-            () = serving.as_mut() => return,
-            () = state.close.notified() => {}
+    poll_fn(|context| {
+        while serving.as_mut().poll(context).is_pending() {
+            ready!(state.poll_close(context));
+            // A call in flight may finish, and a client that has begun to ask gets its answer.
+            let is_used = state.busy.get() > 0 || state.head_since.get() > 0 || wire.is_behind();
+            if finishing || !is_used || !state.stopping.get() {
+                break;
+            }
+            finishing = true;
         }
-        // A call in flight may finish, and a client that has begun to ask gets its answer.
-        let is_used = state.busy.get() > 0 || state.head_since.get() > 0 || wire.is_behind();
-        if finishing || !is_used || !state.stopping.get() {
-            return;
-        }
-        finishing = true;
-    }
+        Poll::Ready(())
+    })
+    .await;
 }
 
 async fn serve_http2(
@@ -108,7 +115,7 @@ async fn serve_http2(
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = state.close.notified() => {}
+        () = poll_fn(|context| state.poll_close(context)) => {}
     }
     let takes_nothing = state.blocked_since.get() != 0;
     if takes_nothing && !state.stopping.get() {

@@ -66,7 +66,7 @@ impl Watch {
     pub(super) fn stop(&self) {
         for connection in self.connections.borrow().iter() {
             connection.stopping.set(true);
-            connection.close.notify_one();
+            connection.close();
         }
     }
 
@@ -104,7 +104,7 @@ impl Watch {
                 || (idle && unused > self.keep_alive)
                 || (blocked != 0 && now.saturating_sub(blocked) > self.stalled)
             {
-                connection.close.notify_one();
+                connection.close();
             }
             true
         });

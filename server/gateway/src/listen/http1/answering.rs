@@ -46,7 +46,7 @@ impl Http1 {
     /// are sent.
     pub(super) fn write_ready(&self, answer: Ready) -> (u64, After) {
         let Ready { status, lead, mut body } = answer;
-        let manner = Manner { keep: !self.connection.state.stopping.get(), ..PLAIN };
+        let manner = Manner { keep: !self.state.stopping.get(), ..PLAIN };
         let delimited = manner.delimit(status, Some(body.len() as u64));
         if matches!(delimited, Delimited::Unsent(_)) {
             body.clear();
@@ -64,7 +64,7 @@ impl Http1 {
         if !keep {
             return After::Close { still_sending: false };
         }
-        self.connection.used();
+        self.state.used_at.set(self.watch.tick.get());
         if !self.wire.out().is_full() {
             self.watch.departures.add(&self.wire);
         }
@@ -73,7 +73,7 @@ impl Http1 {
 
     /// Whether the connection can be used for another request after this answer.
     fn keeps(&self, manner: Manner, answer: &Response<Body>) -> bool {
-        manner.keep && !self.connection.state.stopping.get() && !closes(answer)
+        manner.keep && !self.state.stopping.get() && !closes(answer)
     }
 
     /// Writes the answer to a request, whose call ends with it.
@@ -88,7 +88,7 @@ impl Http1 {
                 After::Close { still_sending: true }
             }
             Ok(Delimited::Close) => After::Close { still_sending: false },
-            Ok(_) if !keep || self.connection.state.stopping.get() => After::Close { still_sending: false },
+            Ok(_) if !keep || self.state.stopping.get() => After::Close { still_sending: false },
             Ok(_) => After::NextRequest,
         }
     }
@@ -172,15 +172,14 @@ impl Http1 {
         if self.wire.out().is_full() {
             self.flush().await?;
         }
-        let (wire, state, tick) = (&self.wire, &self.connection.state, &self.watch.tick);
         poll_fn(|context| {
             if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
                 return Poll::Ready(frame.transpose().map_err(io::Error::other));
             }
-            if let Poll::Ready(Err(error)) = wire.poll_flush(state, tick, context) {
+            if let Poll::Ready(Err(error)) = self.wire.poll_flush(context) {
                 return Poll::Ready(Err(error));
             }
-            wire.poll_gone(context).map(|()| Err(io::ErrorKind::ConnectionReset.into()))
+            self.wire.poll_gone(context).map(|()| Err(io::ErrorKind::ConnectionReset.into()))
         })
         .await
     }
@@ -188,8 +187,7 @@ impl Http1 {
     /// Sends what is to leave. The connection is in use meanwhile, however slowly the client takes it.
     pub(super) async fn flush(&self) -> io::Result<()> {
         let _busy = self.connection.busy();
-        let (wire, state) = (&self.wire, &self.connection.state);
-        poll_fn(|context| wire.poll_flush(state, &self.watch.tick, context)).await
+        poll_fn(|context| self.wire.poll_flush(context)).await
     }
 
     /// Goes on in another protocol.
@@ -211,17 +209,16 @@ impl Http1 {
     }
 
     /// Closes so that a client that is still sending gets the time to read the answer.
-    pub(super) async fn close(self, still_sending: bool) {
+    pub(super) async fn close(&self, still_sending: bool) {
         if self.flush().await.is_err() {
             return;
         }
-        let state = &self.connection.state;
         let shut = poll_fn(|context| self.wire.poll_shutdown(context)).await;
         if shut.is_err() || !still_sending || self.wire.is_at_end() {
             return;
         }
         let mut linger = Linger::begin();
-        poll_fn(|context| self.wire.poll_linger(&mut linger, state, context)).await;
+        poll_fn(|context| self.wire.poll_linger(&mut linger, context)).await;
     }
 }
 

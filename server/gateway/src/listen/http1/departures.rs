@@ -70,20 +70,26 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, _) = listener.accept().await.unwrap();
-        let (departures, wire) =
-            (Departures::default(), Rc::new(Wire::new(tcp, BytesMut::new(), Rc::default())));
+        let (state, tick) = (Rc::<ConnectionState>::default(), Rc::new(Cell::new(1)));
+        let (departures, wire) = (
+            Departures::default(),
+            Rc::new(Wire::new(tcp, BytesMut::new(), Rc::default(), Rc::clone(&state), tick)),
+        );
         let depart = || departures.waiting.borrow_mut().drain(..).for_each(|wire| wire.depart());
-        let (state, woken) = (ConnectionState::default(), Arc::<Woken>::default());
+        let woken = Arc::<Woken>::default();
         for (length, is_behind) in [(3 << 10, false), (32 << 20, true)] {
+            state.blocked_since.set(1);
             wire.out().push(Bytes::from(vec![b'x'; length]));
             departures.add(&wire);
             departures.add(&wire);
             let waker = Waker::from(Arc::clone(&woken));
             // The connection waits for a request meanwhile.
-            assert!(wire.poll_next(&state, &Cell::new(1), &mut Context::from_waker(&waker)).is_pending());
+            let mut context = Context::from_waker(&waker);
+            assert!(wire.poll_next(&mut context).is_pending() && state.poll_close(&mut context).is_pending());
             assert_eq!(departures.waiting.borrow().len(), 1);
             depart();
             assert_eq!((wire.is_behind(), woken.0.load(Ordering::Relaxed)), (is_behind, is_behind));
+            assert_eq!(state.blocked_since.get() > 0, is_behind, "it has taken all, or not");
         }
     }
 }

@@ -70,6 +70,11 @@ impl Lines {
         Self { limits, ends: Vec::new(), seen: 0, spare }
     }
 
+    /// What a head may have of bytes.
+    pub(super) fn most_bytes(&self) -> usize {
+        self.limits.bytes
+    }
+
     /// Looks at what has come since the last look; the bytes begin with the head. Some with the head's length when it is
     /// whole.
     pub(super) fn look(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {

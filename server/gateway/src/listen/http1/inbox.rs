@@ -31,7 +31,8 @@ pub(super) struct Inbox {
 enum Expected {
     Nothing,
     Length(u64),
-    Chunks(Decoder),
+    /// In a box: few requests have such a body.
+    Chunks(Box<Decoder>),
 }
 
 impl Inbox {
@@ -70,7 +71,7 @@ impl Inbox {
 
     pub(super) fn expect_body(&mut self, said: &Said) {
         self.body = match (said.chunked, said.length) {
-            (true, _) => Expected::Chunks(Decoder::new(Limits::default())),
+            (true, _) => Expected::Chunks(Box::new(Decoder::new(Limits::default()))),
             (false, Some(length @ 1..)) => Expected::Length(length),
             (false, _) => Expected::Nothing,
         };

@@ -2,37 +2,54 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio::io::AsyncWrite as _;
 use tokio::net::TcpStream;
 
+use crate::buffers::Buffers;
+
 /// Copying a piece that is no larger costs less than handing it to the kernel apart.
-const TINY: usize = 256;
+const TINY: usize = 1_536;
 /// A larger piece is not copied, even when more is to follow it.
 const SMALL: usize = 4 << 10;
 /// More than this is not gathered before it is sent.
 const MUCH: usize = 64 << 10;
-/// Memory that an idle connection keeps.
-const KEPT: usize = 4 << 10;
 
-/// The writing side: three pieces, of which the middle one is not copied.
-#[derive(Default)]
+/// The writing side.
 pub(super) struct Outbox {
+    /// In memory of the thread, while there is something in it.
     first: BytesMut,
-    middle: Bytes,
-    last: BytesMut,
+    /// In a box: most answers are gathered whole, and all connections have an outbox.
+    rest: Option<Box<Rest>>,
+    buffers: Rc<Buffers>,
+}
+
+/// What leaves after what is gathered.
+struct Rest {
+    /// Not copied; never empty.
+    piece: Bytes,
+    behind: BytesMut,
 }
 
 impl Outbox {
+    pub(super) fn new(buffers: Rc<Buffers>) -> Self {
+        Self { first: BytesMut::new(), rest: None, buffers }
+    }
+
     /// Where to write what comes next.
     pub(super) fn end(&mut self) -> &mut BytesMut {
-        if self.is_divided() {
-            return &mut self.last;
+        let small = if self.is_divided() { None } else { self.rest.take() };
+        match &mut self.rest {
+            Some(rest) => &mut rest.behind,
+            None => {
+                self.buffers.lend(&mut self.first);
+                self.first.put_slice(small.as_ref().map_or(&[], |rest| &rest.piece));
+                &mut self.first
+            }
         }
-        self.first.put_slice(&std::mem::take(&mut self.middle));
-        &mut self.first
     }
 
     /// Adds a piece. There is room for it: [`Self::is_full`] was asked.
@@ -42,7 +59,7 @@ impl Outbox {
         if piece.len() <= TINY || is_divided {
             end.put_slice(&piece);
         } else {
-            self.middle = piece;
+            self.rest = Some(Box::new(Rest { piece, behind: BytesMut::new() }));
         }
     }
 
@@ -53,15 +70,16 @@ impl Outbox {
 
     /// What comes next stands behind a large piece, or what is left of one.
     fn is_divided(&self) -> bool {
-        self.middle.len() > SMALL || !self.last.is_empty()
+        self.rest.as_ref().is_some_and(|rest| rest.piece.len() > SMALL || !rest.behind.is_empty())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.first.len() + self.middle.len() + self.last.len()
+        let rest = self.rest.as_ref().map_or(0, |rest| rest.piece.len() + rest.behind.len());
+        self.first.len() + rest
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.middle.is_empty() && self.last.is_empty()
+        self.first.is_empty() && self.rest.is_none()
     }
 
     /// Sends all of it.
@@ -71,56 +89,53 @@ impl Outbox {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.is_empty() {
-            let written = if self.middle.is_empty() {
-                ready!(Pin::new(&mut *tcp).poll_write(context, &self.first))?
-            } else {
-                ready!(Pin::new(&mut *tcp).poll_write_vectored(context, &self.pieces()))?
+            let tcp = Pin::new(&mut *tcp);
+            let written = match self.pieces() {
+                None => ready!(tcp.poll_write(context, &self.first))?,
+                Some(pieces) => ready!(tcp.poll_write_vectored(context, &pieces))?,
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(written);
         }
-        self.shrink();
         Poll::Ready(Ok(()))
     }
 
     /// Sends what the client takes at once. Whether that was all.
     pub(super) fn try_flush(&mut self, tcp: &TcpStream) -> bool {
         if !self.is_empty() {
-            let written = if self.middle.is_empty() {
-                tcp.try_write(&self.first)
-            } else {
-                tcp.try_write_vectored(&self.pieces())
+            let written = match self.pieces() {
+                None => tcp.try_write(&self.first),
+                Some(pieces) => tcp.try_write_vectored(&pieces),
             };
             self.advance(written.unwrap_or_default());
-            self.shrink();
         }
         self.is_empty()
     }
 
-    fn pieces(&self) -> [IoSlice<'_>; 3] {
-        [IoSlice::new(&self.first), IoSlice::new(&self.middle), IoSlice::new(&self.last)]
-    }
-
-    fn shrink(&mut self) {
-        if self.first.is_empty() && self.first.capacity() > KEPT {
-            self.first = BytesMut::new();
-        }
+    /// None: all of it is gathered.
+    fn pieces(&self) -> Option<[IoSlice<'_>; 3]> {
+        let rest = self.rest.as_ref()?;
+        Some([IoSlice::new(&self.first), IoSlice::new(&rest.piece), IoSlice::new(&rest.behind)])
     }
 
     fn advance(&mut self, written: usize) {
         let of_first = written.min(self.first.len());
         self.first.advance(of_first);
-        let of_middle = (written - of_first).min(self.middle.len());
-        self.middle.advance(of_middle);
-        if self.middle.is_empty() {
-            // Whose bytes they were may let go of them.
-            self.middle = Bytes::new();
-            if !self.last.is_empty() {
-                self.last.advance(written - of_first - of_middle);
-                self.first = std::mem::take(&mut self.last);
+        if self.first.is_empty() {
+            self.buffers.take_back(&mut self.first);
+        }
+        let Some(rest) = &mut self.rest else { return };
+        let of_piece = (written - of_first).min(rest.piece.len());
+        rest.piece.advance(of_piece);
+        if rest.piece.is_empty() {
+            rest.behind.advance(written - of_first - of_piece);
+            if !rest.behind.is_empty() {
+                self.first = std::mem::take(&mut rest.behind);
             }
+            // Whose bytes the piece was may let go of them.
+            self.rest = None;
         }
     }
 }
@@ -133,13 +148,15 @@ mod tests {
 
     /// What has not left, in order.
     fn rest(outbox: &Outbox) -> Vec<u8> {
-        [&outbox.first[..], &outbox.middle, &outbox.last].concat()
+        let (piece, behind) =
+            outbox.rest.as_ref().map_or((&b""[..], &b""[..]), |rest| (&rest.piece, &rest.behind));
+        [&outbox.first, piece, behind].concat()
     }
 
     #[test]
     fn a_piece_that_has_left_is_let_go_of() {
         for length in [TINY, TINY + 1, SMALL + 1] {
-            let (mut outbox, piece) = (Outbox::default(), Bytes::from(vec![b'x'; length]));
+            let (mut outbox, piece) = (Outbox::new(Rc::default()), Bytes::from(vec![b'x'; length]));
             outbox.push(piece.clone());
             outbox.advance(length - 1);
             outbox.advance(1);
@@ -147,12 +164,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_has_left_leaves_its_memory_to_the_next_connection() {
+        let buffers = Rc::<Buffers>::default();
+        let [mut one, mut other] = [(); 2].map(|()| Outbox::new(Rc::clone(&buffers)));
+        let place = |outbox: &mut Outbox| {
+            outbox.end().put_slice(b"head");
+            outbox.first.as_ptr()
+        };
+        let first = place(&mut one);
+        one.advance(3);
+        assert_ne!(place(&mut other), first, "something is left in it");
+        one.push(Bytes::from(vec![b'x'; TINY + 1]));
+        one.advance(one.len());
+        assert_eq!((one.first.capacity(), one.rest.is_none()), (0, true));
+        assert_eq!(place(&mut one), first);
+    }
+
     proptest! {
         #[test]
         fn pieces_leave_in_order_however_much_a_write_takes(
             steps in proptest::collection::vec((0_usize..10_000, any::<bool>(), 0_usize..9_000), 1..20),
         ) {
-            let (mut outbox, mut expected, mut letter) = (Outbox::default(), Vec::new(), 0_u8);
+            let (mut outbox, mut expected, mut letter) = (Outbox::new(Rc::default()), Vec::new(), 0_u8);
             for (length, as_bytes, write) in steps {
                 letter += 1;
                 let piece = vec![letter; length];

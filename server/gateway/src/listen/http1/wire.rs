@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -20,16 +20,19 @@ use crate::buffers::Buffers;
 use crate::listen::connection::ConnectionState;
 use crate::listen::linger::Linger;
 
-/// The stream, what has arrived on it, and what is to leave.
+/// The stream, what has arrived on it, and what is to leave. What every request needs stands first, and together: of a
+/// connection that has rested the processor has to fetch each line of memory.
+#[repr(C)]
 pub(in crate::listen) struct Wire {
     tcp: RefCell<TcpStream>,
-    buffers: Rc<Buffers>,
-    inbox: RefCell<Inbox>,
-    out: RefCell<Outbox>,
     /// What is to leave does so at the end of the turn.
     departs: Cell<bool>,
-    /// Wakes the connection when it has to see itself to what is left.
-    owner: RefCell<Option<Waker>>,
+    inbox: RefCell<Inbox>,
+    out: RefCell<Outbox>,
+    state: Rc<ConnectionState>,
+    buffers: Rc<Buffers>,
+    /// The watch's clock.
+    tick: Rc<Cell<u64>>,
     /// Which request it is whose body arrives.
     number: Cell<u64>,
     /// The client waits to be told to go on with its body; this much of that has left.
@@ -41,14 +44,21 @@ pub(in crate::listen) struct Wire {
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Wire {
-    pub(super) fn new(tcp: TcpStream, first: BytesMut, buffers: Rc<Buffers>) -> Self {
+    pub(super) fn new(
+        tcp: TcpStream,
+        first: BytesMut,
+        buffers: Rc<Buffers>,
+        state: Rc<ConnectionState>,
+        tick: Rc<Cell<u64>>,
+    ) -> Self {
         Self {
             tcp: RefCell::new(tcp),
-            buffers,
             inbox: RefCell::new(Inbox::new(first)),
-            out: RefCell::default(),
+            out: RefCell::new(Outbox::new(Rc::clone(&buffers))),
+            buffers,
             departs: Cell::new(false),
-            owner: RefCell::new(None),
+            state,
+            tick,
             number: Cell::new(0),
             expects: Cell::new(None),
             continued: Cell::new(false),
@@ -117,35 +127,27 @@ impl Wire {
     /// Sends what the client takes at once; the connection is woken for the rest.
     pub(super) fn depart(&self) {
         self.departs.set(false);
-        if !self.out().try_flush(&self.tcp.borrow())
-            && let Some(owner) = &*self.owner.borrow()
-        {
-            owner.wake_by_ref();
+        if self.out().try_flush(&self.tcp.borrow()) {
+            self.state.blocked_since.set(0);
+        } else {
+            self.state.wake();
         }
     }
 
     /// Reads what has arrived; 0 at the end, and when the gateway stops and all has left. Sends meanwhile what is left of
     /// earlier answers.
-    pub(super) fn poll_next(
-        &self,
-        state: &ConnectionState,
-        tick: &Cell<u64>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        if self.departs.get() && !state.stopping.get() {
-            let mut owner = self.owner.borrow_mut();
-            if !owner.as_ref().is_some_and(|owner| owner.will_wake(context.waker())) {
-                *owner = Some(context.waker().clone());
-            }
-            return self.poll_fill(context);
+    pub(super) fn poll_next(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let is_stopping = self.state.stopping.get();
+        if self.is_behind()
+            && (is_stopping || !self.departs.get())
+            && let Poll::Ready(Err(error)) = self.poll_flush(context)
+        {
+            return Poll::Ready(Err(error));
         }
-        match self.poll_flush(state, tick, context) {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) if state.stopping.get() && self.inbox().bytes().is_empty() => {
-                Poll::Ready(Ok(0))
-            }
-            _ => self.poll_fill(context),
+        if is_stopping && !self.is_behind() && self.inbox().bytes().is_empty() {
+            return Poll::Ready(Ok(0));
         }
+        self.poll_fill(context)
     }
 
     /// Reads what has arrived; 0 at the end.
@@ -167,18 +169,13 @@ impl Wire {
     }
 
     /// Sends what is to leave, and notes since when the client has taken nothing of it.
-    pub(super) fn poll_flush(
-        &self,
-        state: &ConnectionState,
-        tick: &Cell<u64>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let before = self.out().len();
         let flushed = self.poll_out(context);
         if self.out().len() < before {
-            state.blocked_since.set(0);
+            self.state.blocked_since.set(0);
         }
-        state.note(tick, flushed)
+        self.state.note(&self.tick, flushed)
     }
 
     fn poll_out(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -190,13 +187,8 @@ impl Wire {
         Pin::new(&mut *self.tcp.borrow_mut()).poll_shutdown(context)
     }
 
-    pub(super) fn poll_linger(
-        &self,
-        linger: &mut Linger,
-        state: &ConnectionState,
-        context: &mut Context<'_>,
-    ) -> Poll<()> {
-        linger.poll(&mut self.tcp.borrow_mut(), state, context)
+    pub(super) fn poll_linger(&self, linger: &mut Linger, context: &mut Context<'_>) -> Poll<()> {
+        linger.poll(&mut self.tcp.borrow_mut(), &self.state, context)
     }
 
     /// Skips what is there of a body that nobody has read. Whether that was all.
