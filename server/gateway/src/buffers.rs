@@ -1,13 +1,13 @@
-//! Memory that connections read into, lent to each while there is something in it: what the last one touched, the next one
+//! Memory that connections read into and write to, lent to each while there is something in it: what the last one touched, the next one
 //! finds in the processor's caches, and one that is idle has none.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// Bytes in a buffer: most heads fit.
+/// Bytes in a buffer: most heads fit, and small answers.
 pub(crate) const ROOM: usize = 2 << 10;
-/// Buffers that are kept while nobody reads.
+/// Buffers that are kept while nobody needs them.
 const MOST: usize = 64;
 
 /// The buffers of one thread.
