@@ -230,6 +230,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn all_frames_of_zstd_are_looked_at() {
+        let frames = [encoded("zstd", b"clean"), encoded("zstd", b"4111111111111111")].concat();
+        for size in [1, 20, usize::MAX] {
+            assert_eq!(look("zstd", &frames, size, 1_000), Err(Found::CardNumber), "{size}");
+        }
+    }
+
+    #[test]
+    fn zstd_that_asks_for_more_than_eight_mebibytes_of_memory_is_not_read() {
+        // A frame that says how large its window is, and one raw block (RFC 8878 §3.1.1).
+        let frame = |window_log: u8| {
+            let head = [0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3, 5 << 3 | 1, 0, 0];
+            [&head[..], b"hello"].concat()
+        };
+        assert_eq!(look("zstd", &frame(23), usize::MAX, 1_000), Ok(()));
+        assert_eq!(look("zstd", &frame(24), usize::MAX, 1_000), Err(Found::Unreadable));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_in_any_coding_are_read_without_panic(
