@@ -106,6 +106,46 @@ async fn a_question_in_a_body_has_the_key_that_its_body_makes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_post_asks_by_its_body_and_only_where_the_policy_says_so() {
+    let upstream = Upstream::new(|_| async { text(200, &[("cache-control", "max-age=60")], "x") }).await;
+    let mut rig = Rig::start();
+    let routes = json!([
+        { "id": "asks", "path": "/asks", "policies": [{ "type": "cache",
+            "settings": { "post_max_body_bytes": 5, "caller_directives": "ignore", "ttl_s": 9,
+                "ttl_rules": [{ "methods": ["POST"], "ttl_s": 7 }] } }] },
+        { "id": "plain", "path": "/plain", "policies": [{ "type": "cache", "settings": {} }] },
+    ]);
+    let api = rig.api("a", upstream.address, json!({ "routes": routes }));
+    let explained = async |method: &str, path: &str, body: &str| {
+        let request = json!({ "method": method, "host": "gateway.test", "path": path, "body": body,
+            "headers": [{ "name": "cache-control", "value": "no-store" }] });
+        explain(&rig, api, rig.tenant, request).await
+    };
+
+    rig.get("/acme/a/asks", &[]).await;
+    let got = explained("GET", "/asks", "").await;
+    assert!(got.keys[0].entry.is_some(), "the body is no part of its key");
+    assert_eq!(
+        (&got.reasons[..], got.stored.unwrap().lifetime_s),
+        (&[][..], 9),
+        "what callers say is ignored"
+    );
+    let long = explained("GET", "/asks", "whatever?").await;
+    assert_eq!((long.reasons, long.cached), (vec![CacheReason::Body], false));
+    let asked = explained("POST", "/asks", "what?").await;
+    assert_eq!((&asked.reasons[..], asked.stored.unwrap().lifetime_s), (&[][..], 7));
+
+    let secure = json!({ "host": "gateway.test", "path": "/plain", "https": true });
+    let secure = explain(&rig, api, rig.tenant, secure).await;
+    assert_eq!((secure.keys[0].key.scheme.as_str(), got.keys[0].key.scheme.as_str()), ("https", "http"));
+
+    let (told, same) =
+        (explained("POST", "/plain", "what?").await, explained("POST", "/plain", "who?").await);
+    assert_eq!(told.keys[0].hash, same.keys[0].hash);
+    assert_eq!(told.reasons, [CacheReason::Method, CacheReason::NoStore]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn why_a_request_goes_past_the_cache_and_why_its_response_would_not_stay_is_said() {
     let upstream = Upstream::new(|_| async { text(200, &[], "x") }).await;
     let mut rig = Rig::start();
