@@ -301,6 +301,90 @@ async fn who_reads_along_gets_no_cookie_of_who_asked_first() {
     assert_eq!(upstream.count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_insists_on_validation_asks_for_himself_while_another_fetches() {
+    let (upstream, gate) = gated(&[("cache-control", "max-age=60")]).await;
+    let mut rig = Rig::start();
+    rig.api("co", upstream.address, cached());
+    let rig = Arc::new(rig);
+    let ask = |headers: &'static [(&'static str, &'static str)]| {
+        let rig = Arc::clone(&rig);
+        tokio::spawn(async move { rig.get("/acme/co/a", headers).await.body })
+    };
+    let first = ask(&[]);
+    until("the first has asked", || upstream.count() == 1).await;
+    let second = ask(&[("cache-control", "no-cache")]);
+    until("the second has asked too", || upstream.count() == 2).await;
+    gate.add_permits(2);
+    assert_ne!(first.await.unwrap(), second.await.unwrap());
+}
+
+/// What is stored is confirmed with this `Cache-Control` when it is let.
+async fn confirming(said: &'static str) -> (Upstream, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let upstream = Upstream::new(move |head| {
+        let (gate, confirms) = (Arc::clone(&opened), head.headers().contains_key("if-none-match"));
+        async move {
+            if !confirms {
+                return text(200, &[("cache-control", "no-cache"), ("etag", "\"a\"")], "a");
+            }
+            gate.acquire().await.unwrap().forget();
+            text(304, &[("cache-control", said), ("etag", "\"a\""), ("x-said", said)], "")
+        }
+    })
+    .await;
+    (upstream, gate)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_answers_all_who_wait_unless_it_forbids_to_store() {
+    for (said, asked) in [("max-age=60", 2), ("no-store", 3)] {
+        let (upstream, gate) = confirming(said).await;
+        let mut rig = Rig::start();
+        rig.api("co", upstream.address, cached());
+        let rig = Arc::new(rig);
+        assert_eq!(rig.get("/acme/co/a", &[]).await.header("x-said"), "");
+        let ask = || {
+            let rig = Arc::clone(&rig);
+            tokio::spawn(async move { rig.get("/acme/co/a", &[]).await })
+        };
+        let first = ask();
+        until("the first has asked", || upstream.count() == 2).await;
+        let second = ask();
+        until("both are there", || open(&rig) >= 2).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(upstream.count(), 2, "{said}: the second waits");
+        gate.add_permits(2);
+        for answer in [first, second] {
+            let seen = answer.await.unwrap();
+            assert_eq!((&seen.body[..], seen.header("x-said")), (&b"a"[..], said));
+        }
+        assert_eq!(upstream.count(), asked, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_by_head_does_not_send_those_who_come_after_it_to_the_upstream_one_by_one() {
+    let (upstream, gate) = gated(&[("cache-control", "max-age=60")]).await;
+    let mut rig = Rig::start();
+    rig.api("co", upstream.address, cached());
+    let rig = Arc::new(rig);
+    gate.add_permits(1);
+    rig.send(http::Method::HEAD, "/acme/co/a", &[], Bytes::new()).await;
+    let ask = || {
+        let rig = Arc::clone(&rig);
+        tokio::spawn(async move { rig.get("/acme/co/a", &[]).await.body })
+    };
+    let callers = [ask(), ask(), ask()];
+    until("all are there", || open(&rig) >= 3).await;
+    gate.add_permits(3);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), "2");
+    }
+    assert_eq!(upstream.count(), 2);
+}
+
 /// A key whose last body was too large for the store is remembered: its requests go to the upstream side by side.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_for_what_was_too_large_do_not_wait_for_one_another_the_next_time() {
