@@ -179,7 +179,9 @@ mod tests {
         check(&next);
         next.begin(&location(2), changed_at(12));
         assert!(!next.is_current(&location(2), before));
+        let last = next.number(&location(1), &fetched_at(20)).unwrap();
         next.begin_anew();
+        assert!(!next.is_current(&location(1), last) && !next.is_current(&location(3), last));
         let after = next.number(&location(3), &fetched_at(1)).unwrap();
         assert!(!next.is_current(&location(3), before) && next.is_current(&location(3), after));
     }
@@ -212,10 +214,11 @@ mod tests {
         }
         assert!(!changes.is_current(&location(MOST + 9), first));
         assert!(changes.is_current(&location(MOST + 9), late));
+        assert!(!changes.is_current(&location(MOST), late), "the newer half is known one by one");
     }
 
     #[test]
-    fn what_is_of_another_size_or_cut_off_is_not_taken_over() {
+    fn what_is_of_another_size_or_version_or_cut_off_is_not_taken_over() {
         let changes = Changes::default();
         changes.begin(&location(1), changed_at(1));
         let bytes = changes.encode(9);
@@ -223,5 +226,7 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(Changes::decode(&bytes[..end], 9).is_none(), "{end}");
         }
+        let of_another_version = [&(VERSION + 1).to_le_bytes(), &bytes[8..]].concat();
+        assert!(Changes::decode(&of_another_version, 9).is_none());
     }
 }

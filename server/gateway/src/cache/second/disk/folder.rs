@@ -127,6 +127,15 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_that_stays_is_not_taken_for_one_that_was_taken_away() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        std::fs::create_dir(folder.mark()).unwrap();
+        let refused = folder.take_closed().unwrap_err();
+        assert!(refused.contains("cannot be removed"), "{refused}");
+    }
+
+    #[test]
     fn what_is_no_folder_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let refused = Folder::open(file.path()).err().unwrap();
