@@ -37,6 +37,7 @@ async fn what_one_gateway_fetched_another_serves_until_a_purge() {
     );
     assert_eq!(b.get("/acme/s/a?x=2", &[]).await.body, "2", "another URL");
     assert_eq!((health(&b).hits, health(&b).misses, upstream.count()), (1, 1, 2));
+    assert!(health(&b).answer_us > 0, "{:?}", health(&b));
     written(&b, 1).await;
 
     // A purge: the copy in Redis is older, whether it is deleted or not.

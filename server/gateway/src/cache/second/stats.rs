@@ -89,3 +89,18 @@ impl Stats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_answers_take_is_added_up_and_of_the_latest_a_sixteenth_counts() {
+        let stats = Stats::default();
+        stats.answered(Duration::from_micros(1_600));
+        let told = || (stats.answer_us.load(Ordering::Relaxed), stats.recent_us.load(Ordering::Relaxed));
+        assert_eq!(told(), (1_600, 1_600));
+        stats.answered(Duration::from_micros(3_200));
+        assert_eq!(told(), (4_800, 1_700));
+    }
+}
