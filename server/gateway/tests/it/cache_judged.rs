@@ -83,6 +83,43 @@ async fn nothing_stale_is_served_at_once_to_head_or_without_word_from_the_contro
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_fresh_and_yet_asked_for_again_is_said_to_be_stale_where_nobody_insists_on_it() {
+    let (rig, _upstream) = stored(("max-age=100", "5"), 200).await;
+    assert!(ask(&rig, "min-fresh=99").await.header("cache-status").contains("fwd=request"));
+    let (rig, _upstream) = stored(("max-age=100", "5"), 200).await;
+    rig.shared.switches.link_stale.store(true, Ordering::Relaxed);
+    assert!(ask(&rig, "").await.header("cache-status").contains("fwd=stale"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_only_the_upstream_can_judge_and_a_body_go_past_what_is_stored() {
+    let (rig, upstream) = stored(("max-age=100", "5"), 200).await;
+    for (headers, body) in [(&[("if-match", "\"e\"")][..], ""), (&[], "x")] {
+        let seen = rig.send(Method::GET, "/acme/c/a", headers, body).await;
+        assert!(seen.header("cache-status").contains("fwd=bypass"), "{seen:?}");
+    }
+    assert_eq!(upstream.count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_answers_over_http2_with_its_fields() {
+    let (rig, upstream) = stored(("max-age=100", "5"), 200).await;
+    let stream = tokio::net::TcpStream::connect(rig.address()).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://gateway.test/acme/c/a");
+    let seen = sender
+        .send_request(request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap())
+        .await
+        .unwrap();
+    let field = |name: &str| seen.headers().get(name).map_or("", |value| value.to_str().unwrap());
+    assert!(field("cache-status").contains("; hit"), "{seen:?}");
+    assert_eq!((field("etag"), field("cache-control"), upstream.count()), ("\"e\"", "max-age=100", 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_stored_stands_in_for_an_error_where_neither_side_forbids_it() {
     const IF_ERROR: &str = "max-age=100, stale-if-error=60";
     for (said, age, directives, then, stands_in) in [
@@ -216,6 +253,29 @@ async fn what_is_confirmed_takes_the_fields_of_its_own_version_and_is_stored_aga
         ask(&rig, "").await;
         assert_eq!(upstream.count(), if again { 2 } else { 3 }, "{case}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_confirmed_without_leave_to_store_stays_as_it_was() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let upstream = Upstream::new(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        async move {
+            match number {
+                1 => text(200, &[("cache-control", "no-cache"), ("etag", "\"e\"")], "1"),
+                2 => text(304, &[("cache-control", "no-store"), ("etag", "\"e\""), ("x-said", "once")], ""),
+                _ => text(304, &[("cache-control", "no-cache"), ("etag", "\"e\"")], ""),
+            }
+        }
+    })
+    .await;
+    let mut rig = Rig::start();
+    rig.api("c", upstream.address, cached(json!({})));
+    for said in ["", "once", ""] {
+        let seen = ask(&rig, "").await;
+        assert_eq!((&seen.body[..], seen.header("x-said")), (&b"1"[..], said));
+    }
+    assert_eq!(upstream.count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
