@@ -165,6 +165,28 @@ async fn whose_copy_it_is_and_what_purges_and_settings_have_made_of_it_is_told()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_old_a_response_is_and_for_how_long_it_is_fresh_is_told_and_no_key_of_a_caller() {
+    let upstream = Upstream::new(|request: Request<Incoming>| async move {
+        let age = request.uri().path().trim_start_matches('/').to_owned();
+        text(200, &[("cache-control", "public, max-age=100"), ("age", &age), ("x-who", "never told")], "x")
+    })
+    .await;
+    let mut rig = Rig::start();
+    let keys = json!({ "type": "key-auth", "settings": { "header": "x-who" } });
+    let policies = json!([{ "type": "cache", "settings": {} }, keys]);
+    let api = rig.api("a", upstream.address, json!({ "policies": policies }));
+    for (path, state, age) in [("/40", CacheState::Fresh, 40), ("/140", CacheState::Stale, 140)] {
+        rig.get(&format!("/acme/a{path}"), &[]).await;
+        let told = look_up(&rig, api, path, rig.tenant).await;
+        let [entry] = &told.entries[..] else { panic!("{told:?}") };
+        assert_eq!((entry.state, entry.key.as_ref().unwrap().scheme.as_str()), (state, "http"));
+        assert!((age..age + 20).contains(&entry.age_s), "{entry:?}");
+        assert_eq!(entry.fresh_for_s + i64::try_from(entry.age_s).unwrap(), 100);
+        assert!(header(entry, "x-who").is_none(), "{entry:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn callers_are_told_the_key_by_which_people_find_what_they_were_answered_with() {
     let vary = [("cache-control", "max-age=60"), ("etag", "\"a\"")];
     let upstream = Upstream::new(move |request: Request<Incoming>| async move {
@@ -244,4 +266,24 @@ async fn an_answer_is_bounded_however_many_copies_there_are_and_a_question_in_a_
     let key = told.entries[0].key.as_ref().unwrap();
     assert_eq!((key.method.as_str(), key.body.as_ref().map(String::len)), ("POST", Some(16)));
     assert_eq!(header(&told.entries[0], "x-long").map(str::len), Some(512 + 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_fields_are_told_of_fewer_copies() {
+    const LONG: usize = 10_000;
+    let long = "y".repeat(LONG);
+    let upstream = Upstream::new(move |_| {
+        let answer = text(200, &[("cache-control", "public, max-age=60"), ("x-long", &long)], "x");
+        async move { answer }
+    })
+    .await;
+    let mut rig = Rig::start();
+    let api = rig.api("a", upstream.address, cached(json!({ "post_max_body_bytes": 1000 })));
+    for n in 0..40 {
+        rig.send(Method::POST, "/acme/a/search", &[], Bytes::from(n.to_string())).await;
+    }
+    let told = look_up(&rig, api, "/search", rig.tenant).await;
+    let most = (256 << 10) / LONG;
+    assert!((1..=most).contains(&told.entries.len()), "{}", told.entries.len());
+    assert_eq!(told.entries.len() as u64 + told.more, 40);
 }
