@@ -225,3 +225,29 @@ async fn the_answer_to_a_change_that_was_purged_while_it_was_made_is_not_stored(
         assert_eq!(status.contains("; stored"), !purged, "{status}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_change_that_created_nothing_points_to_is_stored_with_it() {
+    let upstream = Upstream::new(|_| async {
+        text(200, &[("cache-control", "max-age=60"), ("location", "/elsewhere")], "x")
+    })
+    .await;
+    let mut rig = Rig::start();
+    let settings = json!({ "write_through": "always" });
+    rig.api("c", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+    let change = rig.send(Method::PUT, "/acme/c/a", &[], "x").await;
+    let stored = rig.get("/acme/c/a", &[]).await;
+    assert!(stored.header("cache-status").contains("hit"), "{stored:?}");
+    assert_eq!([change.header("location"), stored.header("location")], ["/elsewhere"; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_question_in_a_body_gets_no_tag() {
+    let (rig, _) = rig(json!({ "make_etags": true, "post_max_body_bytes": 100 })).await;
+    for (method, body, tagged) in [(Method::GET, "", true), (Method::POST, "what?", false)] {
+        for how in ["fetched", "stored"] {
+            let seen = rig.send(method.clone(), "/acme/c/200/unnamed", &[], body).await;
+            assert_eq!(!seen.header("etag").is_empty(), tagged, "{method}, {how}: {seen:?}");
+        }
+    }
+}
