@@ -88,6 +88,8 @@ async fn the_first_call_of_a_caller_is_a_hit_once_its_url_was_warmed() {
     assert_eq!(upstream.count(), 2);
     let again = warm(&rig, job(api, &["/a"])).await;
     assert_eq!((again.held, upstream.count()), (1, 2), "what is fresh is not fetched anew");
+    let told = crate::cache_inside::look_up(&rig, api, "/a", rig.tenant).await;
+    assert_eq!(told.entries[0].hits, Some(1), "what warms is nobody's call");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,4 +274,18 @@ async fn a_job_that_is_stopped_begins_no_more_requests() {
     // One may have been under way.
     let most = report.stored + 1;
     assert!(upstream.count() as u64 <= most, "it was begun once, and nothing after its end: {report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_warmed_for_callers_over_https_is_found_by_them_alone() {
+    let upstream = fresh().await;
+    let mut rig = Rig::start();
+    let api = rig.api("w", upstream.address, cached(json!({})));
+    let report =
+        warm(&rig, WarmJob { as_callers: as_callers("https://gateway.test"), ..job(api, &["/a"]) }).await;
+    for https in [true, false] {
+        let request = json!({ "host": "gateway.test", "path": "/a", "https": https });
+        let explained = crate::cache_explained::explain(&rig, api, rig.tenant, request).await;
+        assert_eq!(explained.keys[0].entry.is_some(), https, "{report:?}");
+    }
 }
