@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
 
 use crate::support::{Rig, Upstream, eventually, exchange, text};
@@ -225,4 +226,38 @@ async fn caches_downstream_are_told_no_other_words_of_what_was_not_stored() {
         let head = rig.send(Method::HEAD, "/acme/c/other", &[], "").await;
         assert_eq!(head.header("cache-control"), as_it_is, "nobody has looked at it");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_are_announced_to_nobody_where_they_are_dropped() {
+    for settings in [json!({}), forbid(json!({ "what": "card_number" }))] {
+        let (rig, _) = rig(&[("trailer", "x-sum")], "nothing forbidden", settings).await;
+        for path in ["/acme/c/whole", "/acme/c/pieces"] {
+            for how in ["fetched", "stored"] {
+                assert_eq!(rig.get(path, &[]).await.header("trailer"), "", "{path}, {how}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_gets_the_whole_of_a_large_body_that_is_not_stored_for_what_is_in_it() {
+    let body = [CARD.as_bytes(), &vec![b' '; 8 << 20]].concat();
+    let settings = json!({ "forbidden": [{ "what": "card_number" }], "max_body_bytes": 16 << 20 });
+    let (rig, _) = rig(&[], body.clone(), settings).await;
+    let mut client = tokio::net::TcpStream::connect(rig.address()).await.unwrap();
+    client
+        .write_all(b"GET /acme/c/a HTTP/1.1\r\nhost: gateway.test\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let (mut seen, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        match client.read(&mut piece).await.unwrap() {
+            0 => break,
+            read => seen.extend_from_slice(&piece[..read]),
+        }
+    }
+    assert!(seen.ends_with(&body), "{}", seen.len());
+    assert_eq!(rig.shared.cache.entries(), 0);
 }
