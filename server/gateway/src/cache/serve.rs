@@ -371,6 +371,8 @@ impl Lead {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
 
     #[test]
@@ -386,5 +388,11 @@ mod tests {
         assert_ne!(of(&["a/c"], &[b"who?"]), whole);
         assert_ne!(of(&[], &[b"who?"]), whole);
         assert_ne!(of(&["a", "bc"], &[]), of(&["ab", "c"], &[]));
+        let headers = |fields: &[(HeaderName, &'static str)]| -> HeaderMap {
+            fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+        };
+        let none = || std::iter::empty();
+        let of_both = body_digest(&headers(&[(CONTENT_TYPE, "a"), (CONTENT_ENCODING, "b")]), none());
+        assert_ne!(of(&["a", "b"], &[]), of_both, "a type is no encoding");
     }
 }

@@ -102,7 +102,7 @@ mod tests {
         for (pairs, said) in [
             (&[("content-type", "text/plain"), ("etag", "\"a\"")][..], &[][..]),
             (&[("set-cookie", "a=1")], &[SetsCookie]),
-            (&[("vary", "Accept-Encoding")], &[]),
+            (&[("vary", "Accept-Encoding,")], &[]),
             (&[("vary", "accept-encoding, Accept-Language")], &[Varies]),
             (&[("vary", "accept-encoding"), ("vary", "*")], &[Forbids]),
             (&[("cache-control", "no-store")], &[Forbids]),
