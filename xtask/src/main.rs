@@ -1,4 +1,4 @@
-//! The project's tasks: `cargo xtask up | console | check | test | bench | dist`.
+//! The project's tasks: `cargo xtask up | console | check | test | bench | mutants | dist`.
 //!
 //! Each task is one module that reads top to bottom; what they share (where things are, how a program is run, what is
 //! printed) is in `workspace`, `process` and `report`.
@@ -9,6 +9,7 @@ mod check;
 mod console;
 mod dist;
 mod environment;
+mod mutants;
 mod process;
 mod report;
 mod test;
@@ -40,6 +41,8 @@ enum Task {
     Test(test::Options),
     /// Requests per CPU-second, latency, hit ratio and instructions, beside nginx, HAProxy and Varnish.
     Bench(bench::Options),
+    /// Changes the gateway's cache in some two thousand ways, and looks which of them no test sees.
+    Mutants(mutants::Options),
     /// The binaries as they are shipped, compiled with a profile of real load, into target/shipped.
     Dist(dist::Options),
 }
@@ -62,6 +65,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Check(options) => check::run(&workspace, &options),
         Task::Test(options) => test::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Mutants(options) => mutants::run(&workspace, &options),
         Task::Dist(options) => dist::run(&workspace, &options),
     }
 }

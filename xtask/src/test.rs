@@ -56,6 +56,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     held
 }
 
+/// What Rust's tests run beside.
+pub fn install_for_rust() -> Result<()> {
+    tools::install(false).map(|_| ())
+}
+
 /// Tools, console and binaries; false when something without which no test can run is missing.
 fn prepare(steps: &mut Steps, workspace: &Workspace, options: &Options) -> bool {
     let ready = steps.step("tools", || tools::install(!options.no_e2e))

@@ -251,3 +251,18 @@ async fn the_answer_to_a_question_in_a_body_gets_no_tag() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_forgets_what_was_stored_of_its_url_while_the_policy_chose_queries_otherwise() {
+    let (mut rig, upstream) = rig(json!({})).await;
+    let release = |rig: &mut Rig, settings: Value| {
+        rig.revision += 1;
+        rig.api("c", upstream.address, json!({ "policies": [{ "type": "cache", "settings": settings }] }));
+    };
+    let path = "/acme/c/200/unnamed?x=1";
+    assert_eq!(rig.get(path, &[]).await.body, "1");
+    release(&mut rig, json!({ "query": { "mode": "only", "names": ["y"] } }));
+    rig.send(Method::PUT, path, &[], "x").await;
+    release(&mut rig, json!({}));
+    assert_eq!(rig.get(path, &[]).await.body, "3");
+}
