@@ -1,5 +1,5 @@
-//! Memory that connections read into and write to, lent to each while there is something in it: what the last one touched, the next one
-//! finds in the processor's caches, and one that is idle has none.
+//! Memory that connections read into and write to, lent to each while there is something in it: what the last one touched,
+//! the next one finds in the processor's caches, and one that is idle has none.
 
 use std::cell::RefCell;
 

@@ -1,13 +1,15 @@
 //! What is known of a client connection, apart from its requests.
 
 use std::cell::{Cell, OnceCell};
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
+use http::{HeaderMap, StatusCode};
+
 use super::http1::Wire;
 use crate::pipeline::Client;
-use http::{HeaderMap, StatusCode};
 
 /// A client connection, as its requests see it.
 pub struct Connection {
@@ -99,6 +101,11 @@ impl ConnectionState {
     }
 
     /// Waits until the connection is to be closed. Meanwhile it can be woken.
+    pub(super) async fn closing(&self) {
+        poll_fn(|context| self.poll_close(context)).await;
+    }
+
+    /// The same, for who looks after more than this.
     pub(super) fn poll_close(&self, context: &mut Context<'_>) -> Poll<()> {
         if self.close.take() {
             return Poll::Ready(());

@@ -37,7 +37,7 @@ pub(super) async fn serve(worker: Rc<Worker>, watch: Rc<Watch>, mut tcp: TcpStre
     let _ = tcp.set_nodelay(true);
     let first = tokio::select! {
         first = first_bytes(&mut tcp) => first,
-        () = poll_fn(|context| state.poll_close(context)) => return state.ended.set(true),
+        () = state.closing() => return state.ended.set(true),
     };
     if let Ok((first, http2)) = first {
         let connection = Rc::new(Connection::new(peer, Rc::clone(&state), Rc::clone(&watch.tick)));
@@ -115,7 +115,7 @@ async fn serve_http2(
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = poll_fn(|context| state.poll_close(context)) => {}
+        () = state.closing() => {}
     }
     let takes_nothing = state.blocked_since.get() != 0;
     if takes_nothing && !state.stopping.get() {
