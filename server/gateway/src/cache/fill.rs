@@ -400,3 +400,49 @@ impl Recipe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::cache::arrivals::Arrivals;
+
+    fn fill() -> Arc<Fill> {
+        Arc::new(Fill {
+            head: http::Response::new(()).into_parts().0,
+            selecting: Selecting::default(),
+            labels: Labels { path: "/".into(), url: 0, tags: [].into(), names: None },
+            digest: ShortDigest::of(&[]),
+            stamp: Stamp::default(),
+            length: None,
+            limit: 1 << 10,
+            state: Mutex::new(State::new(Arrivals::new(1 << 10).reserve(1 << 10).unwrap())),
+        })
+    }
+
+    fn next(reader: &mut FillReader) -> Option<Bytes> {
+        let frame = std::future::poll_fn(|context| reader.poll(context)).now_or_never().unwrap();
+        frame.map(|frame| frame.unwrap().into_data().unwrap())
+    }
+
+    #[test]
+    fn a_reader_is_at_the_end_when_it_has_read_all_that_there_ever_will_be() {
+        let fill = fill();
+        let mut readers: [_; 3] = std::array::from_fn(|_| fill.join().unwrap());
+        let are_at_the_end = |readers: &[FillReader; 3]| readers.each_ref().map(FillReader::is_end_stream);
+        fill.push(Bytes::from_static(b"one "), false);
+        fill.push(Bytes::from_static(b"two"), true);
+        assert_eq!(next(&mut readers[0]).unwrap(), "one ");
+        assert_eq!(next(&mut readers[0]).unwrap(), "two");
+        assert_eq!(next(&mut readers[1]).unwrap(), "one ");
+        assert_eq!(are_at_the_end(&readers), [false; 3], "more may come");
+        fill.is_here(fill.whole().unwrap());
+        fill.end(Ok(()));
+        assert_eq!(are_at_the_end(&readers), [true, false, false]);
+        assert_eq!(next(&mut readers[1]).unwrap(), "two");
+        assert_eq!(next(&mut readers[2]).unwrap(), "one two");
+        assert_eq!(are_at_the_end(&readers), [true; 3]);
+        assert!(readers.iter_mut().all(|reader| next(reader).is_none()));
+    }
+}

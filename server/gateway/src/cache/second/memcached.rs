@@ -242,36 +242,79 @@ mod tests {
         (Memcached::new(&settings).unwrap(), location)
     }
 
+    fn origin() -> Origin {
+        let incarnation = IncarnationId::generate();
+        Origin { incarnation, position: 1, boot: 1, at: 1, begun_ms: 1, made_ms: 1 }
+    }
+
     #[tokio::test]
     async fn what_is_larger_than_the_largest_item_is_not_even_sent() {
         let (memcached, location) = at("127.0.0.1:1");
-        let incarnation = IncarnationId::generate();
-        let origin = Origin { incarnation, position: 1, boot: 1, at: 1, begun_ms: 1, made_ms: 1 };
         for (size, is_sent) in [(USUAL_LARGEST - AROUND, true), (USUAL_LARGEST - AROUND + 1, false)] {
             let fields: [(&[u8], &[u8]); 2] = [(b"a", b"small"), (b"b", &vec![0; size])];
-            let failure = memcached.write(&location, &fields, 60, &origin).await.unwrap_err();
+            let failure = memcached.write(&location, &fields, 60, &origin()).await.unwrap_err();
             assert_eq!(matches!(failure, Failure::Lost(_)), is_sent, "{failure}");
             assert_eq!(matches!(failure, Failure::TooLarge), !is_sent, "{failure}");
         }
     }
 
-    #[tokio::test]
-    async fn one_that_says_something_else_neither_answers_nor_forgets() {
+    /// A server that answers whatever it reads with this.
+    async fn one_that(
+        answers: impl Fn(&str) -> &'static str + Clone + Send + 'static,
+    ) -> (Memcached, Location) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (memcached, location) = at(&listener.local_addr().unwrap().to_string());
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let says_ok = async move {
+                let answers = answers.clone();
+                let speaks = async move {
                     let mut asked = [0; 512];
-                    while let Ok(1..) = stream.read(&mut asked).await {
-                        stream.write_all(b"OK\r\n").await.unwrap();
+                    while let Ok(length @ 1..) = stream.read(&mut asked).await {
+                        let answer = answers(&String::from_utf8_lossy(&asked[..length]));
+                        stream.write_all(answer.as_bytes()).await.unwrap();
                     }
                 };
-                tokio::spawn(says_ok);
+                tokio::spawn(speaks);
             }
         });
+        (memcached, location)
+    }
+
+    #[tokio::test]
+    async fn one_that_says_something_else_neither_answers_nor_forgets() {
+        let (memcached, location) = one_that(|_| "OK\r\n").await;
         assert!(matches!(memcached.ping(0).await, Err(Failure::Refused(_))));
         assert!(matches!(memcached.forget(&location).await, Err(Failure::Refused(_))));
+    }
+
+    #[tokio::test]
+    async fn one_that_says_more_than_it_was_asked_for_is_left_before_that_answers_somebody_else() {
+        let (memcached, _) = one_that(|_| "VERSION 1\r\nSTORED\r\n").await;
+        for _ in 0..3 {
+            memcached.ping(0).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_the_server_says_that_it_has_stored_is_written() {
+        let full = "SERVER_ERROR out of memory storing object\r\n";
+        let cases = [
+            ("STORED\r\nEND\r\n", "STORED\r\n", true),
+            ("NOT_STORED\r\nEND\r\n", "STORED\r\n", true),
+            ("NOT_STORED\r\nEND\r\n", full, false),
+            ("OK\r\nEND\r\n", "STORED\r\n", false),
+        ];
+        for (to_era, to_value, is_written) in cases {
+            let (memcached, location) = one_that(move |asked| match asked {
+                _ if asked.starts_with("add ") => to_era,
+                _ if asked.contains(':') => to_value,
+                _ => "STORED\r\n",
+            })
+            .await;
+            let wrote = memcached.write(&location, &[(b"a", b"value")], 60, &origin()).await;
+            assert_eq!(matches!(wrote, Ok(Wrote::Done)), is_written, "{to_era} {to_value}");
+            assert_eq!(matches!(wrote, Err(Failure::Refused(_))), !is_written, "{to_era} {to_value}");
+        }
     }
 
     #[test]

@@ -224,7 +224,22 @@ fn read_info(text: &str) -> SecondLevelServer {
 
 #[cfg(test)]
 mod tests {
+    use redis::{ErrorKind, ServerErrorKind};
+
     use super::*;
+
+    #[test]
+    fn a_server_that_refuses_is_there_and_one_that_does_not_answer_is_lost() {
+        let is_there =
+            |kind: ErrorKind| matches!(RedisError::from((kind, "said")).into(), Failure::Refused(_));
+        let full = ErrorKind::Server(ServerErrorKind::ResponseError);
+        for kind in [full, ErrorKind::Extension, ErrorKind::UnexpectedReturnType, ErrorKind::Parse] {
+            assert!(is_there(kind), "{kind:?}");
+        }
+        for kind in [ErrorKind::Io, ErrorKind::AuthenticationFailed, ErrorKind::ClusterConnectionNotFound] {
+            assert!(!is_there(kind), "{kind:?}");
+        }
+    }
 
     #[test]
     fn figures_are_read_from_what_redis_says_of_itself() {
