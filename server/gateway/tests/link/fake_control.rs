@@ -24,9 +24,9 @@ use sluice_contract::environment::EnvironmentSettings;
 use sluice_contract::ids::{ApiId, BootId, EnvironmentId, GatewayId, IncarnationId, ReleaseId, TenantId};
 use sluice_contract::journal::{Change, CredentialEntry, Entry, Frame, Position, ReleasedApi, Snapshot};
 use sluice_contract::link::{
-    ACKNOWLEDGE_PATH, ANSWERS_PATH, Acknowledgement, CALLS_PATH, ENROL_PATH, EnrolRequest, EnrolResponse,
-    EnrolmentToken, HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, LostCalls, PARTS_PATH, SESSION_PATH,
-    SNAPSHOT_PATH, SessionRequest, SessionResponse,
+    ACKNOWLEDGE_PATH, ANSWERS_PATH, Acknowledgement, CALLS_PATH, CHANGED_PATH, ChangedUrls, ENROL_PATH,
+    EnrolRequest, EnrolResponse, EnrolmentToken, HEARTBEAT_PATH, Heartbeat, JOURNAL_PATH, LostCalls,
+    PARTS_PATH, SESSION_PATH, SNAPSHOT_PATH, SessionRequest, SessionResponse,
 };
 use sluice_contract::part::{ApiPart, Sha256Hash};
 use sluice_contract::problem::Problem;
@@ -81,6 +81,7 @@ pub struct State {
     pub questions: Vec<Question>,
     pub answers: Vec<Answer>,
     pub heartbeats: Vec<Heartbeat>,
+    pub changed: Vec<ChangedUrls>,
     pub snapshots_served: usize,
     pub parts_served: Vec<Sha256Hash>,
     pub stored: HashMap<BootId, u64>,
@@ -93,6 +94,8 @@ pub struct State {
     pub hanging_parts: HashSet<Sha256Hash>,
     /// Sessions are refused with this status and code.
     pub refuse_sessions: Option<(u16, &'static str)>,
+    /// What has changed is answered with the last of these, once each.
+    pub refuse_changed: Vec<u16>,
     /// Batches are stored but their receipts are lost: this many.
     pub lose_receipts: usize,
     /// Entries are on their way and do not arrive.
@@ -342,6 +345,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             shared.state.lock().unwrap().answers.push(json(&body));
             empty(204)
         }
+        (&Method::POST, CHANGED_PATH) => changed(&shared, json(&body)),
         (&Method::POST, CALLS_PATH) => calls(&shared, &body),
         (&Method::GET, path) if path.starts_with(PARTS_PATH) => part(&shared, path).await,
         _ => problem(404, "not_found"),
@@ -376,6 +380,15 @@ fn open_session(shared: &Shared, request: SessionRequest) -> Response<AnyBody> {
     state.tokens.insert(format!("Bearer {access_token}"));
     let incarnation = state.incarnation.unwrap();
     reply(&SessionResponse { access_token, incarnation, environment_name: "Production".to_owned() })
+}
+
+fn changed(shared: &Shared, told: ChangedUrls) -> Response<AnyBody> {
+    let mut state = shared.state.lock().unwrap();
+    state.changed.push(told);
+    match state.refuse_changed.pop() {
+        Some(status) => problem(status, "refused"),
+        None => empty(204),
+    }
 }
 
 fn journal(shared: Arc<Shared>, query: &str) -> Response<AnyBody> {

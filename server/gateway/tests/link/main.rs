@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
 
 mod calls;
+mod changed;
 mod configuration;
 mod fake_control;
 mod heartbeats;

@@ -50,12 +50,18 @@ impl Life {
 
     /// Whether it was answered from the disk.
     pub(super) fn is_from_disk(&self, path: &str) -> bool {
+        let answer = self.ask("GET", path);
+        answer.contains("sluice; hit; ") && answer.contains("; detail=L2")
+    }
+
+    /// The answer, which is a good one, with its head.
+    pub(super) fn ask(&self, method: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(self.running.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-        answer.contains("sluice; hit; ") && answer.contains("; detail=L2")
+        answer
     }
 
     /// Stores all of it.
@@ -94,6 +100,7 @@ pub(super) fn release(control: &FakeControl, slug: &str, upstream: SocketAddr) -
     let mut part = part(ApiId::generate(), 1);
     part.slug = slug.to_owned();
     part.definition.routes[0].path = "/{thing}".to_owned();
+    part.definition.routes[0].methods.push("PUT".to_owned());
     part.definition.upstreams[0].targets[0].url = format!("http://{upstream}");
     let settings = serde_json::json!({});
     part.definition.policies = vec![PolicyAttachment { kind: "cache".to_owned(), enabled: true, settings }];
