@@ -1,7 +1,9 @@
 //! `Cache-Control` of requests and responses (RFC 9111 §5.2).
 
 use http::HeaderMap;
-use http::header::{CACHE_CONTROL, PRAGMA};
+use http::header::{
+    AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, HeaderName, LAST_MODIFIED, PRAGMA, TRANSFER_ENCODING, VARY,
+};
 
 use super::targeted;
 
@@ -10,9 +12,12 @@ use super::targeted;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Directives {
     pub(super) no_store: bool,
-    /// With or without field names: with them, the whole response counts, which is the safe side.
+    /// Of the whole response, as is the next; see `withheld`.
     pub(super) no_cache: bool,
     pub(super) private: bool,
+    /// Fields that `no-cache="..."` and `private="..."` of a response name: the rest of it may be stored and served without them
+    /// (§5.2.2.4, §5.2.2.7).
+    pub(super) withheld: Vec<HeaderName>,
     pub(super) public: bool,
     /// `must-revalidate` or `proxy-revalidate`.
     pub(super) must_revalidate: bool,
@@ -58,14 +63,16 @@ impl Directives {
             let pragma = headers.get_all(PRAGMA).iter().filter_map(|value| value.to_str().ok());
             found.no_cache = pragma.flat_map(split).any(|(name, _)| name.eq_ignore_ascii_case("no-cache"));
         }
+        // A request's is about all of what it asks for.
+        found.no_cache |= !std::mem::take(&mut found.withheld).is_empty();
         found
     }
 
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) {
         match name.to_ascii_lowercase().as_str() {
             "no-store" => self.no_store = true,
-            "no-cache" => self.no_cache = true,
-            "private" => self.private = true,
+            "no-cache" => self.no_cache |= !self.withhold(value),
+            "private" => self.private |= !self.withhold(value),
             "public" => self.public = true,
             "must-revalidate" | "proxy-revalidate" => self.must_revalidate = true,
             "must-understand" => self.must_understand = true,
@@ -84,6 +91,25 @@ impl Directives {
             _ => {}
         }
     }
+
+    /// False: it names no fields, or one without which the rest means something else, so that it is about the whole response.
+    fn withhold(&mut self, value: Option<&str>) -> bool {
+        let value = value.unwrap_or_default();
+        let list = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+        let names = list.split(',').map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok());
+        let Some(names) = names.collect::<Option<Vec<_>>>() else { return false };
+        if names.iter().any(is_needed) {
+            return false;
+        }
+        self.withheld.extend(names);
+        true
+    }
+}
+
+/// Whether a stored response cannot do without a field: it says what its body is, or how it may be used.
+fn is_needed(name: &HeaderName) -> bool {
+    let usage = [AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, LAST_MODIFIED, TRANSFER_ENCODING, VARY];
+    usage.contains(name) || name.as_str().starts_with("content-") || name.as_str().ends_with("-cache-control")
 }
 
 /// Of several values the least: the one that serves the least stale.
@@ -148,9 +174,40 @@ mod tests {
     fn directives_are_read_whatever_their_case_spacing_and_quotes() {
         let found = of(" Max-Age=60 ,S-MAXAGE=\"30\", private=\"set-cookie, x\",, unknown=a,no-cache=\"a\"");
         assert_eq!((found.max_age, found.s_maxage), (Some(60), Some(30)));
-        assert!(found.private && found.no_cache && !found.no_store);
+        assert!(!found.private && !found.no_cache && !found.no_store);
+        assert_eq!(found.withheld, ["set-cookie", "x", "a"]);
         assert!(of("x=\"\\\"\", no-store").no_store, "a quote in quotes does not end them");
         assert!(!of("x=\"a, no-store, b\", max-age=5").no_store, "a comma in quotes separates nothing");
+    }
+
+    #[test]
+    fn fields_are_named_in_quotes_or_without_and_what_names_none_is_about_the_whole_response() {
+        for text in ["no-cache=\"X-Own\"", "private=x-own", "no-cache=\" x-own\""] {
+            let found = of(text);
+            assert_eq!((found.no_cache, found.private), (false, false), "{text}");
+            assert_eq!(found.withheld, ["x-own"], "{text}");
+        }
+        let needed =
+            ["Vary", "content-type", "ETag", "Age", "date", "expires", "last-modified", "cache-control"];
+        for list in ["", " ", "x y", "x,,y", "x,", "\u{e9}", "transfer-encoding", "cdn-cache-control"]
+            .iter()
+            .chain(&needed)
+        {
+            let found = |name| {
+                Directives::of_cache_control(
+                    &[(CACHE_CONTROL, format!("{name}=\"{list}\""))]
+                        .map(|(name, value)| (name, value.parse().unwrap()))
+                        .into_iter()
+                        .collect(),
+                )
+            };
+            assert!(found("no-cache").no_cache && found("no-cache").withheld.is_empty(), "{list}");
+            assert!(found("private").private && found("private").withheld.is_empty(), "{list}");
+        }
+        assert!(of("no-cache=\"x\", no-cache").no_cache && of("private, private=\"x\"").private);
+        let asked = HeaderMap::from_iter([(CACHE_CONTROL, "no-cache=\"x\"".parse().unwrap())]);
+        let asked = Directives::of_request(&asked);
+        assert!(asked.no_cache && asked.withheld.is_empty(), "a request names none");
     }
 
     #[test]

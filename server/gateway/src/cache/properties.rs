@@ -90,7 +90,12 @@ proptest! {
     fn the_order_of_directives_makes_no_difference(
         directives in prop::collection::vec(directive(), 0..8).prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
     ) {
-        prop_assert_eq!(said(&directives.0), said(&directives.1));
+        let [one, other] = [directives.0, directives.1].map(|directives| {
+            let mut said = said(&directives);
+            said.withheld.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+            said
+        });
+        prop_assert_eq!(one, other);
     }
 
     #[test]
@@ -108,7 +113,7 @@ proptest! {
     #[test]
     fn what_forbids_storing_forbids_it_among_all_others(
         mut directives in prop::collection::vec(directive(), 0..6), at in 0_usize..6,
-        forbids in prop::sample::select(vec!["no-store", "private", "private=\"x\"", "No-Store", "PRIVATE"]),
+        forbids in prop::sample::select(vec!["no-store", "private", "private=\"\"", "private=\"vary\"", "No-Store", "PRIVATE"]),
     ) {
         directives.insert(at.min(directives.len()), forbids.to_owned());
         prop_assert_eq!(stored(&directives), None);

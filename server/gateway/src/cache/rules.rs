@@ -77,7 +77,8 @@ pub(super) fn storable(given: Given<'_>, identified: bool, rule: &CacheRule) -> 
     }
     // §3.5: what the origin marks for everybody may be shared although the request had credentials.
     let open = directives.public || directives.s_maxage.is_some();
-    if headers.contains_key(SET_COOKIE) && !open && !rule.store_set_cookie {
+    let without_cookies = directives.withheld.contains(&SET_COOKIE);
+    if headers.contains_key(SET_COOKIE) && !open && !rule.store_set_cookie && !without_cookies {
         return None;
     }
     let validators = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
@@ -170,7 +171,8 @@ mod tests {
         for pairs in [
             &[("cache-control", "no-store, max-age=5")][..],
             &[("cache-control", "private, max-age=5")],
-            &[("cache-control", "private=\"x\"")],
+            &[("cache-control", "private=\"\", max-age=5")],
+            &[("cache-control", "no-cache=\"x\", max-age=5"), ("set-cookie", "a=1")],
             &[("cache-control", "max-age=5"), ("vary", "accept, *")],
             &[("cache-control", "max-age=5"), ("set-cookie", "a=1")],
             &[("cache-control", "max-age=0")],
@@ -197,6 +199,8 @@ mod tests {
     fn a_response_with_cookies_is_stored_only_where_somebody_has_said_so() {
         let with_cookie = [("cache-control", "max-age=5"), ("set-cookie", "a=1")];
         assert_eq!(decide(&with_cookie, false, Cache::default()), None);
+        let left_out = [("cache-control", "private=\"set-cookie\", max-age=5"), ("set-cookie", "a=1")];
+        assert!(decide(&left_out, false, Cache::default()).is_some_and(|stored| !stored.no_cache));
         let settings = Cache { store_set_cookie: true, ..Cache::default() };
         assert!(decide(&with_cookie, false, settings).is_some());
     }

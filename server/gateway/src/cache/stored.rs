@@ -11,8 +11,9 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, StatusCode, Version, response};
-use sluice_policies::cache::CacheRule;
+use sluice_policies::cache::{CacheRule, OriginSays};
 
+use super::directives::Directives;
 use super::judge::MAX_STALE;
 use super::key::ShortDigest;
 use super::labels::{self, Labels};
@@ -220,6 +221,7 @@ pub(super) fn tell(headers: &mut HeaderMap, rule: &CacheRule, storable: &Storabl
 /// would stay as long as any of them.
 pub(super) fn stored_headers(headers: &HeaderMap, rule: &CacheRule) -> HeaderMap {
     let mut kept = headers.clone();
+    withhold(&mut kept, rule);
     for name in &NEVER_STORED {
         kept.remove(name);
     }
@@ -244,6 +246,16 @@ pub(super) fn stored_headers(headers: &HeaderMap, rule: &CacheRule) -> HeaderMap
     kept
 }
 
+/// Takes out what the origin would not have others see of a response that they may have (§5.2.2.4, §5.2.2.7).
+fn withhold(headers: &mut HeaderMap, rule: &CacheRule) {
+    if rule.origin == OriginSays::Ignore {
+        return;
+    }
+    for name in Directives::of_response(headers).withheld {
+        headers.remove(name);
+    }
+}
+
 /// A validated response has the fields of the 304, but those that belong to the body that is stored (RFC 9111 §3.2): how
 /// long and how encoded it is, what it hashes to, and the tag that names it.
 pub(super) fn updated_headers(stored: &HeaderMap, validation: &HeaderMap, rule: &CacheRule) -> HeaderMap {
@@ -261,19 +273,24 @@ pub(super) fn updated_headers(stored: &HeaderMap, validation: &HeaderMap, rule: 
     if let Some(age) = validation.get(AGE) {
         updated.insert(AGE, age.clone());
     }
+    // What the stored response has named so still is, when the 304 does not say anything else.
+    withhold(&mut updated, rule);
     updated
 }
 
 #[cfg(test)]
 mod tests {
+    use sluice_policies::cache::{Cache, Sharing};
+
     use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter();
+        pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
 
     #[test]
     fn a_304_brings_fields_up_to_date_but_those_that_belong_to_the_stored_body() {
-        let map = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
-            let pairs = pairs.iter();
-            pairs.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
-        };
         let stored = map(&[
             ("etag", "\"a\""),
             ("content-length", "5"),
@@ -301,7 +318,7 @@ mod tests {
             ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
         ]);
         let rule = |store_set_cookie| {
-            let settings = sluice_policies::cache::Cache { store_set_cookie, ..Default::default() };
+            let settings = Cache { store_set_cookie, ..Default::default() };
             CacheRule::compile(settings).unwrap()
         };
         assert_eq!(updated_headers(&stored, &confirmed, &rule(false)), expected);
@@ -351,11 +368,28 @@ mod tests {
         let value = |part| HeaderValue::from_maybe_shared(buffer.slice(part)).unwrap();
         let names = ["x-one", "x-two"].map(HeaderName::from_static);
         let arrived: HeaderMap = names.iter().cloned().zip([value(0..3), value(4..7)]).collect();
-        let rule = CacheRule::compile(sluice_policies::cache::Cache::default()).unwrap();
+        let rule = CacheRule::compile(Cache::default()).unwrap();
         let kept = stored_headers(&arrived, &rule);
         drop(arrived);
         assert!(buffer.is_unique());
         assert_eq!(names.map(|name| kept[name].clone()), ["one", "two"]);
+    }
+
+    #[test]
+    fn fields_that_the_origin_withholds_are_neither_stored_nor_brought_back_by_a_304_unless_it_is_ignored() {
+        let kept = |rule: &CacheRule| {
+            let first = map(&[("cache-control", "private=\"x-own\""), ("x-own", "1"), ("x-kept", "1")]);
+            let stored = stored_headers(&first, rule);
+            let silent = updated_headers(&stored, &map(&[("x-own", "2")]), rule);
+            let says_anew = map(&[("cache-control", "no-cache=x-kept"), ("x-own", "3"), ("x-kept", "3")]);
+            let anew = updated_headers(&stored, &says_anew, rule);
+            [stored, silent, anew].map(|headers| ["x-own", "x-kept"].map(|name| headers.contains_key(name)))
+        };
+        let obeys = CacheRule::compile(Cache::default()).unwrap();
+        assert_eq!(kept(&obeys), [[false, true], [false, true], [true, false]]);
+        let ignore =
+            Cache { origin: OriginSays::Ignore, confirmed: vec![Sharing::Origin], ..Cache::default() };
+        assert_eq!(kept(&CacheRule::compile(ignore).unwrap()), [[true; 2]; 3]);
     }
 
     #[test]
@@ -365,7 +399,7 @@ mod tests {
             .chain([&HeaderName::from_static("x-own")])
             .map(|name| (name.clone(), HeaderValue::from_static("1")))
             .collect();
-        let rule = CacheRule::compile(sluice_policies::cache::Cache::default()).unwrap();
+        let rule = CacheRule::compile(Cache::default()).unwrap();
         let mut kept = stored_headers(&arrived, &rule);
         let made = httpdate::parse_http_date(kept.remove(DATE).unwrap().to_str().unwrap()).unwrap();
         assert!(SystemTime::now().duration_since(made).unwrap() < Duration::from_secs(5));

@@ -33,6 +33,8 @@ fn of(headers: &HeaderMap, field: &HeaderName) -> Option<Directives> {
         match item.map(|item| (item.as_boolean(), item.as_integer())) {
             // `no-store=?0` says that it does not hold.
             Some((Some(false), _)) => {}
+            // In `Cache-Control` these would name a field.
+            Some(_) if matches!(name.as_str(), "no-cache" | "private") => found.set(name.as_str(), None),
             Some((_, Some(number))) => found.set(name.as_str(), Some(&number.to_string())),
             _ => found.set(name.as_str(), None),
         }
@@ -81,5 +83,7 @@ mod tests {
             assert_eq!(of_pairs(&[("cdn-cache-control", leaked)]).max_age, Some(0), "{odd}");
         }
         assert_eq!(of_pairs(&[("cdn-cache-control", "max-age=5;x=y")]).max_age, Some(5));
+        let found = of_pairs(&[("cdn-cache-control", "private=5, no-cache=\"x\"")]);
+        assert!(found.private && found.no_cache && found.withheld.is_empty(), "no fields are named here");
     }
 }
