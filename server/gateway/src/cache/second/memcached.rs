@@ -307,7 +307,7 @@ mod tests {
         for (to_era, to_value, is_written) in cases {
             let (memcached, location) = one_that(move |asked| match asked {
                 _ if asked.starts_with("add ") => to_era,
-                _ if asked.contains(':') => to_value,
+                _ if asked.contains(":YQ ") => to_value,
                 _ => "STORED\r\n",
             })
             .await;
