@@ -50,6 +50,10 @@ const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 const CLOCKS: Duration = Duration::from_secs(2);
 /// What took longer to arrive is not handed on: nobody remembers for so long that its URL has changed meanwhile.
 const LONGEST_FETCH: Duration = Duration::from_secs(60);
+/// The runtime's clock counts milliseconds: by so much it may wake too late.
+const LATE: Duration = Duration::from_millis(2);
+/// What is waited for at least.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// Where all copies of one URL stand, so that a purge of it is one command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,7 +67,8 @@ pub struct SecondLevel {
     /// Of a disk: what has changed is noted at once, since there is no other who would find out.
     changes: Option<Arc<Changes>>,
     kind: SecondLevelKind,
-    budget: Duration,
+    /// How long a call waits by the runtime's clock, so that it waits no longer than the budget.
+    patience: Duration,
     queue_max_bytes: u64,
     /// Names this life of the gateway.
     boot: u64,
@@ -170,7 +175,7 @@ impl SecondLevel {
             state,
             changes,
             kind: settings.kind(),
-            budget: settings.budget,
+            patience: patience(settings.budget),
             queue_max_bytes: settings.queue_max_bytes,
             boot: u64::from_le_bytes(boot),
         }))
@@ -223,7 +228,7 @@ impl SecondLevel {
             self.failed(node, &stats.late);
             return None;
         }
-        match tokio::time::timeout(self.budget, answer).await {
+        match tokio::time::timeout(self.patience, answer).await {
             Ok(Ok(answer)) => {
                 stats.answered(begun.elapsed());
                 node.answering.store(true, Ordering::Relaxed);
@@ -253,7 +258,7 @@ impl SecondLevel {
         let (reply, seen) = oneshot::channel();
         let question = Question::Look { location, field: field(key), headers, reply };
         self.questions.try_send(question).ok()?;
-        tokio::time::timeout(self.budget, seen).await.ok()?.ok()
+        tokio::time::timeout(self.patience, seen).await.ok()?.ok()
     }
 
     fn failed(&self, node: &Node, counter: &AtomicU64) {
@@ -353,6 +358,12 @@ impl SecondLevel {
         let ago = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
         (Stamp { position: origin.position, at: now.saturating_sub(ago) }, false)
     }
+}
+
+/// What is to be waited for by the runtime's clock so that it is no more than the budget; of a budget below three milliseconds
+/// it may be.
+fn patience(budget: Duration) -> Duration {
+    budget.saturating_sub(LATE).max(LEAST)
 }
 
 /// For how many seconds a response is of use to other gateways; None: not at all.

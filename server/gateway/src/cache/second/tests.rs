@@ -30,7 +30,7 @@ fn thread(kind: SecondLevelKind) -> Thread {
         state: Arc::new(State { nodes, stats: Stats::default(), queued: AtomicU64::new(0) }),
         changes: None,
         kind,
-        budget: Duration::from_secs(5),
+        patience: Duration::from_secs(5),
         queue_max_bytes: 1 << 20,
         boot: 9,
     };
@@ -228,6 +228,28 @@ async fn an_answer_weighs_against_failures_and_nothing_is_asked_after_too_many()
     assert!(thread.second.ask(location(), keys(), &HeaderMap::new()).await.is_none());
     assert!(thread.second.look(location(), b"key", HeaderMap::new()).await.is_none());
     assert!(thread.questions.try_recv().is_err(), "nobody asks any more");
+}
+
+#[tokio::test]
+async fn who_is_not_answered_waits_no_longer_than_the_budget_and_not_much_less() {
+    let mut waited = Vec::new();
+    for _ in 0..8 {
+        let mut thread = thread(SecondLevelKind::Redis);
+        let unheard = Arc::get_mut(&mut thread.second).unwrap();
+        unheard.patience = patience(Duration::from_millis(8));
+        for _ in 0..4 {
+            let begun = Instant::now();
+            let answer = unheard.ask(location(), [&b""[..]].into_iter(), &HeaderMap::new()).await;
+            waited.push(begun.elapsed());
+            assert!(answer.is_none() && thread.questions.try_recv().is_ok());
+        }
+        assert_eq!(unheard.health().late, 4);
+    }
+    // A slow machine makes none of them quicker.
+    let quickest = waited.into_iter().min().unwrap();
+    let budget = Duration::from_millis(4)..=Duration::from_millis(8);
+    assert!(budget.contains(&quickest), "{quickest:?}");
+    assert_eq!(patience(Duration::from_millis(2)), Duration::from_millis(1), "it is asked at all");
 }
 
 #[tokio::test]

@@ -59,14 +59,14 @@ struct Worker {
     server: Server,
     seal: Arc<Seal>,
     state: Arc<State>,
-    budget: Duration,
+    patience: Duration,
 }
 
 impl Worker {
     fn new(server: Server, settings: &SecondLevelSettings, state: Arc<State>) -> Self {
         let compress_over = usize::try_from(settings.compress_over).unwrap_or(usize::MAX);
         let seal = Arc::new(Seal::new(settings.key.as_ref(), compress_over));
-        Self { server, seal, state, budget: settings.budget }
+        Self { server, seal, state, patience: super::patience(settings.budget) }
     }
 
     async fn run(self, mut questions: mpsc::Receiver<Question>, orders: mpsc::Receiver<Order>) {
@@ -284,7 +284,7 @@ impl Worker {
     /// Several times: one quick answer among slow ones would only let calls wait again.
     async fn answers_in_time(&mut self, node: usize) -> bool {
         for _ in 0..3 {
-            if !matches!(tokio::time::timeout(self.budget, self.server.ping(node)).await, Ok(Ok(()))) {
+            if !matches!(tokio::time::timeout(self.patience, self.server.ping(node)).await, Ok(Ok(()))) {
                 return false;
             }
         }
