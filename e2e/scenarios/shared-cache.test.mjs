@@ -70,7 +70,10 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     one = await fleet.addGateway({ name: 'one', environment });
     two = await fleet.addGateway({ name: 'two', environment });
     const draft = {
-      routes: [{ id: 'all', path: '/{*path}' }],
+      routes: [
+        { id: 'all', path: '/{*path}' },
+        { id: 'through', path: '/through/{*path}', policies: [{ type: 'cache', settings: { write_through: 'always' } }] },
+      ],
       upstreams: [{ name: 'origin', targets: [{ url: upstream.url }] }],
       policies: [{ type: 'cache', settings: {} }],
     };
@@ -118,6 +121,24 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     const { admin, base } = fleet.scene;
     const { items } = await admin.get(`${base}/purges?api=${api.id}`);
     assert.equal(items.length, 1, 'the one that was asked for');
+  });
+
+  it('has the answer to a change for all, where the policy writes through', async () => {
+    const before = await share(one, 'through/a');
+    assert.equal((await ask(two, path('through/a'), key)).text, before.text);
+    const written = async () => (await figures(one))('l2_writes_total{result="written"}');
+    const count = await written();
+    const changed = await ask(one, path('through/a'), key, 'PUT');
+    assert.match(changed.cache, /stored/);
+    await eventually('it is handed on, and again with its place in the journal', async () => (await written()) === count + 2, PATIENT);
+    const asked = upstream.requests.length;
+    const now = await eventually('the other has forgotten what was before', async () => {
+      const answer = await ask(two, path('through/a'), key);
+      return answer.text !== before.text && answer;
+    }, PATIENT);
+    assert.equal(now.text, changed.text);
+    assert.match(now.cache, /detail=L2$/);
+    assert.equal(upstream.requests.length, asked);
   });
 
   it('shows in the admin API and in the console what is held, and how Redis does', async () => {

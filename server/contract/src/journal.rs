@@ -93,6 +93,10 @@ pub struct Purge {
     /// They become stale and are not removed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub soft: bool,
+    /// An unsafe method has changed what it names: the gateway where it did has taken it out of what gateways share, and put there
+    /// what it has fetched since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changed: bool,
 }
 
 /// Which cached responses a purge covers, of one tenant in one environment.

@@ -50,6 +50,7 @@ pub(crate) use index::{Amount, Covered};
 pub(crate) use invalidate::invalidate;
 pub(crate) use key::purged_urls;
 pub(crate) use labels::Label;
+pub(crate) use level::share_again;
 pub use purges::{ApiPurges, Purges, RememberedPurges, Stamp, Strength};
 pub(crate) use second::Location;
 pub use second::{SecondLevel, SecondLevelSettings};

@@ -74,7 +74,7 @@ pub async fn create(tx: &Tx, actor: &Actor, tenant: TenantId, new: &CreatePurge)
     let name = check(tx, tenant, scope).await?;
     let environment = environments::named(tx, tenant, *environment).await?;
     let id = PurgeId::generate();
-    let purge = Purge { id, scope: scope.clone(), tenant: Some(tenant), soft: *soft };
+    let purge = Purge { id, scope: scope.clone(), tenant: Some(tenant), soft: *soft, changed: false };
     let position = journal::append(tx, environment.id, JournalChange::Purge(purge)).await?;
     let row = purges::ActiveModel {
         id: Set(id.0),
@@ -121,7 +121,7 @@ pub async fn pass_on(
     let purge = |ChangedUrl { api, path }: ChangedUrl| {
         let tenant = Some(*tenants.get(&api)?);
         let scope = PurgeScope::Url { api, path };
-        let purge = Purge { id: by, scope, tenant, soft: false };
+        let purge = Purge { id: by, scope, tenant, soft: false, changed: true };
         Some(JournalChange::Purge(purge))
     };
     let changes: Vec<_> = urls.into_iter().filter_map(purge).collect();

@@ -8,7 +8,7 @@ use sluice_contract::ids::IncarnationId;
 use super::conditional::Conditions;
 use super::flight::{Flight, Stage};
 use super::judge::Asked;
-use super::key::ShortDigest;
+use super::key::{self, ShortDigest};
 use super::labels::Labels;
 use super::made_tag::Making;
 use super::purges::{ApiPurges, Stamp, Verdict};
@@ -107,6 +107,22 @@ pub(super) fn sharing(
         incarnation: snapshot.incarnation?,
         purges: Arc::clone(&api.purges),
     })
+}
+
+/// Hands on again what is stored here of a URL that this gateway has changed itself: others refuse now what was handed on before the
+/// change had its place in the journal.
+pub(crate) fn share_again(shared: &Gateway, api: &Api, path: &str) {
+    let snapshot = shared.peek();
+    let Some(second) = shared.cache.second_level().filter(|second| !second.is_own()) else { return };
+    for (path, query) in key::purged_urls(Some(api), path) {
+        let Some(context) = sharing(shared, &snapshot, api, (&path, query.as_bytes())) else { return };
+        let url = key::url(&path, &query);
+        for variants in shared.cache.of_url(api.id, &path, url) {
+            for kept in variants.kept.iter().filter(|kept| kept.stored.labels.url == url) {
+                second.write(context.clone(), &kept.stored, shared.clock.now());
+            }
+        }
+    }
 }
 
 /// What a response of the second level is found by.

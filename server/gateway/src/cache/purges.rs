@@ -111,6 +111,7 @@ impl Purges {
         self.note_wide(stamp);
         for purges in self.each() {
             purges.any.store(true, Ordering::SeqCst);
+            purges.changed_at.store(0, Ordering::SeqCst);
             purges.hard.begin_anew(stamp);
             purges.soft.begin_anew(stamp);
         }
@@ -152,9 +153,22 @@ pub struct ApiPurges {
     any: AtomicBool,
     hard: Table,
     soft: Table,
+    /// Where in the journal the newest change stands that this gateway has made itself.
+    changed_at: AtomicU64,
 }
 
 impl ApiPurges {
+    /// What this gateway has changed itself stands at this position: by it others refuse what was fetched at an earlier one.
+    pub fn changed_at(&self, position: Position) {
+        self.changed_at.fetch_max(position, Ordering::SeqCst);
+    }
+
+    /// Which position others are told of a response that was fetched at this one. No purge up to there covers it if it is good
+    /// afterwards: this gateway knows them all, and its own changes by its clock.
+    pub(super) fn position_for_others(&self, fetched_at: Position) -> Position {
+        fetched_at.max(self.changed_at.load(Ordering::SeqCst))
+    }
+
     /// Purges everything of the API.
     pub fn all(&self, strength: Strength, stamp: Stamp) {
         self.of(strength).all(stamp);

@@ -275,6 +275,8 @@ impl SecondLevel {
     pub(super) fn write(&self, context: Sharing, stored: &Arc<Stored>, now: u64) {
         let Sharing { location, incarnation, purges } = context;
         let Some(seconds) = worth_keeping(stored, now) else { return };
+        let Stamp { position, at } = stored.stamp;
+        let position = purges.position_for_others(position);
         if purges.verdict(&stored.labels.as_ref(), stored.stamp) != Verdict::Good {
             return count(&self.state.stats.outdated);
         }
@@ -287,7 +289,6 @@ impl SecondLevel {
             return count(&self.state.stats.dropped);
         }
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let Stamp { position, at } = stored.stamp;
         let origin = Origin {
             incarnation,
             position,

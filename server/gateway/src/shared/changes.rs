@@ -14,7 +14,7 @@ const MOST: usize = 4_096;
 /// What is to be told.
 pub struct Changes {
     /// What their purges are called: this gateway has made them true by itself.
-    pub(crate) own: PurgeId,
+    pub own: PurgeId,
     waiting: Mutex<Waiting>,
     news: Notify,
     /// Not told, since there were too many.

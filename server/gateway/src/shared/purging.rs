@@ -32,13 +32,14 @@ impl Shared {
     /// Makes a purge true. Comes before the snapshot with its position is published, so that nobody who sees the
     /// position is served what the purge covers.
     pub fn purge(&self, purge: &Purge, position: Position) {
-        // What this gateway has changed itself it has forgotten at once; what it has fetched since is good.
         if purge.id == self.changes.own {
-            return;
+            return self.changed_at(&purge.scope, position);
         }
         let stamp = Stamp { position, at: self.clock.now() };
         let strength = if purge.soft { Strength::Soft } else { Strength::Hard };
-        if let (PurgeScope::Url { api, path }, Strength::Hard) = (&purge.scope, strength) {
+        if let (PurgeScope::Url { api, path }, Strength::Hard, false) =
+            (&purge.scope, strength, purge.changed)
+        {
             self.forget_in_second_level(*api, path);
         }
         if let PurgeScope::Everything | PurgeScope::Application { .. } | PurgeScope::Tag { api: None, .. } =
@@ -55,6 +56,16 @@ impl Shared {
             if strength == Strength::Hard {
                 self.unforgotten.add(api, covered);
             }
+        }
+    }
+
+    /// What this gateway has changed itself it has forgotten at once; what it has fetched since is good, and is for others as soon as
+    /// they know of the change.
+    fn changed_at(&self, scope: &PurgeScope, position: Position) {
+        let PurgeScope::Url { api, path } = scope else { return };
+        self.compiler.purges.of(*api).changed_at(position);
+        if let Some(api) = self.peek().apis.get(*api) {
+            crate::cache::share_again(self, api, path);
         }
     }
 

@@ -30,7 +30,7 @@ async fn counting(fields: &'static [(&'static str, &'static str)]) -> Upstream {
 }
 
 fn purge(scope: PurgeScope) -> Change {
-    Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft: false })
+    Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft: false, changed: false })
 }
 
 #[tokio::test(flavor = "multi_thread")]

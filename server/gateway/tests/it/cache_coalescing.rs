@@ -249,7 +249,13 @@ async fn who_waits_for_what_is_not_for_him_or_was_purged_meanwhile_asks_for_hims
             if purged {
                 let scope = PurgeScope::Api { api };
                 let tenant = Some(rig.tenant);
-                rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope, tenant, soft: false }));
+                rig.apply(Change::Purge(Purge {
+                    id: PurgeId::generate(),
+                    scope,
+                    tenant,
+                    soft: false,
+                    changed: false,
+                }));
             }
             let second = ask(second);
             until("both are there", || open(&rig) >= 2).await;

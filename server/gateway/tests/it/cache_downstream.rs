@@ -257,7 +257,13 @@ async fn what_is_written_for_a_stored_response_follows_the_policy_and_soft_purge
     rig.get("/acme/c/b", &[]).await;
     rig.get("/acme/c/b", &[]).await;
     let scope = PurgeScope::Api { api: id };
-    rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: Some(rig.tenant), soft: true }));
+    rig.apply(Change::Purge(Purge {
+        id: PurgeId::generate(),
+        scope,
+        tenant: Some(rig.tenant),
+        soft: true,
+        changed: false,
+    }));
     let stale = rig.get("/acme/c/b", &[]).await;
     let seconds: u64 = stale.header("cache-control").strip_prefix("max-age=").unwrap().parse().unwrap();
     let age: u64 = stale.header("age").parse().unwrap();

@@ -145,7 +145,8 @@ async fn whose_copy_it_is_and_what_purges_and_settings_have_made_of_it_is_told()
     assert!(!serde_json::to_string(&told).unwrap().contains("never-told"));
 
     let scope = PurgeScope::Application { application: one.application };
-    let purge = Purge { id: PurgeId::generate(), scope, tenant: Some(rig.tenant), soft: true };
+    let purge =
+        Purge { id: PurgeId::generate(), scope, tenant: Some(rig.tenant), soft: true, changed: false };
     rig.apply(Change::Purge(purge));
     let states = async |rig: &Rig| {
         let told = look_up(rig, api, "/x", rig.tenant).await;

@@ -143,6 +143,7 @@ async fn an_api_alone_has_the_whole_memory_and_what_leaves_is_counted() {
         scope: PurgeScope::Api { api },
         tenant: None,
         soft: false,
+        changed: false,
     }));
     eventually("purged ones leave", async || rig.shared.cache.entries() == 0).await;
     assert_eq!((rig.shared.cache.entries(), rig.shared.cache.bytes()), (0, 0));
@@ -180,7 +181,13 @@ async fn what_each_route_of_an_api_holds_and_what_left_it_is_told() {
     assert_eq!(told(&rig).iter().map(|held| held.bytes).sum::<u64>(), rig.shared.cache.bytes());
 
     let scope = PurgeScope::Url { api, path: "/a/1".to_owned() };
-    rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft: false }));
+    rig.apply(Change::Purge(Purge {
+        id: PurgeId::generate(),
+        scope,
+        tenant: None,
+        soft: false,
+        changed: false,
+    }));
     eventually("it leaves", async || rig.shared.cache.entries() == 7).await;
     let purged = CacheEvictions { purged: 1, ..CacheEvictions::default() };
     assert_eq!(of(&rig), [("b".to_owned(), 5, replaced), ("a".to_owned(), 2, purged)]);

@@ -20,7 +20,7 @@ fn cached(settings: Value) -> Value {
 }
 
 fn purge(rig: &Rig, scope: PurgeScope, soft: bool) -> Change {
-    Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: Some(rig.tenant), soft })
+    Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: Some(rig.tenant), soft, changed: false })
 }
 
 /// Counts in its body, and tags its answers as the query says: `?tags=a+b`, after `?list=a,b` in the other field.
@@ -114,6 +114,7 @@ async fn each_scope_covers_what_it_names_and_nothing_else() {
         scope: PurgeScope::Everything,
         tenant: Some(TenantId::generate()),
         soft: false,
+        changed: false,
     };
     rig.apply(Change::Purge(elsewhere));
     assert_eq!(hits(&rig, &paths).await, [true; 5], "another tenant's");

@@ -218,7 +218,13 @@ async fn the_answer_to_a_change_that_was_purged_while_it_was_made_is_not_stored(
         if purged {
             let scope = PurgeScope::Api { api };
             let tenant = Some(rig.tenant);
-            rig.apply(Change::Purge(Purge { id: PurgeId::generate(), scope, tenant, soft: false }));
+            rig.apply(Change::Purge(Purge {
+                id: PurgeId::generate(),
+                scope,
+                tenant,
+                soft: false,
+                changed: false,
+            }));
         }
         gate.add_permits(1);
         let status = change.await.unwrap().headers()["cache-status"].to_str().unwrap().to_owned();

@@ -104,7 +104,7 @@ async fn what_has_changed_since_a_head_came_counts() {
     let api = rig.api("c", upstream.address, cached());
     let purge = |soft| {
         let scope = PurgeScope::Api { api };
-        Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft })
+        Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft, changed: false })
     };
     assert_eq!(get_often(&rig, "/acme/c/a", &[]).await, "1");
     rig.apply(purge(false));

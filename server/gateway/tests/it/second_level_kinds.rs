@@ -132,6 +132,52 @@ async fn what_was_purged_by_tag_or_prefix_never_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_gateway_has_changed_is_there_for_others_as_soon_as_they_know_of_the_change() {
+    for server in each_kind().await {
+        let upstream = counting().await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let policies = || cached(json!({ "write_through": "always" }));
+        let (mut a, mut b) = (fleet.gateway(&settings), fleet.gateway(&settings));
+        let api = a.api("k", upstream.address, policies());
+        b.adopt(&a, "k", api);
+        b.api("k", upstream.address, policies());
+        a.settings(json!({}));
+        while b.shared.snapshot().position < a.shared.snapshot().position {
+            b.settings(json!({}));
+        }
+        for a_is_first in [true, false] {
+            let path = format!("/{a_is_first}");
+            let url = format!("/acme/k{path}");
+            let mut wrote = health(&a).written;
+            a.get(&url, &[]).await;
+            written(&a, wrote + 1).await;
+            assert!(is_shared(&b.get(&url, &[]).await));
+            let changed = a.send(Method::PUT, &url, &[], "x").await.body;
+            // Nobody else can use it yet.
+            wrote += 2;
+            written(&a, wrote).await;
+            let id = a.shared.changes.own;
+            let known =
+                Purge { id, scope: PurgeScope::Url { api, path }, tenant: None, soft: false, changed: true };
+            if !a_is_first {
+                b.apply(Change::Purge(known.clone()));
+            }
+            a.apply(Change::Purge(known.clone()));
+            written(&a, wrote + 1).await;
+            if a_is_first {
+                b.apply(Change::Purge(known));
+            }
+            for gateway in [&b, &a] {
+                let seen = gateway.get(&url, &[]).await;
+                assert_eq!(seen.body, changed, "{}: {}", server.url(), seen.header("cache-status"));
+            }
+        }
+        assert_eq!((upstream.count(), health(&b).hits), (4, 4), "{}", server.url());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_was_restarted_or_came_later_starts_with_what_is_shared_but_not_with_what_was_purged()
 {
     for server in each_kind().await {

@@ -153,5 +153,5 @@ pub fn is_shared(seen: &Seen) -> bool {
 }
 
 pub fn purge(scope: PurgeScope) -> Change {
-    Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft: false })
+    Change::Purge(Purge { id: PurgeId::generate(), scope, tenant: None, soft: false, changed: false })
 }

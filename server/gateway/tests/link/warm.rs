@@ -136,9 +136,9 @@ fn left_after(purge: Option<(PurgeScope, bool)>, when: When, control: &FakeContr
     copy(configuration.clone(), data.path().join("older"));
     let append = || {
         let id = PurgeId::generate();
-        purge
-            .clone()
-            .map(|(scope, soft)| control.append(Change::Purge(Purge { id, scope, tenant: None, soft })))
+        purge.clone().map(|(scope, soft)| {
+            control.append(Change::Purge(Purge { id, scope, tenant: None, soft, changed: false }))
+        })
     };
     if matches!(when, When::BeforeTheStop | When::BeforeTheStopUnwritten) {
         let position = append().unwrap_or(position);

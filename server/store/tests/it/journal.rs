@@ -49,6 +49,7 @@ fn purge(api: ApiId) -> Change {
         scope: PurgeScope::Api { api },
         tenant: None,
         soft: false,
+        changed: false,
     })
 }
 

@@ -196,7 +196,9 @@ fn a_journal_that_begins_anew_further_back_purges_all_that_there_is_and_nothing_
     purges.of(whole).all(Strength::Soft, stamp(960, 110));
     purges.of(by_tag).label(Label::Url(1), Strength::Hard, stamp(950, 100));
     purges.of(by_tag).label(Label::Url(1), Strength::Hard, stamp(0, 190));
+    purges.of(whole).changed_at(970);
     purges.begin_anew(stamp(900, 200));
+    assert_eq!(purges.of(whole).position_for_others(900), 900, "the change was in the journal before");
     for api in [whole, by_tag, unseen] {
         let purges = purges.of(api);
         assert!(!good(&purges, 1, stamp(970, 150)), "it is of the journal before");

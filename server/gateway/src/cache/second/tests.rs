@@ -163,6 +163,18 @@ fn what_was_purged_meanwhile_took_too_long_or_has_no_room_is_not_written_and_is_
     assert!(thread.orders.try_recv().is_err());
 }
 
+#[test]
+fn what_is_untouched_is_handed_on_with_the_place_of_the_last_change_that_was_made_here() {
+    for (changed_at, position) in [(4, 5), (8, 8)] {
+        let mut thread = self::thread(SecondLevelKind::Redis);
+        let sharing = sharing(ApiPurges::default());
+        sharing.purges.changed_at(changed_at);
+        thread.second.write(sharing, &Arc::new(stored(10, |_| ())), SECOND);
+        let Ok(Order::Write { origin, .. }) = thread.orders.try_recv() else { panic!("no write") };
+        assert_eq!((origin.position, origin.at), (position, SECOND));
+    }
+}
+
 fn trip(second: &SecondLevel) {
     second.state.nodes.iter().for_each(|node| (0..5).for_each(|_| _ = node.breaker.failed(Instant::now())));
 }
