@@ -141,6 +141,28 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     assert.equal(upstream.requests.length, asked);
   });
 
+  it('counts for the API what was asked of Redis, how long that took, and says it of each call', async () => {
+    const { admin, base } = fleet.scene;
+    const read = (rest) => admin.get(`${base}/analytics/cache?${rest}`);
+    const found = await eventually('calls that were answered from it are counted', async () => {
+      const { rows } = await read('');
+      const row = rows.find(({ id }) => id === api.id);
+      return row?.second_level?.found >= 2 && row.second_level;
+    }, PATIENT);
+    assert.ok(found.asked > found.found && found.failed === 0 && found.mean_us > 0, JSON.stringify(found));
+    const { rows, points } = await read(`api=${api.id}`);
+    assert.deepEqual(rows.map(({ id, second_level: of }) => [id, of.asked > 0]).toSorted(), [['all', true], ['through', true]]);
+    assert.ok(points.some((point) => point.second_level?.found > 0));
+
+    await ada.open(`/analytics/cache?api=${api.id}`);
+    await ada.page.getByRole('heading', { name: 'Time of the second level' }).waitFor();
+    await ada.page.locator('[data-label="Second level"]').filter({ hasText: /%, .*s/ }).first().waitFor();
+    const { items } = await admin.get(`${base}/calls?api=${api.id}&cache=hit`);
+    const { id } = items.find((call) => call.second_level?.answer === 'found');
+    await ada.open(`/calls/${id}`);
+    await ada.page.locator('dd').filter({ hasText: /^had it, after .*s$/ }).waitFor();
+  });
+
   it('shows in the admin API and in the console what is held, and how Redis does', async () => {
     await share(one, 'b');
     assert.match((await ask(two, path('b'), key)).cache, /detail=L2/);
@@ -256,7 +278,7 @@ describe('two gateways that share a Redis', { timeout: 400_000 }, () => {
     for (const width of [1440, 390]) {
       it(`reads well, ${theme} and ${width} px wide`, async () => {
         const person = await signedIn(browser, fleet, { name: `Ada ${theme} ${width}`, email: 'ada@example.com', width, theme });
-        const pages = { gateway: `/gateways/${(await read(two)).id}`, held: `/apis/${api.id}/cache` };
+        const pages = { gateway: `/gateways/${(await read(two)).id}`, held: `/apis/${api.id}/cache`, counted: `/analytics/cache?api=${api.id}` };
         for (const [name, at] of Object.entries(pages)) {
           await person.open(at);
           await person.settled();

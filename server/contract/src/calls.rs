@@ -47,6 +47,9 @@ pub struct Call {
     #[serde(default, skip_serializing_if = "CacheSigns::is_empty")]
     #[schema(value_type = Vec<CacheSign>)]
     pub signs: CacheSigns,
+    /// What the cache's second level did for it; absent where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_level: Option<SecondLevelAsked>,
     /// URL of the target that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
@@ -70,6 +73,31 @@ pub struct Call {
     /// Where the time went, in pipeline order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageTime>,
+}
+
+/// What became of a question to the second level of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecondLevelAsked {
+    pub answer: SecondLevelAnswer,
+    /// From the question to the answer, or until it was given up, in microseconds.
+    pub took_us: u64,
+}
+
+/// What the second level answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondLevelAnswer {
+    /// A response that answers the call, perhaps a stale one.
+    Found,
+    /// None that may be used.
+    Nothing,
+    /// Nothing within the time budget, or an error.
+    Failed,
+}
+
+impl SecondLevelAnswer {
+    /// Every answer, in their order.
+    pub const ALL: [Self; 3] = [Self::Found, Self::Nothing, Self::Failed];
 }
 
 /// Time that one stage took.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::calls::CacheOutcome;
+use crate::calls::{CacheOutcome, SecondLevelAnswer, SecondLevelAsked};
 use crate::histogram::Histogram;
 use crate::ids::{ApiId, ApplicationId, PlanId, TenantId};
 
@@ -60,6 +60,9 @@ pub struct Counts {
     /// Calls that could have been hits; see [`CacheOutcome::is_cacheable`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cacheable: u64,
+    /// What the cache's second level did for them.
+    #[serde(default, skip_serializing_if = "SecondLevelCounts::is_zero")]
+    pub second_level: SecondLevelCounts,
     /// By what the cache did, sorted by that. Gateways leave it out, as their cells are of one outcome each: it is
     /// [told apart](Self::of_outcome) where such cells are added up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -74,15 +77,55 @@ pub struct OutcomeCounts {
     /// Sum of times to the upstream's response head, in microseconds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub upstream_us: u64,
+    /// What the cache's second level did for them.
+    #[serde(default, skip_serializing_if = "SecondLevelCounts::is_zero")]
+    pub second_level: SecondLevelCounts,
+}
+
+/// What is counted of the calls that asked the cache's second level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondLevelCounts {
+    pub asked: u64,
+    /// Of these, those that were given a response.
+    pub found: u64,
+    /// Of these, those that were not answered within the time budget, or with an error.
+    pub failed: u64,
+    /// Sum of the times that they waited for it, in microseconds.
+    pub took_us: u64,
+}
+
+impl SecondLevelCounts {
+    fn record(&mut self, SecondLevelAsked { answer, took_us }: SecondLevelAsked) {
+        self.merge(&Self {
+            asked: 1,
+            found: u64::from(answer == SecondLevelAnswer::Found),
+            failed: u64::from(answer == SecondLevelAnswer::Failed),
+            took_us,
+        });
+    }
+
+    /// Adds others to these.
+    pub fn merge(&mut self, other: &Self) {
+        let &Self { asked, found, failed, took_us } = other;
+        self.asked += asked;
+        self.found += found;
+        self.failed += failed;
+        self.took_us += took_us;
+    }
+
+    fn is_zero(&self) -> bool {
+        self.asked == 0
+    }
 }
 
 impl OutcomeCounts {
     /// Adds others to these.
     pub fn merge(&mut self, other: &Self) {
-        let &Self { calls, bytes_out, upstream_us } = other;
+        let &Self { calls, bytes_out, upstream_us, ref second_level } = other;
         self.calls += calls;
         self.bytes_out += bytes_out;
         self.upstream_us += upstream_us;
+        self.second_level.merge(second_level);
     }
 }
 
@@ -97,12 +140,13 @@ pub struct Measure {
     pub duration_us: u64,
     /// Microseconds.
     pub upstream_us: Option<u64>,
+    pub second_level: Option<SecondLevelAsked>,
 }
 
 impl Counts {
     /// Counts one call. Every field is kept in every cell, so that any cell alone can answer for its traffic.
     pub fn record(&mut self, measure: &Measure) {
-        let &Measure { status, cache, bytes_in, bytes_out, duration_us, upstream_us } = measure;
+        let &Measure { status, cache, bytes_in, bytes_out, duration_us, upstream_us, second_level } = measure;
         self.calls += 1;
         self.bytes_in += bytes_in;
         self.bytes_out += bytes_out;
@@ -112,13 +156,16 @@ impl Counts {
         self.add_status(status, 1);
         self.cache_hits += u64::from(cache.is_hit());
         self.cacheable += u64::from(cache.is_cacheable());
+        if let Some(asked) = second_level {
+            self.second_level.record(asked);
+        }
     }
 
     /// The same counts, of calls that all had this outcome, told apart by it.
     #[must_use]
     pub fn of_outcome(mut self, outcome: CacheOutcome) -> Self {
-        let Self { calls, bytes_out, upstream_us, .. } = self;
-        self.outcomes = vec![(outcome, OutcomeCounts { calls, bytes_out, upstream_us })];
+        let Self { calls, bytes_out, upstream_us, second_level, .. } = self;
+        self.outcomes = vec![(outcome, OutcomeCounts { calls, bytes_out, upstream_us, second_level })];
         self
     }
 
@@ -134,6 +181,7 @@ impl Counts {
             statuses,
             cache_hits,
             cacheable,
+            second_level,
             outcomes,
         } = other;
         self.calls += calls;
@@ -145,6 +193,7 @@ impl Counts {
         statuses.iter().for_each(|&(status, calls)| self.add_status(status, calls));
         self.cache_hits += cache_hits;
         self.cacheable += cacheable;
+        self.second_level.merge(second_level);
         outcomes.iter().for_each(|(outcome, counts)| self.add_outcome(*outcome, counts));
     }
 
@@ -177,7 +226,21 @@ mod tests {
     use super::*;
 
     fn call(status: u16, cache: CacheOutcome) -> Measure {
-        Measure { status, cache, bytes_in: 1, bytes_out: 2, duration_us: 3, upstream_us: Some(1) }
+        let answer = match cache {
+            CacheOutcome::Hit => SecondLevelAnswer::Found,
+            CacheOutcome::Miss => SecondLevelAnswer::Nothing,
+            _ => SecondLevelAnswer::Failed,
+        };
+        let second_level = (cache != CacheOutcome::Bypass).then_some(SecondLevelAsked { answer, took_us: 7 });
+        Measure {
+            status,
+            cache,
+            bytes_in: 1,
+            bytes_out: 2,
+            duration_us: 3,
+            upstream_us: Some(1),
+            second_level,
+        }
     }
 
     #[test]
@@ -202,6 +265,8 @@ mod tests {
         assert_eq!(all.statuses, [(200, 2), (404, 1), (502, 1)]);
         assert_eq!((all.calls, all.cache_hits, all.cacheable), (4, 2, 3));
         assert_eq!((all.with_status(400, 499), all.with_status(500, 599)), (1, 1));
+        let asked = SecondLevelCounts { asked: 3, found: 1, failed: 1, took_us: 21 };
+        assert_eq!(all.second_level, asked);
     }
 
     #[test]
@@ -213,8 +278,13 @@ mod tests {
         };
         let mut sum = cell(CacheOutcome::VaryMiss, 2);
         [cell(CacheOutcome::Hit, 3), cell(CacheOutcome::VaryMiss, 1)].iter().for_each(|one| sum.merge(one));
-        let counts = |calls| OutcomeCounts { calls, bytes_out: 2 * calls, upstream_us: calls };
-        assert_eq!(sum.outcomes, [(CacheOutcome::Hit, counts(3)), (CacheOutcome::VaryMiss, counts(3))]);
+        let counts = |found, failed| OutcomeCounts {
+            calls: 3,
+            bytes_out: 6,
+            upstream_us: 3,
+            second_level: SecondLevelCounts { asked: 3, found, failed, took_us: 21 },
+        };
+        assert_eq!(sum.outcomes, [(CacheOutcome::Hit, counts(3, 0)), (CacheOutcome::VaryMiss, counts(0, 3))]);
         assert_eq!((sum.calls, sum.cacheable, sum.cache_hits), (6, 6, 3));
     }
 }

@@ -89,6 +89,7 @@ fn call(world: &World, i: usize, of: usize) -> Call {
         plan: None,
         cache: if i.is_multiple_of(3) { CacheOutcome::Hit } else { CacheOutcome::Miss },
         signs: CacheSigns::default(),
+        second_level: None,
         target: Some("http://10.0.0.7:8080".into()),
         duration_us: (i as u64 * 7_919) % 90_000 + if i.is_multiple_of(20_000) { 2_000_000 } else { 0 },
         upstream_us: Some(800),
@@ -170,7 +171,15 @@ fn counts(seed: u64) -> Counts {
         let duration_us = 300 + (seed * 31 + i * i * 7_919) % 40_000;
         let status = if i.is_multiple_of(100) { 404 } else { 200 };
         let (cache, upstream_us) = (CacheOutcome::Miss, Some(duration_us / 2));
-        counts.record(&Measure { status, cache, bytes_in: 10, bytes_out: 900, duration_us, upstream_us });
+        counts.record(&Measure {
+            status,
+            cache,
+            bytes_in: 10,
+            bytes_out: 900,
+            duration_us,
+            upstream_us,
+            second_level: None,
+        });
     }
     counts
 }

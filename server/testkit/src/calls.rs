@@ -27,6 +27,7 @@ pub fn call(tenant: TenantId, api: ApiId, at: DateTime<Utc>) -> Call {
         plan: None,
         cache: CacheOutcome::Miss,
         signs: CacheSigns::default(),
+        second_level: None,
         target: Some("http://127.0.0.1:9000".to_owned()),
         duration_us: 1_500,
         upstream_us: Some(1_200),
@@ -70,6 +71,7 @@ fn deltas(call: &Call) -> Vec<RollupDelta> {
         bytes_out: call.bytes_out,
         duration_us: call.duration_us,
         upstream_us: call.upstream_us,
+        second_level: call.second_level,
     });
     let minute = u32::try_from(call.at.timestamp() / 60).expect("a time of our days");
     let delta = |cell| RollupDelta { minute, cell, counts: counts.clone() };

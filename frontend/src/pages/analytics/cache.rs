@@ -21,6 +21,7 @@ use memory::Memory;
 use purges::{Purges, use_purges};
 use rows::Rows;
 
+const NOT_ASKED: &str = "No call asked the second level in this time.";
 const NONE: &str = "No call in this time could use a cache.";
 /// How what is saved is counted.
 const SAVED: &str = "Each call that was answered from memory without waiting saved what misses of the same route (of the same \
@@ -113,8 +114,37 @@ fn Cache(data: Signal<CacheAnalytics>, marks: Signal<Vec<ChartMark>>) -> impl In
                 />
             </Panel>
         </div>
+        <SecondLevel data />
         <Rows data />
         <Memory data />
+    }
+}
+
+/// Only where it was asked.
+#[component]
+fn SecondLevel(data: Signal<CacheAnalytics>) -> impl IntoView {
+    let is_asked = Memo::new(move |_| data.with(|data| data.total.second_level.is_some()));
+    view! {
+        <Show when=move || is_asked.get()>
+            <div class="grid" data-min="lg">
+                <Panel title="Second level" note="What it said to calls that found nothing in memory">
+                    <StackedBars
+                        label="Questions to the second level by answer over time"
+                        data=Signal::derive(move || data.with(series::second_level_answers))
+                        format=as_count
+                        none=NOT_ASKED
+                    />
+                </Panel>
+                <Panel title="Time of the second level" note="Mean, that a call waited for its answer">
+                    <LineChart
+                        label="Time of the second level over time"
+                        data=Signal::derive(move || data.with(series::second_level_time))
+                        format=as_ms
+                        none=NOT_ASKED
+                    />
+                </Panel>
+            </div>
+        </Show>
     }
 }
 

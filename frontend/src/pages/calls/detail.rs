@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::use_params_map;
-use sluice_contract::calls::{Call, StageTime};
+use sluice_contract::calls::{Call, SecondLevelAnswer, SecondLevelAsked, StageTime};
 use sluice_contract::problem::ErrorSource;
 use sluice_contract::rest::calls::CallRow;
 use sluice_contract::rest::gateways::Gateway;
@@ -165,6 +165,16 @@ fn request_facts(call: &Call) -> impl IntoView + use<> {
     }
 }
 
+/// `had it after 480 µs`.
+fn second_level(SecondLevelAsked { answer, took_us }: SecondLevelAsked) -> String {
+    let did = match answer {
+        SecondLevelAnswer::Found => "had it",
+        SecondLevelAnswer::Nothing => "had nothing",
+        SecondLevelAnswer::Failed => "no answer in time",
+    };
+    format!("{did}, after {}", format::micros(took_us))
+}
+
 fn handling_facts(row: CallRow) -> impl IntoView {
     let CallRow { call, gateway, gateway_name, api_name, application_name, plan_name } = row;
     let api = call.api.zip(api_name);
@@ -195,6 +205,7 @@ fn handling_facts(row: CallRow) -> impl IntoView {
             {plan_name.map(|plan| view! { <dt>"Plan"</dt><dd>{plan}</dd> })}
             <dt>"Cache"</dt>
             <dd>{cache_badge(call.cache)}</dd>
+            {call.second_level.map(|asked| view! { <dt>"Second level"</dt><dd>{second_level(asked)}</dd> })}
             {call.target.map(|target| view! { <dt>"Upstream"</dt><dd><code>{target}</code></dd> })}
             {call
                 .upstream_us

@@ -242,6 +242,7 @@ impl<'a> CallRecord<'a> {
             plan: call.plan,
             cache: call.cache,
             signs: call.signs,
+            second_level: call.second_level,
             target: call.target.as_deref(),
             duration_us: call.duration_us,
             upstream_us: call.upstream_us,

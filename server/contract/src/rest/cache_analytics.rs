@@ -66,12 +66,28 @@ pub struct CacheTotals {
     pub outcomes: Vec<OutcomeCount>,
     /// Mean time from sending a miss to the upstream to the head of its response, in microseconds; absent without a miss.
     pub origin_us: Option<u64>,
+    /// What the second level did; absent where no call asked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_level: Option<SecondLevelTotals>,
     /// Time that callers did not wait for the upstream, in microseconds.
     pub saved_us: u64,
     /// Bytes of bodies that the upstream did not have to send.
     pub saved_bytes: u64,
     /// Calls that the upstream did not see.
     pub saved_calls: u64,
+}
+
+/// Questions to the second level: Redis, Memcached, or a gateway's disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SecondLevelTotals {
+    /// Calls that asked it, each once.
+    pub asked: u64,
+    /// Of these, calls that were given a response.
+    pub found: u64,
+    /// Of these, calls that got no answer within the time budget, or an error.
+    pub failed: u64,
+    /// Mean time that a call waited for it, in microseconds.
+    pub mean_us: u64,
 }
 
 /// Calls with one outcome.

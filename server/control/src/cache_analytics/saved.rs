@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sluice_contract::calls::CacheOutcome;
-use sluice_contract::rest::cache_analytics::{CacheTotals, OutcomeCount};
-use sluice_contract::rollup::OutcomeCounts;
+use sluice_contract::rest::cache_analytics::{CacheTotals, OutcomeCount, SecondLevelTotals};
+use sluice_contract::rollup::{OutcomeCounts, SecondLevelCounts};
 use sluice_store::telemetry::CacheGroup;
 
 type Outcomes = BTreeMap<CacheOutcome, OutcomeCounts>;
@@ -40,6 +40,7 @@ impl Sums {
                 .map(|(outcome, counts)| OutcomeCount { outcome: *outcome, calls: counts.calls })
                 .collect(),
             origin_us: mean(&self.outcomes),
+            second_level: second_level(all.second_level),
             saved_us: self.saved_us,
             saved_bytes: hits.bytes_out,
             // The upstream has seen what it confirmed.
@@ -65,6 +66,12 @@ pub(super) fn of_group(group: &CacheGroup) -> Vec<(usize, Sums)> {
     group.points.iter().map(point).collect()
 }
 
+/// None where it was not asked.
+fn second_level(counts: SecondLevelCounts) -> Option<SecondLevelTotals> {
+    let SecondLevelCounts { asked, found, failed, took_us } = counts;
+    Some(SecondLevelTotals { asked, found, failed, mean_us: took_us.checked_div(asked)? })
+}
+
 /// Mean time of the upstream for a miss, in microseconds.
 fn mean(outcomes: &Outcomes) -> Option<u64> {
     let missed = sum(outcomes, |it| it.is_cacheable() && !it.is_hit());
@@ -82,7 +89,16 @@ mod tests {
     use super::*;
 
     fn group(points: &[&[(CacheOutcome, u64, u64)]]) -> CacheGroup {
-        let counts = |calls, upstream_us| OutcomeCounts { calls, bytes_out: 10 * calls, upstream_us };
+        let counts = |calls, upstream_us| {
+            // Every other call asks the second level, and waits a thousand for it.
+            let second_level = SecondLevelCounts {
+                asked: calls / 2,
+                found: calls / 4,
+                failed: 0,
+                took_us: calls / 2 * 1_000,
+            };
+            OutcomeCounts { calls, bytes_out: 10 * calls, upstream_us, second_level }
+        };
         let point = |outcomes: &&[(CacheOutcome, u64, u64)]| {
             outcomes.iter().map(|&(outcome, calls, us)| (outcome, counts(calls, us))).collect()
         };
@@ -119,5 +135,8 @@ mod tests {
         assert_eq!((totals.calls, totals.cacheable, totals.hits), (10, 6, 4));
         assert_eq!((totals.cacheable_bytes, totals.hit_bytes, totals.saved_bytes), (60, 40, 40));
         assert_eq!((totals.origin_us, totals.saved_calls), (Some(250), 3));
+        let asked = SecondLevelTotals { asked: 4, found: 1, failed: 0, mean_us: 1_000 };
+        assert_eq!(totals.second_level, Some(asked));
+        assert_eq!(Sums::default().totals().second_level, None, "nobody asked it");
     }
 }

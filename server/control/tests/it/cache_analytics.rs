@@ -1,9 +1,9 @@
 //! What the cache did, by time, API and route.
 
 use chrono::{TimeDelta, Utc};
-use sluice_contract::calls::CacheOutcome;
+use sluice_contract::calls::{CacheOutcome, SecondLevelAnswer, SecondLevelAsked};
 use sluice_contract::ids::ApiId;
-use sluice_contract::rest::cache_analytics::{CacheAnalytics, CacheRow};
+use sluice_contract::rest::cache_analytics::{CacheAnalytics, CacheRow, SecondLevelTotals};
 use sluice_contract::rest::users::Role;
 use sluice_testkit::calls::call;
 use sluice_testkit::{TestApp, each_database};
@@ -42,6 +42,10 @@ async fn what_the_cache_did_and_saved_is_told_for_apis_and_routes() {
             call("other", Uncached, Some(7_000), 2),
         ];
         calls[7].api = Some(gone);
+        use SecondLevelAnswer::{Failed, Found, Nothing};
+        for (index, answer, took_us) in [(0, Nothing, 400), (1, Found, 600), (3, Failed, 5_000)] {
+            calls[index].second_level = Some(SecondLevelAsked { answer, took_us });
+        }
         store(&app, calls).await;
 
         for _ in 0..2 {
@@ -60,6 +64,16 @@ async fn what_the_cache_did_and_saved_is_told_for_apis_and_routes() {
                 found.points.iter().map(|point| of(&point.totals)).sum()
             };
             assert_eq!((sum(|it| it.calls), sum(|it| it.hits)), (8, 4));
+            let asked =
+                |asked, found, failed, mean_us| Some(SecondLevelTotals { asked, found, failed, mean_us });
+            assert_eq!(total.second_level, asked(3, 1, 1, 2_000));
+            let by_point: Vec<_> =
+                found.points.iter().filter_map(|point| point.totals.second_level).collect();
+            assert_eq!(
+                by_point.iter().copied().map(Some).collect::<Vec<_>>(),
+                [asked(2, 1, 0, 500), asked(1, 0, 1, 5_000)]
+            );
+            assert_eq!(found.rows[1].totals.second_level, None, "nobody asked it");
             // By API: of the older minute 9 ms, of the newer 1 ms for two hits.
             assert_eq!((sum(|it| it.saved_us), total.saved_us), (11_000, 11_000));
             assert_eq!(shown(&found.rows), [("The shop", 7, 4, 11_000), ("Deleted API", 1, 0, 0)]);
@@ -71,6 +85,8 @@ async fn what_the_cache_did_and_saved_is_told_for_apis_and_routes() {
             let rows = [("The shop · fast", 4, 2, 1_000), ("The shop · slow", 3, 2, 18_000)];
             assert_eq!(shown(&routes.rows), rows);
             assert_eq!((routes.rows[1].id.as_str(), routes.rows[1].api), ("slow", Some(shop.id)));
+            assert_eq!(routes.rows[0].totals.second_level, asked(1, 0, 1, 5_000));
+            assert_eq!(routes.rows[1].totals.second_level, asked(2, 1, 0, 500));
             let slow = cache(&app, &format!("api={}&route=slow", shop.id)).await;
             assert_eq!((slow.total.calls, slow.total.saved_us, slow.rows.len()), (3, 18_000, 1));
             while app.app.telemetry.compact().await.unwrap() > 0 {}

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use sluice_contract::calls::{SecondLevelAnswer, SecondLevelAsked};
 use sluice_contract::ids::IncarnationId;
 
 use super::conditional::Conditions;
 use super::flight::{Flight, Stage};
 use super::judge::Asked;
-use super::key::{self, ShortDigest};
+use super::key::{self, Key, ShortDigest};
 use super::labels::Labels;
 use super::made_tag::Making;
 use super::purges::{ApiPurges, Stamp, Verdict};
@@ -31,8 +32,10 @@ impl Asked<'_> {
     /// Asks the second level, on behalf of all who wait for the same where there are some. What it has is stored here too.
     pub(super) async fn second_level(&self, call: &mut Call, flight: Option<&Flight>) -> Option<Shared> {
         self.cache().second_level()?;
-        let stored = Box::pin(self.take_over()).await;
+        let taken = Box::pin(self.take_over()).await;
         call.mark("second level");
+        let (stored, asked) = taken?;
+        call.second_level = Some(asked);
         let (stored, now) = (stored?, call.moment());
         if !self.is_usable(&stored, now) {
             return Some(Shared::Stale(stored));
@@ -56,19 +59,41 @@ impl Asked<'_> {
         }
     }
 
-    async fn take_over(&self) -> Option<Arc<Stored>> {
+    /// None: it was not asked.
+    async fn take_over(&self) -> Option<(Option<Arc<Stored>>, SecondLevelAsked)> {
         let second = self.cache().second_level()?;
         let Sharing { location, incarnation, purges } = self.context()?;
         let keys = [self.keys.own(), self.keys.shared()];
         let keys = &keys[usize::from(self.keys.caller().is_none())..];
-        let (index, response) = second.ask(location, keys.iter().map(|key| key.bytes), &self.headers).await?;
-        let key = keys.get(index)?;
+        let asking = second.ask(location, keys.iter().map(|key| key.bytes), &self.headers);
+        let (answer, took) = asking.await?;
+        let has_failed = answer.is_err();
+        let found = answer.ok().flatten().and_then(|(index, response)| {
+            self.adopt(second, (incarnation, &purges), keys.get(index)?, *response)
+        });
+        let answer = match &found {
+            Some(_) => SecondLevelAnswer::Found,
+            None if has_failed => SecondLevelAnswer::Failed,
+            None => SecondLevelAnswer::Nothing,
+        };
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        Some((found, SecondLevelAsked { answer, took_us }))
+    }
+
+    /// Stores what the second level had, if it is for the caller and nothing has made it unusable.
+    fn adopt(
+        &self,
+        second: &SecondLevel,
+        (incarnation, purges): (IncarnationId, &ApiPurges),
+        key: &Key<'_>,
+        response: Response,
+    ) -> Option<Arc<Stored>> {
         if !self.is_for_caller(&response.storable) {
             return None;
         }
         let place = Place { path: &self.authorised.matched.path, url: self.url(), key: key.bytes };
         let shared = &self.worker.shared;
-        let Some(mut stored) = adopt(shared, second, (incarnation, &purges), &place, *response) else {
+        let Some(mut stored) = adopt(shared, second, (incarnation, purges), &place, response) else {
             count(&second.stats().outdated);
             return None;
         };

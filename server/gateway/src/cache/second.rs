@@ -95,6 +95,10 @@ enum Question {
     Look { location: Location, field: Field, headers: HeaderMap, reply: oneshot::Sender<Seen> },
 }
 
+/// It was late, or an error.
+#[derive(Debug, PartialEq)]
+pub(super) struct NoAnswer;
+
 /// The index of the key that had a response.
 type Answer = (usize, Box<Response>);
 /// Names a key, and the headers by which its responses differ.
@@ -211,44 +215,41 @@ impl SecondLevel {
         &self.state.stats
     }
 
-    /// What is stored for one of the keys and answers these headers. Waits no longer than the budget.
+    /// What is stored for one of the keys and answers these headers, and how long that took. Waits no longer than the budget. None: it
+    /// is not asked at present.
     pub(super) async fn ask(
         &self,
         location: Location,
         keys: impl Iterator<Item = &[u8]>,
         headers: &HeaderMap,
-    ) -> Option<Answer> {
+    ) -> Option<(Result<Option<Answer>, NoAnswer>, Duration)> {
         let State { nodes, stats, .. } = &*self.state;
         let node = nodes.of(&location).filter(|node| !node.breaker.is_open())?;
         let begun = Instant::now();
         let (reply, answer) = oneshot::channel();
         let fields = keys.map(field).collect();
         let question = Question::Call { location, fields, headers: headers.clone(), reply };
-        if self.questions.try_send(question).is_err() {
-            self.failed(node, &stats.late);
-            return None;
-        }
-        match tokio::time::timeout(self.patience, answer).await {
-            Ok(Ok(answer)) => {
-                stats.answered(begun.elapsed());
+        let heard = match self.questions.try_send(question) {
+            Ok(()) => tokio::time::timeout(self.patience, answer).await.ok(),
+            Err(_) => None,
+        };
+        let took = begun.elapsed();
+        let answer = match heard {
+            Some(Ok(answer)) => {
+                stats.answered(took);
                 node.answering.store(true, Ordering::Relaxed);
                 node.breaker.succeeded();
                 match &answer {
                     Some((_, response)) => stats.hit(response.body.len()),
                     None => count(&stats.misses),
                 }
-                answer
+                Ok(answer)
             }
             // The connection broke, and the thread has said so.
-            Ok(Err(_)) => {
-                self.failed(node, &stats.errors);
-                None
-            }
-            Err(_) => {
-                self.failed(node, &stats.late);
-                None
-            }
-        }
+            Some(Err(_)) => Err(self.failed(node, &stats.errors)),
+            None => Err(self.failed(node, &stats.late)),
+        };
+        Some((answer, took))
     }
 
     /// What stands there under a key for these headers. Nothing is counted. None: it does not answer within the budget, refuses,
@@ -261,7 +262,7 @@ impl SecondLevel {
         tokio::time::timeout(self.patience, seen).await.ok()?.ok()
     }
 
-    fn failed(&self, node: &Node, counter: &AtomicU64) {
+    fn failed(&self, node: &Node, counter: &AtomicU64) -> NoAnswer {
         count(counter);
         if node.breaker.failed(Instant::now()) {
             tracing::warn!(
@@ -269,6 +270,7 @@ impl SecondLevel {
                 "the second level of the cache does not answer in time: calls go on without it"
             );
         }
+        NoAnswer
     }
 
     /// Writes a response when there is time, unless a purge covers it.

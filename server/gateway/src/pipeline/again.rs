@@ -212,6 +212,7 @@ impl Repeat {
             plan: None,
             cache: self.cache,
             signs: CacheSigns::default(),
+            second_level: None,
             target: None,
             duration_us,
             upstream_us: None,

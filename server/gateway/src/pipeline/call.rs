@@ -9,7 +9,7 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 use sluice_contract::calls::wire::{CallRecord, Stage};
-use sluice_contract::calls::{CacheOutcome, CacheSigns};
+use sluice_contract::calls::{CacheOutcome, CacheSigns, SecondLevelAsked};
 use sluice_contract::ids::CallId;
 use sluice_contract::problem::ErrorSource;
 
@@ -62,6 +62,8 @@ pub(crate) struct Call {
     pub(crate) clean_query: Option<Option<String>>,
     pub(crate) cache: CacheOutcome,
     signs: CacheSigns,
+    /// What the cache's second level did for it, where it was asked.
+    pub(crate) second_level: Option<SecondLevelAsked>,
     pub(crate) rate: Option<RateFields>,
     /// The upstream and the index of the target that answered.
     target: Option<(Arc<Upstream>, usize)>,
@@ -146,6 +148,7 @@ impl Call {
             clean_query: None,
             cache: CacheOutcome::Uncached,
             signs: CacheSigns::default(),
+            second_level: None,
             rate: None,
             target: None,
             upstream_us: None,
@@ -297,6 +300,7 @@ impl Call {
             plan: subscription.map(|subscription| subscription.plan),
             cache: self.cache,
             signs: self.signs,
+            second_level: self.second_level,
             target: self
                 .target
                 .as_ref()

@@ -162,6 +162,7 @@ fn measure(call: &CallRecord<'_>) -> Measure {
         bytes_out: call.bytes_out,
         duration_us: call.duration_us,
         upstream_us: call.upstream_us,
+        second_level: call.second_level,
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) fn a_call<'a>() -> CallRecord<'a> {
         plan: Some(PlanId(Uuid::from_u128(5))),
         cache: CacheOutcome::Miss,
         signs: CacheSigns::default(),
+        second_level: None,
         target: Some("http://10.0.0.1:80"),
         duration_us: 1_234,
         upstream_us: Some(1_000),

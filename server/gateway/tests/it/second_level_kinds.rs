@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::json;
-use sluice_contract::calls::CacheOutcome;
+use sluice_contract::calls::{CacheOutcome, SecondLevelAnswer, SecondLevelAsked};
 use sluice_contract::ids::ApiId;
 use sluice_contract::journal::{Change, Purge, PurgeScope};
 use sluice_contract::link::SecondLevelState;
@@ -300,6 +300,42 @@ async fn a_call_that_a_copy_of_another_gateway_answers_is_recorded_as_a_hit_or_a
             assert_eq!(rig.calls(1).await[0].cache, outcome);
         }
         assert_eq!(upstream.count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_says_what_the_second_level_did_for_it_and_how_long_that_took() {
+    for server in each_kind().await {
+        let upstream = counting().await;
+        let fleet = Fleet::new();
+        let settings = Fleet::patient(server.url());
+        let (a, api) = join(&fleet, &settings, None, &upstream);
+        let (b, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        let asked = async |rig: &Rig| {
+            rig.get("/acme/k/a", &[]).await;
+            rig.calls(1).await[0].second_level
+        };
+        let answer = async |rig: &Rig| {
+            let SecondLevelAsked { answer, took_us } = asked(rig).await.unwrap();
+            assert!(took_us > 0);
+            answer
+        };
+        assert_eq!(answer(&a).await, SecondLevelAnswer::Nothing);
+        written(&a, 1).await;
+        assert_eq!(answer(&b).await, SecondLevelAnswer::Found);
+        assert_eq!((asked(&a).await, asked(&b).await), (None, None), "from memory");
+        // One that a purge has made unusable is none.
+        let (mut c, _) = join(&fleet, &settings, Some((&a, api)), &upstream);
+        c.apply(purge(PurgeScope::Api { api }));
+        assert_eq!(answer(&c).await, SecondLevelAnswer::Nothing);
+
+        let url = server.url().replace(&server.address.to_string(), &nobody().await.to_string());
+        let (alone, _) = join(&fleet, &Fleet::patient(url), Some((&a, api)), &upstream);
+        for _ in 0..5 {
+            alone.get("/acme/k/a", &[("cache-control", "no-store")]).await;
+        }
+        alone.calls(5).await;
+        assert_eq!(answer(&alone).await, SecondLevelAnswer::Failed);
     }
 }
 

@@ -31,6 +31,7 @@ fn record(recorder: &Recorder, calls: u64) {
             plan: None,
             cache: CacheOutcome::Bypass,
             signs: CacheSigns::default(),
+            second_level: None,
             target: None,
             duration_us: 100,
             upstream_us: None,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::QueryResult;
 use serde::{Deserialize, Serialize, Serializer};
-use sluice_contract::calls::{CacheOutcome, CacheSigns, Call, StageTime};
+use sluice_contract::calls::{CacheOutcome, CacheSigns, Call, SecondLevelAsked, StageTime};
 use sluice_contract::ids::{
     ApiId, ApplicationId, CallId, CredentialId, GatewayId, PlanId, SubscriptionId, TenantId,
 };
@@ -66,6 +66,8 @@ struct DetailRef<'a> {
     upstream_us: &'a Option<u64>,
     #[serde(skip_serializing_if = "CacheSigns::is_empty")]
     signs: CacheSigns,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_level: Option<SecondLevelAsked>,
     bytes_in: u64,
     bytes_out: u64,
     client_ip: &'a str,
@@ -91,6 +93,7 @@ struct Detail {
     upstream_us: Option<u64>,
     #[serde(default)]
     signs: CacheSigns,
+    second_level: Option<SecondLevelAsked>,
     bytes_in: u64,
     bytes_out: u64,
     client_ip: String,
@@ -132,6 +135,7 @@ impl<'a> CallRow<'a> {
             plan,
             cache,
             signs,
+            second_level,
             target,
             duration_us,
             upstream_us,
@@ -169,6 +173,7 @@ impl<'a> CallRow<'a> {
                 target,
                 upstream_us,
                 signs: *signs,
+                second_level: *second_level,
                 bytes_in: *bytes_in,
                 bytes_out: *bytes_out,
                 client_ip,
@@ -209,6 +214,7 @@ pub(super) fn read(row: &QueryResult) -> Result<StoredCall> {
         plan: detail.plan,
         cache: serde_json::from_value(row.try_get_by_index::<String>(9)?.into())?,
         signs: detail.signs,
+        second_level: detail.second_level,
         target: detail.target,
         duration_us: unsigned(row.try_get_by_index(12)?),
         upstream_us: detail.upstream_us,

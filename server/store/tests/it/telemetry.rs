@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sluice_contract::calls::{CacheOutcome, CacheSign, Call, CallBatch, StageTime};
+use sluice_contract::calls::{
+    CacheOutcome, CacheSign, Call, CallBatch, SecondLevelAnswer, SecondLevelAsked, StageTime,
+};
 use sluice_contract::ids::{
     ApiId, ApplicationId, BootId, CallId, CredentialId, EnvironmentId, GatewayId, PlanId, SubscriptionId,
     TenantId,
@@ -49,6 +51,7 @@ pub fn call(tenant: TenantId, at: DateTime<Utc>) -> Call {
         plan: Some(PlanId::generate()),
         cache: CacheOutcome::Miss,
         signs: [CacheSign::SetsCookie].into_iter().collect(),
+        second_level: Some(SecondLevelAsked { answer: SecondLevelAnswer::Nothing, took_us: 300 }),
         target: Some("http://127.0.0.1:9000".into()),
         duration_us: 1_500,
         upstream_us: Some(1_200),
@@ -84,6 +87,7 @@ pub fn measure(call: &Call) -> Measure {
         bytes_out: call.bytes_out,
         duration_us: call.duration_us,
         upstream_us: call.upstream_us,
+        second_level: call.second_level,
     }
 }
 
@@ -123,6 +127,7 @@ async fn a_call_comes_back_as_it_was_sent() {
         (bare.api, bare.route, bare.application, bare.credential) = (None, None, None, None);
         (bare.subscription, bare.plan, bare.target, bare.upstream_us) = (None, None, None, None);
         (bare.query, bare.user_agent, bare.trace_id) = (None, None, None);
+        bare.second_level = None;
         bare.stages.clear();
         let gateway = store(&*telemetry, vec![plain.clone(), bare.clone()]).await;
         let found = all(&*telemetry, tenant, &CallFilter::default()).await;

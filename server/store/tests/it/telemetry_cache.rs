@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database};
-use sluice_contract::calls::{CacheOutcome, Call};
+use sluice_contract::calls::{CacheOutcome, Call, SecondLevelAnswer, SecondLevelAsked};
 use sluice_contract::ids::{ApiId, ApplicationId, BootId, GatewayId, TenantId};
 use sluice_contract::link::CacheEvictions;
 use sluice_contract::rest::second_level::SecondLevelDid;
-use sluice_contract::rollup::OutcomeCounts;
+use sluice_contract::rollup::{OutcomeCounts, SecondLevelCounts};
 use sluice_store::telemetry::{
     self, Held, MemorySample, Retention, SecondLevelSample, Telemetry, TrafficQuery,
 };
@@ -24,7 +24,14 @@ fn sum<'a>(calls: impl Iterator<Item = &'a Call>) -> Outcomes {
     let mut sums = Outcomes::new();
     for call in calls {
         let (bytes_out, upstream_us) = (call.bytes_out, call.upstream_us.unwrap_or_default());
-        sums.entry(call.cache).or_default().merge(&OutcomeCounts { calls: 1, bytes_out, upstream_us });
+        let mut second_level = SecondLevelCounts::default();
+        if let Some(SecondLevelAsked { answer, took_us }) = call.second_level {
+            let is = |one| u64::from(answer == one);
+            let (found, failed) = (is(SecondLevelAnswer::Found), is(SecondLevelAnswer::Failed));
+            second_level = SecondLevelCounts { asked: 1, found, failed, took_us };
+        }
+        let counts = OutcomeCounts { calls: 1, bytes_out, upstream_us, second_level };
+        sums.entry(call.cache).or_default().merge(&counts);
     }
     sums
 }

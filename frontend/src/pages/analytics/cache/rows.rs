@@ -1,7 +1,7 @@
 //! What the cache did for each API, or for each route of one.
 
 use leptos::prelude::*;
-use sluice_contract::rest::cache_analytics::{CacheAnalytics, CacheRow};
+use sluice_contract::rest::cache_analytics::{CacheAnalytics, CacheRow, SecondLevelTotals};
 
 use crate::components::Panel;
 use crate::format;
@@ -47,15 +47,22 @@ pub(super) fn Rows(data: Signal<CacheAnalytics>) -> impl IntoView {
 }
 
 const END: Option<&str> = Some("end");
-const HEADS: [(&str, Option<&str>); 7] = [
+const HEADS: [(&str, Option<&str>); 8] = [
     ("Name", None),
     ("Calls", END),
     ("Hit ratio", END),
     ("By bytes", END),
     ("Misses", END),
     ("Upstream", END),
+    ("Second level", END),
     ("Time saved", END),
 ];
+
+/// `62 %, 480 µs`: how often it had the response, and how long a call waited.
+fn second_level(of: &SecondLevelTotals) -> String {
+    let had = format::share(of.found, of.asked).unwrap_or_default();
+    format!("{had}, {}", format::micros(of.mean_us))
+}
 
 fn view_of(row: CacheRow, choose: Callback<CacheRow>) -> impl IntoView {
     let totals = &row.totals;
@@ -66,6 +73,7 @@ fn view_of(row: CacheRow, choose: Callback<CacheRow>) -> impl IntoView {
         format::share(totals.hit_bytes, totals.cacheable_bytes).unwrap_or_else(dash),
         format::count(totals.cacheable.saturating_sub(totals.hits)),
         totals.origin_us.map_or_else(dash, format::micros),
+        totals.second_level.as_ref().map_or_else(dash, second_level),
         format::micros(totals.saved_us),
     ];
     let cells = HEADS.into_iter().skip(1).zip(cells).map(|((head, align), text)| {

@@ -2,7 +2,7 @@
 
 use sluice_contract::calls::CacheOutcome;
 use sluice_contract::link::CacheEvictions;
-use sluice_contract::rest::cache_analytics::{CacheAnalytics, CacheTotals, MemoryPoint};
+use sluice_contract::rest::cache_analytics::{CacheAnalytics, CacheTotals, MemoryPoint, SecondLevelTotals};
 
 use crate::components::{ChartData, Series};
 use crate::format;
@@ -62,6 +62,32 @@ pub(super) fn reasons(data: &CacheAnalytics) -> ChartData {
 pub(super) fn origin_time(data: &CacheAnalytics) -> ChartData {
     let ms = |us: u64| us as f64 / 1_000.0;
     chart(data, data.total.origin_us.map_or(0, |_| 1), &[("Upstream", 5, &|t| t.origin_us.map(ms))])
+}
+
+/// Questions to the second level, by what became of them.
+pub(super) fn second_level_answers(data: &CacheAnalytics) -> ChartData {
+    let of = |t: &CacheTotals, count: fn(&SecondLevelTotals) -> u64| {
+        Some(t.second_level.as_ref().map_or(0, count) as f64)
+    };
+    chart(
+        data,
+        data.total.second_level.map_or(0, |of| of.asked),
+        &[
+            ("Had it", 1, &|t| of(t, |of| of.found)),
+            ("Had nothing", 3, &|t| of(t, |of| of.asked.saturating_sub(of.found + of.failed))),
+            ("No answer in time", 5, &|t| of(t, |of| of.failed)),
+        ],
+    )
+}
+
+/// Mean milliseconds that calls waited for the second level; a step without a question is a gap.
+pub(super) fn second_level_time(data: &CacheAnalytics) -> ChartData {
+    let ms = |of: SecondLevelTotals| of.mean_us as f64 / 1_000.0;
+    chart(
+        data,
+        data.total.second_level.map_or(0, |of| of.asked),
+        &[("Second level", 6, &|t| t.second_level.map(ms))],
+    )
 }
 
 /// Milliseconds that callers did not wait.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::bytes::{Bytes, put_number, put_text};
 use super::context::{Client, Consumer, MINUTE_US, Place};
 use super::{CALL_WEIGHT, Malformed};
-use crate::calls::{CacheOutcome, CacheSigns, Call, StageTime};
+use crate::calls::{CacheOutcome, CacheSigns, Call, SecondLevelAnswer, SecondLevelAsked, StageTime};
 use crate::ids::{ApiId, ApplicationId, CallId, CredentialId, PlanId, SubscriptionId, TenantId};
 use crate::problem::ErrorSource;
 
@@ -16,7 +16,8 @@ const TRACE: u8 = 4;
 const UPSTREAM: u8 = 8;
 /// The id begins with the milliseconds of the call's time (UUID version 7), so that those six bytes are left out.
 const TIMED_ID: u8 = 16;
-const KNOWN: u8 = QUERY | REQUEST_ID | TRACE | UPSTREAM | TIMED_ID;
+const SECOND_LEVEL: u8 = 32;
+const KNOWN: u8 = QUERY | REQUEST_ID | TRACE | UPSTREAM | TIMED_ID | SECOND_LEVEL;
 
 /// One finished call; see [`Call`] for the units. Borrowed, so that recording copies nothing twice.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +43,7 @@ pub struct CallRecord<'a> {
     pub plan: Option<PlanId>,
     pub cache: CacheOutcome,
     pub signs: CacheSigns,
+    pub second_level: Option<SecondLevelAsked>,
     pub target: Option<&'a str>,
     pub duration_us: u64,
     pub upstream_us: Option<u64>,
@@ -84,6 +86,7 @@ impl CallRecord<'_> {
                 | flag(self.request_id.is_some(), REQUEST_ID)
                 | flag(self.trace_id.is_some(), TRACE)
                 | flag(self.upstream_us.is_some(), UPSTREAM)
+                | flag(self.second_level.is_some(), SECOND_LEVEL)
                 | flag(is_timed, TIMED_ID),
         );
         out.extend_from_slice(if is_timed { &id[6..] } else { id });
@@ -101,6 +104,10 @@ impl CallRecord<'_> {
         put_number(out, self.bytes_in);
         put_number(out, self.bytes_out);
         self.write_times(out);
+        if let Some(SecondLevelAsked { answer, took_us }) = self.second_level {
+            out.push(code(answer));
+            put_number(out, took_us);
+        }
     }
 
     /// Mostly a stage begins where the one before ended, and the call ends with the last: differences are 0, one byte.
@@ -141,6 +148,7 @@ pub(super) fn read(
     let (stages, end) = read_stages(bytes, place)?;
     let duration_us = bytes.number()?.wrapping_add(end);
     let upstream_us = has(UPSTREAM).then(|| bytes.number()).transpose()?;
+    let second_level = has(SECOND_LEVEL).then(|| read_second_level(bytes)).transpose()?;
     let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
     Ok(Call {
         id,
@@ -161,6 +169,7 @@ pub(super) fn read(
         plan: consumer.plan,
         cache: place.cache,
         signs: place.signs,
+        second_level,
         target: owned(&place.target),
         duration_us,
         upstream_us,
@@ -172,6 +181,20 @@ pub(super) fn read(
         trace_id: trace_id.map(|id| format!("{id:032x}")),
         stages,
     })
+}
+
+fn read_second_level(bytes: &mut Bytes<'_>) -> Result<SecondLevelAsked, Malformed> {
+    let code_read = bytes.byte()?;
+    let answer = SecondLevelAnswer::ALL.into_iter().find(|answer| code(*answer) == code_read);
+    Ok(SecondLevelAsked { answer: answer.ok_or(Malformed::Code("second level"))?, took_us: bytes.number()? })
+}
+
+fn code(answer: SecondLevelAnswer) -> u8 {
+    match answer {
+        SecondLevelAnswer::Found => 0,
+        SecondLevelAnswer::Nothing => 1,
+        SecondLevelAnswer::Failed => 2,
+    }
 }
 
 /// A call's id as it is written.

@@ -6,11 +6,12 @@ use chrono::DateTime;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 use uuid::Uuid;
 
 use super::context::{Context, Place};
 use super::*;
-use crate::calls::{CacheOutcome, CacheSign, CacheSigns};
+use crate::calls::{CacheOutcome, CacheSign, CacheSigns, SecondLevelAnswer, SecondLevelAsked};
 use crate::ids::{ApiId, ApplicationId, CallId, CredentialId, PlanId, SubscriptionId, TenantId};
 use crate::problem::ErrorSource;
 use crate::rollup::{Cell, Counts, Measure};
@@ -37,6 +38,7 @@ fn whole() -> Call {
         plan: Some(PlanId(Uuid::from_u128(7))),
         cache: CacheOutcome::Revalidated,
         signs: [CacheSign::Personal, CacheSign::Varies].into_iter().collect(),
+        second_level: Some(SecondLevelAsked { answer: SecondLevelAnswer::Found, took_us: 480 }),
         target: Some("http://10.0.0.1:80".to_owned()),
         duration_us: u64::MAX,
         upstream_us: Some(1_000),
@@ -62,6 +64,7 @@ fn least() -> Call {
         credential: None,
         subscription: None,
         plan: None,
+        second_level: None,
         target: None,
         upstream_us: None,
         client_ip: "192.0.2.255".to_owned(),
@@ -81,6 +84,7 @@ fn batch() -> CallBatch {
         bytes_out: 2,
         duration_us: 3,
         upstream_us: None,
+        second_level: whole().second_level,
     };
     let mut counts = Counts::default();
     counts.record(&measure);
@@ -160,6 +164,7 @@ prop_compose! {
         (path, query, status) in (text(), option::of(text()), any::<u16>()),
         (error, error_source, cache, target) in (option::of(text()), option::of(source()), outcome(), option::of(text())),
         signs in (0..64_u8).prop_map(|bits| CacheSigns::from_bits(bits).unwrap()),
+        second_level in option::of((select(&SecondLevelAnswer::ALL[..]), number())),
         (application, credential) in (option::of(id()), option::of(id())),
         (subscription, plan) in (option::of(id()), option::of(id())),
         (duration_us, upstream_us, bytes_in, bytes_out) in (number(), option::of(number()), number(), number()),
@@ -169,6 +174,7 @@ prop_compose! {
         Call {
             id, at, tenant, api, route, method, host, path, query, status, error, error_source, application,
             credential, subscription, plan, cache, signs, target, duration_us, upstream_us, bytes_in, bytes_out,
+            second_level: second_level.map(|(answer, took_us)| SecondLevelAsked { answer, took_us }),
             client_ip: client_ip.to_string(),
             user_agent,
             request_id: request_id.unwrap_or_else(|| id.to_string()),

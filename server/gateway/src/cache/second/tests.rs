@@ -206,12 +206,12 @@ fn what_this_gateway_fetched_itself_is_judged_by_its_own_clock_and_others_by_the
     assert_eq!(second.stamp(&origin(8, 42, 0), now).0.at, 0);
 }
 
-/// Asks for a key, which the thread hears of and does this with.
+/// Asks for a key, which the thread hears of and does this with. Whether it is answered that there is nothing.
 async fn ask(thread: &mut Thread, then: impl FnOnce(Question)) -> bool {
     let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("a"))]);
     let asked = thread.second.ask(location(), [&b"key"[..]].into_iter(), &headers);
     let (answer, ()) = tokio::join!(asked, async { then(thread.questions.recv().await.unwrap()) });
-    answer.is_some()
+    answer.unwrap().0 == Ok(None)
 }
 
 #[tokio::test]
@@ -223,12 +223,12 @@ async fn an_answer_weighs_against_failures_and_nothing_is_asked_after_too_many()
         assert!(reply.send(None).is_ok());
     };
     assert_eq!(state(&thread), SecondLevelState::Unknown);
-    assert!(!ask(&mut thread, answers).await);
+    assert!(ask(&mut thread, answers).await);
     assert_eq!((state(&thread), thread.second.health().misses), (SecondLevelState::Up, 1), "it was heard of");
     for _ in 0..4 {
         assert!(!ask(&mut thread, drop).await);
     }
-    assert!(!ask(&mut thread, answers).await);
+    assert!(ask(&mut thread, answers).await);
     assert!(!ask(&mut thread, drop).await);
     assert_eq!(state(&thread), SecondLevelState::Up, "five failures, an answer among them");
     assert!(thread.second.look(location(), b"key", HeaderMap::new()).now_or_never().is_none());
@@ -251,9 +251,11 @@ async fn who_is_not_answered_waits_no_longer_than_the_budget_and_not_much_less()
         unheard.patience = patience(Duration::from_millis(8));
         for _ in 0..4 {
             let begun = Instant::now();
-            let answer = unheard.ask(location(), [&b""[..]].into_iter(), &HeaderMap::new()).await;
+            let asked = unheard.ask(location(), [&b""[..]].into_iter(), &HeaderMap::new()).await;
             waited.push(begun.elapsed());
-            assert!(answer.is_none() && thread.questions.try_recv().is_ok());
+            let (answer, took) = asked.unwrap();
+            assert!(answer == Err(NoAnswer) && thread.questions.try_recv().is_ok());
+            assert!(took <= begun.elapsed() && took >= Duration::from_millis(4), "{took:?}");
         }
         assert_eq!(unheard.health().late, 4);
     }
@@ -272,7 +274,8 @@ async fn a_question_that_finds_no_room_counts_as_late_and_is_not_waited_for() {
     assert!(second.questions.try_send(full).is_ok());
     let begun = Instant::now();
     for _ in 0..5 {
-        assert!(second.ask(location(), [&b"key"[..]].into_iter(), &HeaderMap::new()).await.is_none());
+        let asked = second.ask(location(), [&b"key"[..]].into_iter(), &HeaderMap::new()).await;
+        assert_eq!(asked.unwrap().0, Err(NoAnswer));
     }
     assert!(begun.elapsed() < Duration::from_secs(4));
     let SecondLevelHealth { late, errors, state, .. } = second.health();
@@ -321,7 +324,8 @@ async fn what_waits_is_written_before_a_folder_is_closed() {
     second.close(Duration::from_secs(20));
     let next = SecondLevel::start(&settings).unwrap();
     for location in locations {
-        let (_, response) = next.ask(location, [&b""[..]].into_iter(), &HeaderMap::new()).await.unwrap();
+        let (answer, _) = next.ask(location, [&b""[..]].into_iter(), &HeaderMap::new()).await.unwrap();
+        let (_, response) = answer.unwrap().unwrap();
         assert_eq!(response.body.len(), 300_000);
     }
     next.close(Duration::from_secs(20));
